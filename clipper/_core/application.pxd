@@ -5,6 +5,9 @@ from clipper._core.counters cimport ApplicationCounters
 from clipper._core.plan cimport Plan
 from clipper._core.predict_body cimport BodyLimits, InputSpec
 
+# Fills a spec from the names of the registry. KeyError if one is unknown.
+cdef int set_input_spec(InputSpec* spec, str input_type, object dtype, object shape) except -1
+
 
 cdef class ApplicationStats:
     # Figures of one application; they outlive the snapshots that it appears in.

@@ -15,6 +15,20 @@ DTYPES = {
 _DTYPE_OF_TYPE = {"integers": "int32", "floats": "float32", "doubles": "float64", "strings": "string", "bytes": "bytes"}
 
 
+cdef int set_input_spec(InputSpec* spec, str input_type, object dtype, object shape) except -1:
+    cdef uint64_t count = 1
+    spec.type = <InputType><unsigned char>INPUT_TYPES[input_type]
+    spec.dtype = <DType><unsigned char>DTYPES[dtype or _DTYPE_OF_TYPE[input_type]]
+    spec.shape.clear()
+    spec.element_count = 0
+    if shape is not None:
+        for extent in shape:
+            spec.shape.push_back(extent)
+            count *= extent
+        spec.element_count = count
+    return 0
+
+
 @cython.final
 cdef class ApplicationStats:
     def __init__(self, str name):
@@ -33,17 +47,10 @@ cdef class Application:
                  Plan plan=None, dict version_plans=None, tuple linked_models=(), dtype=None, shape=None,
                  uint64_t max_slo_us=0, str on_miss="default", bint use_cache=True, uint64_t cache_ttl_us=0,
                  uint64_t max_items=4096):
-        cdef uint64_t count = 1
         if on_miss not in ("default", "error"):
             raise ValueError(f"on_miss of application {name!r} is {on_miss!r}: expected 'default' or 'error'")
         self.name = name
-        self.input_spec.type = <InputType><unsigned char>INPUT_TYPES[input_type]
-        self.input_spec.dtype = <DType><unsigned char>DTYPES[dtype or _DTYPE_OF_TYPE[input_type]]
-        if shape is not None:
-            for extent in shape:
-                self.input_spec.shape.push_back(extent)
-                count *= extent
-            self.input_spec.element_count = count
+        set_input_spec(&self.input_spec, input_type, dtype, shape)
         self.body_limits.max_items = max_items
         self.slo_us = slo_us
         self.max_slo_us = max_slo_us if max_slo_us else slo_us

@@ -15,7 +15,7 @@ cdef class Replica:
     cdef public object session              # RpcSession: the state table
     cdef bint ready                         # may be given a batch (session is READY)
     # how fast it is
-    cdef readonly BatchSizeController controller
+    cdef public BatchSizeController controller
     cdef readonly FinishModel finish_model
     # the batch in service; empty when idle
     cdef bint busy

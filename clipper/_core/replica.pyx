@@ -16,6 +16,11 @@ cdef class Replica:
         self.finish_model = finish_model
 
     @property
+    def state(self):
+        """The session's state in the words of the control channel: "loading", "ready", ..."""
+        return self.session.state.name.lower()
+
+    @property
     def is_ready(self):
         """Whether it may be given a batch."""
         return self.ready
