@@ -2,12 +2,9 @@
 from libc.stdint cimport uint64_t
 
 from clipper._core.counters cimport ApplicationCounters
+from clipper._core.input_spec cimport InputSpec
 from clipper._core.plan cimport Plan
-from clipper._core.predict_body cimport BodyLimits, InputSpec
-
-# Fills a spec from the names of the registry. KeyError if one is unknown.
-cdef int set_input_spec(InputSpec* spec, str input_type, object dtype, object shape) except -1
-
+from clipper._core.predict_body cimport BodyLimits
 
 cdef class ApplicationStats:
     # Figures of one application; they outlive the snapshots that it appears in.

@@ -6,9 +6,9 @@ from libcpp.string cimport string
 
 from clipper._core.counters cimport Stage
 from clipper._core.model_runtime cimport ModelRuntime
-from clipper._core.prediction_cache cimport Output
+from clipper._core.output cimport Output
 from clipper._core.query_processor cimport MemberState
-from clipper._core.reply cimport append_escaped, string_view
+from clipper._core.reply cimport append_json_string
 from clipper._core.rpc_codec cimport ItemResult
 
 
@@ -50,9 +50,7 @@ cdef class BatchResults(ReplicaEvents):
         cdef Output* output
         cdef uint32_t slot
         replica.failed_batches += 1
-        quoted.push_back(c'"')
-        append_escaped(quoted, string_view(cause.data(), cause.size()))
-        quoted.push_back(c'"')
+        append_json_string(quoted, cause.data(), cause.size())
         self.take_batch(replica, compute_us, now_us)
         output = Output.create(quoted.data(), <uint32_t>quoted.size())
         for slot in self.slots:

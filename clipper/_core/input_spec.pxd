@@ -17,3 +17,7 @@ cdef extern from "input_spec.hpp" namespace "clipper" nogil:
         vector[uint64_t] shape          # empty unless declared
 
     uint32_t dtype_bytes(DType dtype) noexcept
+
+
+# From the names of the registry; InvalidArgumentError if they do not fit together.
+cdef InputSpec make_input_spec(str input_type, object dtype, object shape) except *

@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from clipper._core.batch_queue cimport BatchQueue
 from clipper._core.batch_size cimport BatchSizeController
 from clipper._core.counters cimport ModelCounters
-from clipper._core.predict_body cimport InputSpec
+from clipper._core.input_spec cimport InputSpec
 from clipper._core.replica cimport Replica
 
 

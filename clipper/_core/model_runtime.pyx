@@ -5,10 +5,10 @@ import json
 
 import cython
 
-from clipper._core.batch_queue cimport FinishEstimate
 from clipper._core.batch_size cimport AimdBatchSize, FixedBatchSize
 from clipper._core.counters cimport export_model
-from clipper._core.application cimport set_input_spec
+from clipper._core.finish_estimate cimport FinishEstimate
+from clipper._core.input_spec cimport make_input_spec
 
 DEFAULT_MAX_BATCH_SIZE = 4096
 UNLINKED_SLO_US = 100_000
@@ -26,7 +26,7 @@ cdef class ModelRuntime:
         self.input_type = input_type
         self.controller_name = "aimd"
         self.max_batch_size = DEFAULT_MAX_BATCH_SIZE
-        set_input_spec(&self.input_spec, input_type, None, None)
+        self.input_spec = make_input_spec(input_type, "float64" if input_type == "tensor" else None, (1,) if input_type == "tensor" else None)
 
     def configure(self, *, str controller, uint32_t batch_size, uint32_t max_batch_size, uint64_t slo_us):
         """Sets the batching options; replicas that are there take them over.
@@ -53,7 +53,7 @@ cdef class ModelRuntime:
 
     def configure_tensor(self, dtype, shape):
         """Sets the element type and shape that the linked application declares."""
-        set_input_spec(&self.input_spec, self.input_type, dtype, shape)
+        self.input_spec = make_input_spec(self.input_type, dtype, shape)
 
     cdef Replica pick_idle(self, uint64_t now_us):
         """The ready, idle replica that is predicted to finish a batch first; None if there is none."""

@@ -1,24 +1,12 @@
 # Hop 2 of a query: the body of POST /<app>/predict -> typed inputs in one contiguous buffer.
 # The C++ declarations are for the data path; Python sees them only through the wrapper in predict_body.pyx.
 # What is refused with which code stands at the top of predict_body.hpp.
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint64_t
 from libcpp cimport bool
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
-
-cdef extern from "input_spec.hpp" namespace "clipper" nogil:
-    cdef enum class InputType(uint8_t):
-        Integers, Floats, Doubles, Strings, Bytes, Tensor
-
-    cdef enum class DType(uint8_t):
-        Int8, UInt8, Int16, UInt16, Int32, UInt32, Int64, UInt64, Float16, Float32, Float64, Bool, Bytes, String, Json
-
-    cdef cppclass InputSpec:
-        InputType type
-        DType dtype
-        uint64_t element_count
-        vector[uint64_t] shape
+from clipper._core.input_spec cimport InputSpec
 
 
 cdef extern from "predict_body.hpp" namespace "clipper" nogil:

@@ -4,17 +4,18 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from clipper._core.application cimport Application
-from clipper._core.batch_queue cimport SlotPool, SlotPoolHandle
 from clipper._core.deadline_timer cimport DeadlineTimer
 from clipper._core.http_request cimport HttpConnection, PredictHandler
 from clipper._core.http_server cimport HttpServer
 from clipper._core.model_runtime cimport ModelRuntime
+from clipper._core.output cimport Output
 from clipper._core.plan cimport CombineRule, Plan
 from clipper._core.predict_body cimport ParsedBody
-from clipper._core.prediction_cache cimport CacheKey, KeyedHash, Output, PredictionCache, PredictionCacheHandle
+from clipper._core.prediction_cache cimport CacheKey, KeyedHash, PredictionCache, PredictionCacheHandle
 from clipper._core.replica cimport Replica
 from clipper._core.route_table cimport Route
 from clipper._core.rpc_server cimport RpcServer
+from clipper._core.slot_pool cimport SlotPool, SlotPoolHandle
 
 cdef extern from "query.hpp" namespace "clipper" nogil:
     cdef enum class MemberState(unsigned char):

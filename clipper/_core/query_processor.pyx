@@ -10,10 +10,10 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
 
-from clipper._core.batch_queue cimport FinishEstimate
 from clipper._core.counters cimport MissReason, Stage
-from clipper._core.predict_body cimport parse_binary_body, parse_json_body
-from clipper._core.reply cimport MissText, append_default, append_error, append_escaped, append_prediction, miss_text
+from clipper._core.finish_estimate cimport FinishEstimate
+from clipper._core.predict_body cimport c_parse_binary_body, c_parse_json_body
+from clipper._core.reply cimport MissText, append_default, append_error, append_json_string, append_prediction, miss_text, string_view
 
 DEFAULT_REPLY_MARGIN_US = 500
 
@@ -52,9 +52,9 @@ cdef class QueryProcessor(PredictHandler):
         cdef uint64_t slo_us, now_us = self.server.turn_now_us()
         cdef bint ok
         if is_binary:
-            ok = parse_binary_body(body, body_bytes, app.input_spec, app.body_limits, clipper_batch, self.body)
+            ok = c_parse_binary_body(body, body_bytes, app.input_spec, app.body_limits, clipper_batch, self.body)
         else:
-            ok = parse_json_body(body, body_bytes, app.input_spec, app.body_limits, self.body)
+            ok = c_parse_json_body(body, body_bytes, app.input_spec, app.body_limits, self.body)
         if not ok:
             app.stats.bad_requests += 1
             return self.refuse(connection, sequence, 400, self.body.error_code, <bytes>self.body.error_cause)
@@ -290,8 +290,7 @@ cdef class QueryProcessor(PredictHandler):
         if state == MemberState.Failed:
             model.counters.failures += 1
         task.waiters = NULL
-        model.queue.complete(slot)
-        self.pool.release(slot)
+        self.pool.release(slot)                # claimed by this worker itself: no way through the completion bitmap
         while member != NULL:                  # the list is ours now: an answer may start new queries
             next_member = member.next
             member.previous = member.next = NULL
@@ -309,12 +308,13 @@ cdef class QueryProcessor(PredictHandler):
     def retire_model(self, ModelRuntime model):
         """A model version left the routing snapshot: answers what waits for it and forgets its outputs."""
         cdef vector[uint32_t] dropped
+        cdef FinishEstimate nothing_known
         cdef uint32_t slot
         cdef uint64_t now_us = self.server.turn_now_us()
         model.retired = True
         while model.queue.depth() > 0:
             self.batch.clear()
-            model.queue.pop_batch(0xFFFFFFFF, now_us, FinishEstimate(), self.batch, dropped)
+            model.queue.pop_batch(0xFFFFFFFF, now_us, nothing_known, self.batch, dropped)
             for slot in self.batch:
                 self.complete_task(slot, MemberState.NoReplica, NULL, now_us)
             for slot in dropped:
@@ -437,9 +437,9 @@ cdef class QueryProcessor(PredictHandler):
         self.text.clear()
         self.text.append(b'{"error":"')
         self.text.append(code)
-        self.text.append(b'","cause":"')
-        append_escaped(self.text, string_view(<const char*>cause, len(cause)))
-        self.text.append(b'"}')
+        self.text.append(b'","cause":')
+        append_json_string(self.text, <const char*>cause, len(cause))
+        self.text.push_back(c'}')
         return connection.respond_json(sequence, status, self.text.data(), self.text.size(), NULL)
 
     cdef int arm(self) except -1:

@@ -5,35 +5,8 @@ from libcpp cimport bool as cpp_bool
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
-
-cdef extern from "input_spec.hpp" namespace "clipper" nogil:
-    cdef enum class InputType(uint8_t):
-        Integers
-        Floats
-        Doubles
-        Strings
-        Bytes
-        Tensor
-
-    cdef enum class DType(uint8_t):
-        pass
-
-    cdef cppclass InputSpec:
-        InputType type
-        DType dtype
-        uint64_t element_count          # elements of one input; 0 = any length
-        vector[uint64_t] shape          # empty unless declared
-
-    uint32_t dtype_bytes(DType dtype) noexcept
-
-
-cdef extern from "output.hpp" namespace "clipper" nogil:
-    cdef cppclass Output:
-        uint32_t references
-        uint32_t bytes
-        char* text                      # `bytes` bytes of JSON, not NUL-terminated
-        Output* retain() noexcept
-        void release() noexcept
+from clipper._core.input_spec cimport InputSpec
+from clipper._core.output cimport Output
 
 
 cdef extern from "rpc_schema.hpp" namespace "clipper" nogil:

@@ -3,10 +3,10 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
-from clipper._core.batch_queue cimport SlotPool
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.replica cimport Replica
 from clipper._core.rpc_codec cimport FrameView, ItemResult, PredictLayout, RpcHeader
+from clipper._core.slot_pool cimport SlotPool
 
 cdef extern from "zmq_api.hpp" namespace "clipper" nogil:
     cppclass ZmqMessage:
@@ -76,13 +76,13 @@ cdef class RpcServer:
     # sessions
     cdef int handle_stranger(self, bytes identity, RpcHeader& header, uint64_t now_us) except -1
     cdef int register(self, bytes identity, object who, uint64_t now_us) except -1
-    cdef int handle_ready(self, Replica replica, uint64_t now_us) except -1
-    cdef int set_ready(self, Replica replica, bint ready) except -1
+    cdef int handle_known(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
+    cdef int step(self, Replica replica, int event, str reason) except -1
     cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1
-    cdef int tell(self, Replica replica, str reason) except -1
     # results
     cdef int handle_result(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
-    cdef int handle_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
+    cdef int handle_batch_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
+    cdef int handle_session_error(self, Replica replica, uint64_t now_us) except -1
     # sending
     cdef int send_frame(self, const void* data, size_t size, int flags) noexcept
     cdef int send_message(self, ZmqMessage* message, int flags) noexcept

@@ -6,7 +6,6 @@ swallow the edge of a message that came in meanwhile. So ZMQ_EVENTS is read agai
 and nothing here polls.
 """
 
-import json
 import logging
 
 import cython
@@ -14,12 +13,18 @@ import zmq
 from libc.errno cimport EINTR
 from libc.string cimport memcpy
 
+from clipper._core.finish_model cimport FinishModel
+from clipper._core.rpc_codec import decode_register
 from clipper._core.rpc_codec cimport (
-    PredictLayout, RpcStatus, decode_cause, decode_header, decode_result, encode_header, kRpcDrain, kRpcError,
-    kRpcDuplicateReplica, kRpcFinal, kRpcHeaderBytes, kRpcHeartbeat, kRpcReady, kRpcRefused, kRpcRegister, kRpcResult,
-    kRpcShaped, kRpcUnknownSession, kRpcWrongVersion, lay_out_predict, rpc_status_text,
+    RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeaderBytes, kRpcHeartbeat, kRpcReady, kRpcRefused,
+    kRpcRegister, kRpcResult, kRpcShaped, kRpcUnknownSession, kRpcWrongVersion, lay_out_predict, rpc_decode_cause,
+    rpc_decode_header, rpc_decode_result, rpc_encode_header, rpc_status_text,
 )
-from clipper._core.rpc_session import Event, RpcSession, State
+from clipper._core.rpc_session import SessionEvent, SessionState
+from clipper._core.rpc_session cimport (
+    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_READY, EVENT_REGISTERED,
+    EVENT_RESULT, STATE_CLOSED, STATE_DRAINING, STATE_READY, next_state,
+)
 from clipper.errors import ProtocolError
 
 cdef extern from "clock.hpp" namespace "clipper" nogil:
@@ -88,7 +93,7 @@ cdef class RpcServer:
         """Tells every container to finish and leave, and closes the socket."""
         cdef Replica replica
         for replica in list(self.replicas_by_id.values()):
-            self.send_control(replica.identity, kRpcDrain, 0, b"")
+            self.send_control(replica.identity, kRpcDrain, 0, None)
         if self.loop is not None:
             self.loop.remove_reader(self.file_descriptor)
             self.loop = None
@@ -167,7 +172,7 @@ cdef class RpcServer:
         cdef RpcStatus status = RpcStatus.BadFrames
         cdef uint64_t now_us = monotonic_us()
         if not too_many_frames and self.views.size() >= 2:
-            status = decode_header(self.views[1].data, self.views[1].bytes, header)
+            status = rpc_decode_header(self.views[1].data, self.views[1].bytes, header)
         if status == RpcStatus.BadVersion:
             self.protocol_errors += 1
             return self.send_control(identity, kRpcError, kRpcWrongVersion,
@@ -177,17 +182,43 @@ cdef class RpcServer:
         if replica is None:
             return self.handle_stranger(identity, header, now_us)
         replica.last_seen_us = now_us
+        return self.handle_known(replica, header, now_us)
+
+    cdef int handle_known(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
+        """A message of a live session. What the session's table does not allow is a protocol error."""
+        cdef int event
         if header.type == kRpcResult:
+            event = EVENT_RESULT
+        elif header.type == kRpcError:
+            event = EVENT_BATCH_ERROR if header.batch_id != 0 else EVENT_LOST
+        elif header.type == kRpcHeartbeat:
+            event = EVENT_HEARTBEAT
+        elif header.type == kRpcReady:
+            event = EVENT_READY
+        elif header.type == kRpcDrain:
+            event = EVENT_LEFT if header.flags & kRpcFinal else EVENT_LEAVING
+        elif header.type == kRpcRegister:
+            event = EVENT_REGISTERED
+        else:
+            return self.refuse_message(replica.identity, replica, f"a message of type {header.type} from a container", now_us)
+        if next_state(replica.session_state, event) < 0:
+            return self.refuse_message(
+                replica.identity, replica,
+                f"{SessionEvent(event).name} is illegal for a session in state {SessionState(replica.session_state).name}", now_us)
+        if event == EVENT_RESULT:
             return self.handle_result(replica, header, now_us)
-        if header.type == kRpcError:
-            return self.handle_error(replica, header, now_us)
-        if header.type == kRpcHeartbeat:
-            return 0
-        if header.type == kRpcReady:
-            return self.handle_ready(replica, now_us)
-        if header.type == kRpcDrain:
-            return self.lose(replica, "it has drained" if header.flags & kRpcFinal else "it is leaving", now_us)
-        return self.refuse_message(identity, replica, f"a message of type {header.type} in a live session", now_us)
+        if event == EVENT_BATCH_ERROR:
+            return self.handle_batch_error(replica, header, now_us)
+        if event == EVENT_LOST:
+            return self.handle_session_error(replica, now_us)
+        if event == EVENT_LEFT:
+            return self.lose(replica, "it has drained", now_us)
+        if event == EVENT_REGISTERED:
+            self.send_control(replica.identity, kRpcHeartbeat, 0, None)
+        self.step(replica, event, "it is leaving" if event == EVENT_LEAVING else "")
+        if event == EVENT_READY:
+            return self.events.on_replica_ready(replica, now_us)
+        return 0
 
     cdef int refuse_message(self, bytes identity, Replica replica, str cause, uint64_t now_us) except -1:
         """Garbage: said to the peer; a replica that sends it is not trusted with another batch."""
@@ -200,82 +231,68 @@ cdef class RpcServer:
 
     # -- sessions ----------------------------------------------------------------------------------------------------
 
+    cdef int step(self, Replica replica, int event, str reason) except -1:
+        """Moves the session by its table; whoever listens hears of a new state."""
+        cdef int state = next_state(replica.session_state, event)
+        cdef ModelRuntime model = <ModelRuntime>replica.model
+        if state < 0:
+            raise ProtocolError(f"{SessionEvent(event).name} is illegal in state {SessionState(replica.session_state).name}")
+        if state == replica.session_state:
+            return 0
+        replica.session_state = state
+        model.ready_count += <int>(state == STATE_READY) - <int>replica.ready
+        replica.ready = state == STATE_READY
+        self.listener(replica.replica_id, model.name, model.version, replica.state, reason)
+        return 0
+
     cdef int handle_stranger(self, bytes identity, RpcHeader& header, uint64_t now_us) except -1:
         if header.type != kRpcRegister:
             return self.send_control(identity, kRpcError, kRpcUnknownSession, b"register first")
         try:
             if self.views.size() != 3:
                 raise ProtocolError("REGISTER carries one frame after its header")
-            self.register(identity, json.loads(self.views[2].data[:self.views[2].bytes]), now_us)
-        except (ProtocolError, ValueError, TypeError, KeyError, AttributeError) as error:
+            self.register(identity, decode_register(self.views[2].data[:self.views[2].bytes]), now_us)
+        except ProtocolError as error:
             self.protocol_errors += 1
             _log.warning("a container was refused: %s", error)
-            self.send_control(identity, kRpcError, kRpcRefused, f"REGISTER was refused: {error}".encode())
+            self.send_control(identity, kRpcError, kRpcRefused, str(error).encode())
         return 0
 
     cdef int register(self, bytes identity, object who, uint64_t now_us) except -1:
-        cdef str name = who["model"], version = who["version"], replica_id = who["replica_id"], nonce = who["nonce"]
-        cdef Replica known = self.replicas_by_id.get(replica_id)
-        cdef ModelRuntime model = self.events.find_model(name, version)
+        cdef Replica known = self.replicas_by_id.get(who.replica_id)
+        cdef ModelRuntime model = self.events.find_model(who.model, who.version)
         cdef Replica replica
         if model is None:
             # A frontend that has just started may hear the container before management: the container asks again.
             return self.send_control(identity, kRpcError, kRpcUnknownSession, b"this model is not known here (yet)")
-        if who["input_type"] != model.input_type:
-            raise ProtocolError(f"{replica_id} takes {who['input_type']!r}, but {model.model_id} takes {model.input_type!r}")
+        if who.input_type != model.input_type:
+            raise ProtocolError(f"{who.replica_id} takes {who.input_type!r}, but {model.model_id} takes {model.input_type!r}")
         if known is not None:
-            if known.nonce != nonce and now_us - known.last_seen_us < self.heartbeat_timeout_us:
-                _log.warning("a second container claims to be replica %s: refused", replica_id)
+            if known.nonce != who.nonce and now_us - known.last_seen_us < self.heartbeat_timeout_us:
                 self.protocol_errors += 1
+                _log.warning("a second container claims to be replica %s: refused", who.replica_id)
                 return self.send_control(identity, kRpcError, kRpcDuplicateReplica, b"another live process has this replica id")
             self.lose(known, "its container connected again", now_us)
-        replica = Replica(replica_id, nonce, identity, model, RpcSession(), model.new_controller(), FinishModel())
+        replica = Replica(who.replica_id, who.nonce, identity, model, model.new_controller(), FinishModel())
         replica.last_seen_us = now_us
         replica.idle_since_us = now_us
-        replica.session.step(Event.REGISTER)
         self.replicas[identity] = replica
-        self.replicas_by_id[replica_id] = replica
+        self.replicas_by_id[replica.replica_id] = replica
         model.replicas.append(replica)
         self.send_control(identity, kRpcHeartbeat, 0, None)     # "accepted"
-        self.tell(replica, "")
-        return 0
-
-    cdef int handle_ready(self, Replica replica, uint64_t now_us) except -1:
-        try:
-            replica.session.step(Event.READY)
-        except ProtocolError as error:
-            return self.refuse_message(replica.identity, replica, str(error), now_us)
-        self.set_ready(replica, True)
-        self.tell(replica, "")
-        return self.events.on_replica_ready(replica, now_us)
-
-    cdef int set_ready(self, Replica replica, bint ready) except -1:
-        cdef ModelRuntime model = <ModelRuntime>replica.model
-        if ready and not replica.ready:
-            model.ready_count += 1
-        elif not ready and replica.ready:
-            model.ready_count -= 1
-        replica.ready = ready
-        return 0
+        return self.step(replica, EVENT_REGISTERED, "")
 
     cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1:
         """The session is over: no more work for the replica, and its batch goes back to the queue."""
         cdef ModelRuntime model = <ModelRuntime>replica.model
-        if self.replicas.get(replica.identity) is not replica:
+        if replica.session_state == STATE_CLOSED:
             return 0
-        self.set_ready(replica, False)
-        replica.session.step(Event.LOST)
         del self.replicas[replica.identity]
         if self.replicas_by_id.get(replica.replica_id) is replica:
             del self.replicas_by_id[replica.replica_id]
         model.replicas.remove(replica)
-        self.tell(replica, reason)
+        self.step(replica, EVENT_LOST, reason)
         return self.events.on_replica_lost(replica, now_us)
-
-    cdef int tell(self, Replica replica, str reason) except -1:
-        cdef ModelRuntime model = <ModelRuntime>replica.model
-        self.listener(replica.replica_id, model.name, model.version, replica.state, reason)
-        return 0
 
     def replica_gone(self, str replica_id):
         """Its process has died, says who started it: faster than a missed heartbeat."""
@@ -287,12 +304,10 @@ cdef class RpcServer:
     def drain_replica(self, str replica_id):
         """Asks a container to finish its batch and leave."""
         cdef Replica replica = self.replicas_by_id.get(replica_id)
-        if replica is None or replica.session.state is State.DRAINING:
+        if replica is None or replica.session_state == STATE_DRAINING:
             return
-        self.set_ready(replica, False)
-        replica.session.step(Event.DRAIN)
         self.send_control(replica.identity, kRpcDrain, 0, None)
-        self.tell(replica, "asked to leave")
+        self.step(replica, EVENT_DRAIN, "asked to leave")
 
     def tick(self, uint64_t now_us):
         """Heartbeats out, silent sessions ended. Called every heartbeat interval."""
@@ -313,23 +328,25 @@ cdef class RpcServer:
         if not replica.busy or header.batch_id != replica.batch_id:
             self.late_results += 1             # of a batch that was given up: its queries have been answered
             return 0
-        status = decode_result(header, self.views.data() + 2, self.views.size() - 2, <uint32_t>replica.slots.size(),
+        status = rpc_decode_result(header, self.views.data() + 2, self.views.size() - 2, <uint32_t>replica.slots.size(),
                                self.items, cause)
         if status != RpcStatus.Ok:
             return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)
         return self.events.on_batch_result(replica, self.items, header.compute_us, now_us)
 
-    cdef int handle_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
+    cdef int handle_batch_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
         cdef string cause
-        if header.batch_id == 0:
-            decode_cause(self.views.data() + 2, self.views.size() - 2, cause)
-            return self.lose(replica, f"it gave up: {cause.decode(errors='replace')}", now_us)
         if not replica.busy or header.batch_id != replica.batch_id:
             self.late_results += 1
             return 0
-        if decode_cause(self.views.data() + 2, self.views.size() - 2, cause) != RpcStatus.Ok:
+        if rpc_decode_cause(self.views.data() + 2, self.views.size() - 2, cause) != RpcStatus.Ok:
             cause = b"the container gave no cause"
         return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)
+
+    cdef int handle_session_error(self, Replica replica, uint64_t now_us) except -1:
+        cdef string cause
+        rpc_decode_cause(self.views.data() + 2, self.views.size() - 2, cause)
+        return self.lose(replica, f"it gave up: {cause.decode('utf-8', 'replace')}", now_us)
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
@@ -355,7 +372,7 @@ cdef class RpcServer:
         cdef char[kRpcHeaderBytes] encoded
         header.type = kind
         header.code = code
-        encode_header(header, encoded)
+        rpc_encode_header(header, encoded)
         if self.send_frame(<const char*>identity, len(identity), kZmqSendMore) != 0:
             return 0
         self.send_frame(encoded, kRpcHeaderBytes, 0 if text is None else kZmqSendMore)
@@ -388,7 +405,7 @@ cdef class RpcServer:
         for slot in replica.slots:
             memcpy(at, pool.payload(slot), pool.payload_bytes(slot))
             at += pool.payload_bytes(slot)
-        encode_header(self.layout.header, encoded)
+        rpc_encode_header(self.layout.header, encoded)
         replica.busy = True
         replica.sent_us = now_us
         # Only the first frame can meet a peer that is gone; ZeroMQ takes a message whole or not at all.

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import zmq
 
-from clipper._core.batch_queue import SlotPoolHandle
 from clipper._core.batch_results import BatchResults
 from clipper._core.deadline_timer import DeadlineTimer
 from clipper._core.http_limits import HttpLimits
@@ -20,6 +19,7 @@ from clipper._core.prediction_cache import PredictionCacheHandle
 from clipper._core.query_processor import QueryProcessor
 from clipper._core.route_table import RouteTable
 from clipper._core.rpc_server import ReplicaListener, RpcServer
+from clipper._core.slot_pool import SlotPoolHandle
 
 MAX_WORKERS = 16
 _QUERY_ID_EPOCH_S = 1_767_225_600  # 2026-01-01T00:00:00Z
