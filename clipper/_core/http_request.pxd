@@ -1,8 +1,39 @@
 # Hops 1 and 2 meet the rest of the core here: a connection that can be answered, a handler that is asked.
 # Both are abstract, so that this header depends on neither the protocol nor the query processor.
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from clipper._core.route_table cimport Route
+
+
+# What of a request's head is kept; the code is C++: request_head.hpp.
+cdef extern from "request_head.hpp" namespace "clipper" nogil:
+    enum class Method(uint8_t):
+        Get
+        Head
+        Post
+        Options
+        Other
+
+    Method method_of(const char* name) noexcept
+
+    cdef struct Refusal:
+        int status                  # 0: none
+        const char* code            # stable
+        const char* cause
+
+    cdef cppclass RequestHead:
+        bint has_content_length
+        bint is_chunked
+        bint expects_continue
+        bint is_binary
+        bint has_connection
+        bint has_upgrade
+        uint64_t content_length
+        uint64_t clipper_batch      # 0: absent
+        uint64_t field_bytes
+        Refusal refusal             # the first thing wrong
+        void clear() noexcept
+        void add(const char* name, size_t name_bytes, const char* value, size_t value_bytes) noexcept
 
 
 cdef class HttpConnection:
@@ -27,7 +58,7 @@ cdef class HttpConnection:
     # For HttpServer alone:
     cdef int flush_output(self) except -1                       # one transport.write of all that may leave
     cdef int sweep(self, uint64_t now_us) except -1             # closes if one of its time limits has passed
-    cdef int close_if_idle(self) except -1                      # a drain has begun
+    cdef int begin_drain(self) except -1                        # answer what is in hand, then close
 
 
 cdef class PredictHandler:

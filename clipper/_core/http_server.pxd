@@ -58,3 +58,4 @@ cdef class HttpServer:
     cdef uint64_t now_us(self) noexcept         # of the last turn; opens none
     cdef int mark_dirty(self, HttpConnection connection) except -1
     cdef int count_refusal(self, str code) except -1
+    cdef int _read_clock(self) except -1
