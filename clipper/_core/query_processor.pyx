@@ -12,8 +12,9 @@ from libc.string cimport memcpy
 
 from clipper._core.counters cimport MissReason, Stage
 from clipper._core.finish_estimate cimport FinishEstimate
+from clipper._core.http_response cimport string_view
 from clipper._core.predict_body cimport c_parse_binary_body, c_parse_json_body
-from clipper._core.reply cimport MissText, append_default, append_error, append_json_string, append_prediction, miss_text, string_view
+from clipper._core.reply cimport MissText, append_default, append_error, append_json_string, append_prediction, miss_text
 
 DEFAULT_REPLY_MARGIN_US = 500
 
@@ -452,3 +453,8 @@ cdef class QueryProcessor(PredictHandler):
             self.armed_us = next_us
             self.timer.arm(next_us)
         return 0
+
+    @property
+    def live_queries(self):
+        """Queries that are not answered yet."""
+        return self.queries.live_queries()

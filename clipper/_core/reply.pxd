@@ -2,16 +2,9 @@
 from libc.stdint cimport uint64_t
 from libcpp.string cimport string
 
+from clipper._core.http_response cimport string_view
 from clipper._core.output cimport Output
 from clipper._core.query_processor cimport MemberState
-
-cdef extern from "<string_view>" namespace "std" nogil:
-    cppclass string_view:
-        string_view()
-        string_view(const char*)
-        string_view(const char*, size_t)
-        const char* data()
-        size_t size()
 
 cdef extern from "reply.hpp" namespace "clipper" nogil:
     cppclass MissText:
