@@ -2,9 +2,9 @@
 from libc.stdint cimport uint64_t
 
 from clipper._core.counters cimport ApplicationCounters
+from clipper._core.input_spec cimport InputSpec
 from clipper._core.plan cimport Plan
-from clipper._core.predict_body cimport BodyLimits, InputSpec
-
+from clipper._core.predict_body cimport BodyLimits
 
 cdef class ApplicationStats:
     # Figures of one application; they outlive the snapshots that it appears in.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "json_write.hpp"
 #include "query.hpp"
 
 namespace clipper {
@@ -78,15 +79,6 @@ inline bool read_numbers(const Output* output, std::vector<double>& values, bool
   return false;
 }
 
-// Shortest text that reads back as the same double; ".0" marks an integral value, as Python's repr does.
-inline void append_double(std::string& text, double value) {
-  char digits[40];
-  const char* end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  text.append(digits, end);
-  for (const char* p = digits; p < end; ++p) if (*p == '.' || *p == 'e' || *p == 'n' || *p == 'i') return;
-  text.append(".0");
-}
-
 // The arithmetic mean of numbers, or the element-wise mean of flat arrays of equal length.
 inline Combined combine_mean(Query* query) {
   Combined combined;
@@ -112,10 +104,11 @@ inline Combined combine_mean(Query* query) {
   }
   if (answered == 0) return combined;
   std::string text;
+  char digits[kNumberBytes];
   if (is_array) text.push_back('[');
   for (size_t k = 0; k < sum.size(); ++k) {
     if (k != 0) text.push_back(',');
-    append_double(text, sum[k] / answered);
+    text.append(digits, write_number(digits, sum[k] / answered));
   }
   if (is_array) text.push_back(']');
   combined.output = Output::create(text.data(), static_cast<uint32_t>(text.size()));

@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from clipper._core.batch_queue cimport BatchQueue
 from clipper._core.batch_size cimport BatchSizeController
 from clipper._core.counters cimport ModelCounters
+from clipper._core.input_spec cimport InputSpec
 from clipper._core.replica cimport Replica
 
 
@@ -13,6 +14,7 @@ cdef class ModelRuntime:
     cdef readonly str version
     cdef readonly bytes label               # JSON-escaped "name:version"
     cdef readonly str input_type
+    cdef InputSpec input_spec               # element type and shape of what it is sent
     cdef uint64_t uid                       # part of the cache key; never reused, so that no stale output is found
     # where its tasks wait and who evaluates them
     cdef readonly BatchQueue queue

@@ -5,18 +5,18 @@ import json
 
 import cython
 
-from clipper._core.batch_queue cimport FinishEstimate
 from clipper._core.batch_size cimport AimdBatchSize, FixedBatchSize
 from clipper._core.counters cimport export_model
-from clipper._core.finish_model cimport FinishModel
+from clipper._core.finish_estimate cimport FinishEstimate
+from clipper._core.input_spec cimport make_input_spec
 
 DEFAULT_MAX_BATCH_SIZE = 4096
+UNLINKED_SLO_US = 100_000
 
 
 @cython.final
 cdef class ModelRuntime:
-    def __init__(self, str name, str version, uint64_t uid, BatchQueue queue, *, str input_type, str controller="aimd",
-                 uint32_t batch_size=0, uint32_t max_batch_size=0, uint64_t slo_us=100_000):
+    def __init__(self, str name, str version, uint64_t uid, BatchQueue queue, *, str input_type):
         self.name = name
         self.version = version
         self.label = json.dumps(f"{name}:{version}").encode()[1:-1]
@@ -24,10 +24,36 @@ cdef class ModelRuntime:
         self.queue = queue
         self.replicas = []
         self.input_type = input_type
-        self.controller_name = controller
-        self.batch_size = batch_size
-        self.max_batch_size = max_batch_size if max_batch_size else DEFAULT_MAX_BATCH_SIZE
-        self.slo_us = slo_us
+        self.controller_name = "aimd"
+        self.max_batch_size = DEFAULT_MAX_BATCH_SIZE
+        self.input_spec = make_input_spec(input_type, "float64" if input_type == "tensor" else None, (1,) if input_type == "tensor" else None)
+
+    def configure(self, *, str controller, uint32_t batch_size, uint32_t max_batch_size, uint64_t slo_us):
+        """Sets the batching options; replicas that are there take them over.
+
+        Parameters
+        ----------
+        controller : str
+            "aimd" or "fixed".
+        batch_size : int
+            Size of "fixed"; 0 = 1.
+        max_batch_size : int
+            Ceiling of "aimd"; 0 = 4096.
+        slo_us : int
+            The smallest SLO of the applications linked to the model; 0 = not linked.
+        """
+        cdef Replica replica
+        options = (controller, batch_size, max_batch_size if max_batch_size else DEFAULT_MAX_BATCH_SIZE,
+                   slo_us if slo_us else UNLINKED_SLO_US)
+        if options == (self.controller_name, self.batch_size, self.max_batch_size, self.slo_us):
+            return
+        self.controller_name, self.batch_size, self.max_batch_size, self.slo_us = options
+        for replica in self.replicas:
+            replica.controller = self.new_controller()
+
+    def configure_tensor(self, dtype, shape):
+        """Sets the element type and shape that the linked application declares."""
+        self.input_spec = make_input_spec(self.input_type, dtype, shape)
 
     cdef Replica pick_idle(self, uint64_t now_us):
         """The ready, idle replica that is predicted to finish a batch first; None if there is none."""

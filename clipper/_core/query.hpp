@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "deadline_heap.hpp"
 #include "output.hpp"
 #include "prediction_cache.hpp"
 
@@ -48,11 +49,10 @@ struct Request {
 
 struct Query {
   uint64_t fire_us;     // when the deadline timer answers it: deadline - reply margin
-  uint32_t heap_index;  // intrusive index of the deadline heap
+  uint32_t heap_index;  // its place in the deadline heap; kept by the heap
   uint16_t member_count;
   uint16_t pending;     // members still Pending
   uint32_t part;        // its place in the request's batch
-  bool in_heap;
   Request* request;
   void* plan;           // owned reference to the Plan that chose the members
   uint16_t first_arm;   // index into the plan of the first member (an arms plan has one member, this arm)
@@ -111,6 +111,7 @@ class QueryPool {
       if (query == nullptr) throw std::bad_alloc();
     }
     *query = Query{};
+    query->heap_index = DeadlineHeap<Query>::kNotInHeap;
     query->member_count = member_count;
     for (uint16_t i = 0; i < member_count; ++i) query->members()[i] = Member{query, nullptr, nullptr, nullptr, 0, MemberState::Pending};
     ++live_queries_;

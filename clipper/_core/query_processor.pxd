@@ -4,14 +4,18 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from clipper._core.application cimport Application
-from clipper._core.batch_queue cimport SlotPool, SlotPoolHandle
-from clipper._core.http_request cimport HttpConnection, HttpServer, PredictHandler, Route
+from clipper._core.deadline_timer cimport DeadlineTimer
+from clipper._core.http_request cimport HttpConnection, PredictHandler
+from clipper._core.http_server cimport HttpServer
 from clipper._core.model_runtime cimport ModelRuntime
+from clipper._core.output cimport Output
 from clipper._core.plan cimport CombineRule, Plan
 from clipper._core.predict_body cimport ParsedBody
-from clipper._core.prediction_cache cimport CacheKey, KeyedHash, Output, PredictionCache, PredictionCacheHandle
+from clipper._core.prediction_cache cimport CacheKey, KeyedHash, PredictionCache, PredictionCacheHandle
 from clipper._core.replica cimport Replica
-from clipper._core.rpc_server cimport ReplicaEvents, RpcServer
+from clipper._core.route_table cimport Route
+from clipper._core.rpc_server cimport RpcServer
+from clipper._core.slot_pool cimport SlotPool, SlotPoolHandle
 
 cdef extern from "query.hpp" namespace "clipper" nogil:
     cdef enum class MemberState(unsigned char):
@@ -40,7 +44,6 @@ cdef extern from "query.hpp" namespace "clipper" nogil:
         uint16_t member_count
         uint16_t pending
         uint32_t part
-        bint in_heap
         Request* request
         void* plan
         uint16_t first_arm
@@ -67,9 +70,16 @@ cdef extern from "query.hpp" namespace "clipper" nogil:
         uint64_t live_queries()
         uint64_t live_requests()
 
+cdef extern from "gather.hpp" namespace "clipper" nogil:
+    cppclass Combined:
+        Output* output
+        double confidence
+        const char* failure
+    Combined combine(CombineRule, Query*) except +
+
 cdef extern from "deadline_heap.hpp" namespace "clipper" nogil:
     cppclass DeadlineHeap[T]:
-        void push(T*) except +
+        void insert(T*, uint64_t) except +
         void remove(T*)
         T* pop_due(uint64_t)
         uint64_t next_us()
@@ -80,7 +90,7 @@ cdef class QueryProcessor(PredictHandler):
     # wiring, set once by frontend/wiring.py
     cdef HttpServer server
     cdef RpcServer rpc
-    cdef object arm_timer                   # arm_timer(fire_us): asks the deadline timer to fire then
+    cdef DeadlineTimer timer
     cdef uint64_t armed_us                  # what it was last asked for; 0 = not armed
     cdef uint64_t reply_margin_us
     # memory
@@ -97,22 +107,32 @@ cdef class QueryProcessor(PredictHandler):
     cdef ParsedBody body
     cdef string text
     cdef vector[uint32_t] batch
-    cdef vector[uint32_t] dropped
-    cdef list dirty_models
+    cdef vector[uint32_t] fresh             # tasks pushed in this turn: their queue stage begins when it ends
+    cdef list dirty_models                  # models that got tasks in this turn
     # identity
     cdef uint64_t next_query_id
     cdef uint64_t query_id_step
     cdef uint64_t random_state
 
-    # hop 3-5
-    cdef int start_query(self, Application app, Plan plan, Request* request, uint32_t part, const char* data, uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1
-    cdef int start_member(self, Application app, ModelRuntime model, Query* query, Member* member, const char* data, uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1
-    # hop 6-7
+    # hops 3 to 5
+    cdef Plan plan_for_version(self, Application app, bytes version)
+    cdef object version_cause(self, Application app, bytes version)
+    cdef int start_query(self, Application app, Plan plan, Request* request, uint32_t part, const char* data,
+                         uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1
+    cdef int start_member(self, Application app, ModelRuntime model, Query* query, Member* member, const char* data,
+                          uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1
+    cdef int join(self, Member* member, uint32_t slot, uint64_t fire_us) except -1
+    cdef uint64_t random(self) noexcept
+    # hops 6 and 7
+    cdef int mark_dirty(self, ModelRuntime model) except -1
     cdef int dispatch(self, ModelRuntime model, uint64_t now_us) except -1
+    cdef int send_batch(self, ModelRuntime model, Replica replica, uint32_t size, uint64_t now_us) except -1
     cdef int complete_task(self, uint32_t slot, MemberState state, Output* output, uint64_t now_us) except -1
-    cdef int requeue_batch(self, Replica replica, uint64_t now_us) except -1
-    # hop 9-10
+    # hops 9 and 10
     cdef int finish(self, Query* query, uint64_t now_us) except -1
+    cdef int append_answer(self, Query* query, Plan plan, Combined& combined) except -1
+    cdef int append_miss(self, Query* query, Application app, const char* failure) except -1
     cdef int answer_request(self, Request* request, int status) except -1
-    cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code, object cause) except -1
+    cdef int release_request(self, Request* request) except -1
+    cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code, bytes cause) except -1
     cdef int arm(self) except -1

@@ -6,24 +6,22 @@ touched only by reference (the connection, the application, the plan).
 """
 
 import cython
-from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
-from libc.stdint cimport uint8_t
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
-from libcpp.utility cimport move
 
-from clipper._core.batch_queue cimport FinishEstimate
 from clipper._core.counters cimport MissReason, Stage
-from clipper._core.gather cimport Combined, combine
-from clipper._core.predict_body cimport parse_binary_body, parse_json_body
-from clipper._core.reply cimport MissText, append_default, append_error, append_escaped, append_prediction, miss_text
-from clipper._core.rpc_codec cimport ItemResult
+from clipper._core.finish_estimate cimport FinishEstimate
+from clipper._core.http_response cimport string_view
+from clipper._core.predict_body cimport c_parse_binary_body, c_parse_json_body
+from clipper._core.reply cimport MissText, append_default, append_error, append_json_string, append_prediction, miss_text
 
 DEFAULT_REPLY_MARGIN_US = 500
 
 
 @cython.final
 cdef class QueryProcessor(PredictHandler):
-    def __init__(self, SlotPoolHandle slots, PredictionCacheHandle cache, *, uint64_t first_query_id,
+    def __init__(self, SlotPoolHandle slots, PredictionCacheHandle cache, DeadlineTimer timer, *, uint64_t first_query_id,
                  uint64_t query_id_step=16, uint64_t random_seed=1, uint64_t reply_margin_us=DEFAULT_REPLY_MARGIN_US):
         self.slots = slots
         self.pool = slots.pool
@@ -36,13 +34,13 @@ cdef class QueryProcessor(PredictHandler):
         self.query_id_step = query_id_step
         self.random_state = random_seed | 1
         self.reply_margin_us = reply_margin_us
+        self.timer = timer
         self.dirty_models = []
 
-    def wire(self, HttpServer server, RpcServer rpc, arm_timer):
-        """Joins the processor with the two I/O objects and the deadline timer. Called once, before traffic."""
+    def wire(self, HttpServer server, RpcServer rpc):
+        """Joins the processor with the two I/O objects. Called once, before traffic."""
         self.server = server
         self.rpc = rpc
-        self.arm_timer = arm_timer
 
     # -- hops 2 and 3: a request becomes queries -------------------------------------------------------------------
 
@@ -55,9 +53,9 @@ cdef class QueryProcessor(PredictHandler):
         cdef uint64_t slo_us, now_us = self.server.turn_now_us()
         cdef bint ok
         if is_binary:
-            ok = parse_binary_body(body, body_bytes, app.input_spec, app.body_limits, clipper_batch, self.body)
+            ok = c_parse_binary_body(body, body_bytes, app.input_spec, app.body_limits, clipper_batch, self.body)
         else:
-            ok = parse_json_body(body, body_bytes, app.input_spec, app.body_limits, self.body)
+            ok = c_parse_json_body(body, body_bytes, app.input_spec, app.body_limits, self.body)
         if not ok:
             app.stats.bad_requests += 1
             return self.refuse(connection, sequence, 400, self.body.error_code, <bytes>self.body.error_cause)
@@ -93,7 +91,6 @@ cdef class QueryProcessor(PredictHandler):
             self.answer_request(request, 200)
         elif request.pending == 0:
             self.release_request(request)
-        app.stats.counters.parse_us.record(now_us - arrival_us, count)
         return self.arm()
 
     cdef Plan plan_for_version(self, Application app, bytes version):
@@ -135,8 +132,7 @@ cdef class QueryProcessor(PredictHandler):
         query.pending -= 1
         if query.pending == 0:
             return self.finish(query, now_us)
-        query.in_heap = True
-        self.deadlines.push(query)
+        self.deadlines.insert(query, query.fire_us)
         return 0
 
     cdef int start_member(self, Application app, ModelRuntime model, Query* query, Member* member, const char* data,
@@ -191,10 +187,8 @@ cdef class QueryProcessor(PredictHandler):
         member.slot = <uint32_t>slot
         attach_waiter(task[0], member)
         model.counters.tasks += 1
-        if not model.dirty:
-            model.dirty = True
-            self.dirty_models.append(model)
-        return 0
+        self.fresh.push_back(<uint32_t>slot)
+        return self.mark_dirty(model)
 
     cdef int join(self, Member* member, uint32_t slot, uint64_t fire_us) except -1:
         """A second query waits on a task that is already queued or in flight (single-flight)."""
@@ -214,84 +208,79 @@ cdef class QueryProcessor(PredictHandler):
         self.random_state ^= self.random_state >> 27
         return self.random_state * 2685821657736338717u
 
-    # -- hop 6: batches ----------------------------------------------------------------------------------------------
+    # -- hops 6 and 7: tasks become batches, batches become outputs --------------------------------------------------
+
+    cdef int mark_dirty(self, ModelRuntime model) except -1:
+        if not model.dirty:
+            model.dirty = True
+            self.dirty_models.append(model)
+        return 0
 
     cdef int on_turn_end(self, uint64_t now_us) except -1:
         cdef ModelRuntime model
-        if not self.dirty_models:
-            return 0
-        models = self.dirty_models
-        self.dirty_models = []
-        for model in models:
-            model.dirty = False
-            self.dispatch(model, now_us)
-        if self.rpc.has_input():
-            self.rpc.read_messages(now_us)
+        cdef uint32_t slot
+        cdef list models
+        for slot in self.fresh:
+            model = <ModelRuntime>self.tasks[slot].model
+            model.counters.record_stage(Stage.Parse, now_us - self.tasks[slot].pushed_us)
+            self.tasks[slot].pushed_us = now_us
+        self.fresh.clear()
+        if self.dirty_models:
+            models = self.dirty_models
+            self.dirty_models = []
+            for model in models:
+                model.dirty = False
+                self.dispatch(model, now_us)
+            if self.rpc.has_input():           # a send may have swallowed the edge of what came in meanwhile
+                self.rpc.read_messages(now_us)
         return 0
 
     cdef int dispatch(self, ModelRuntime model, uint64_t now_us) except -1:
-        """Gives every idle replica a batch, as long as tasks wait."""
+        """Gives every idle replica a batch, as long as tasks wait; answers those that cannot be met any more."""
         cdef Replica replica
-        cdef FinishEstimate estimate
-        cdef uint32_t size, slot
-        cdef uint64_t oldest_us, newest_us, pushed_us, ready_us
         cdef vector[uint32_t] dropped
+        cdef uint32_t slot, size
         while model.queue.depth() > 0:
             replica = model.pick_idle(now_us)
             if replica is None:
                 return 0
             size = replica.controller.next_size(now_us)
-            estimate = replica.finish_model.estimate()
             self.batch.clear()
-            dropped.clear()
-            model.queue.pop_batch(size, now_us, estimate, self.batch, dropped)
+            model.queue.pop_batch(size, now_us, replica.finish_model.estimate(), self.batch, dropped)
+            if not self.batch.empty():
+                self.send_batch(model, replica, size, now_us)
+            elif dropped.empty():
+                return 0
             for slot in dropped:
                 model.counters.early_drops += 1
                 self.complete_task(slot, MemberState.Deadline, NULL, now_us)
-            if self.batch.empty():
-                if dropped.empty():
-                    return 0
-                continue
-            newest_us = 0
-            for slot in self.batch:
-                pushed_us = self.tasks[slot].pushed_us
-                newest_us = max(newest_us, pushed_us)
-                model.counters.record_stage(Stage.Queue, now_us - pushed_us)
-            # The batch waited while it had a task and a free replica: the part of the wait that batching itself costs.
-            ready_us = max(replica.idle_since_us, self.tasks[self.batch[0]].pushed_us)
-            model.counters.record_stage(Stage.BatchWait, now_us - ready_us if now_us > ready_us else 0, self.batch.size())
-            model.counters.batches += 1
-            model.counters.batch_size.record(self.batch.size())
-            replica.batch_was_full = self.batch.size() == size
-            replica.slots.swap(self.batch)
-            if self.rpc.send_batch(replica, self.pool, now_us) != 0:
-                self.rpc.lose(replica, "its connection is gone", now_us)
+            dropped.clear()
         return 0
 
-    # -- hops 7 and 9: outputs come back -----------------------------------------------------------------------------
-
-    cdef int finish_batch(self, Replica replica, vector[uint32_t]& slots, uint64_t compute_us, uint64_t now_us) except -1:
-        """The replica is idle again: learn from the batch, and give it the next one before anybody is answered."""
-        cdef ModelRuntime model = <ModelRuntime>replica.model
-        cdef uint64_t duration_us = now_us - replica.sent_us
-        cdef uint64_t rpc_us = duration_us - compute_us if duration_us > compute_us else 0
-        slots.swap(replica.slots)
-        replica.slots.clear()
-        replica.busy = False
-        replica.idle_since_us = now_us
-        replica.batches += 1
-        replica.items += slots.size()
-        replica.controller.observe(<uint32_t>slots.size(), replica.batch_was_full, duration_us)
-        replica.finish_model.observe(<uint32_t>slots.size(), duration_us)
-        model.counters.record_stage(Stage.Rpc, rpc_us, slots.size())
-        model.counters.record_stage(Stage.Compute, compute_us, slots.size())
-        return self.dispatch(model, now_us)
+    cdef int send_batch(self, ModelRuntime model, Replica replica, uint32_t size, uint64_t now_us) except -1:
+        """Sends self.batch to the replica; a replica that is gone is lost, and its batch queued again."""
+        cdef uint32_t slot
+        cdef uint64_t oldest_us = now_us, ready_us
+        for slot in self.batch:
+            oldest_us = min(oldest_us, self.tasks[slot].pushed_us)
+            model.counters.record_stage(Stage.Queue, now_us - self.tasks[slot].pushed_us)
+        # How long a task and a free replica were both there: what batching itself costs.
+        ready_us = max(replica.idle_since_us, oldest_us)
+        model.counters.record_stage(Stage.BatchWait, now_us - ready_us if now_us > ready_us else 0)
+        model.counters.batches += 1
+        model.counters.batch_size.record(self.batch.size())
+        replica.batch_was_full = self.batch.size() >= size
+        replica.slots.swap(self.batch)
+        if self.rpc.send_batch(replica, self.pool, now_us) != 0:
+            self.rpc.lose(replica, "its connection is gone", now_us)
+        return 0
 
     cdef int complete_task(self, uint32_t slot, MemberState state, Output* output, uint64_t now_us) except -1:
-        """Ends a task: the cache first, then everyone who waits on it. `output` is borrowed."""
+        """Ends a claimed task: the cache first, then everyone who waits on it. `output` is borrowed."""
         cdef TaskRecord* task = &self.tasks[slot]
         cdef ModelRuntime model = <ModelRuntime>task.model
-        cdef Member* member
+        cdef Member* member = task.waiters
+        cdef Member* next_member
         cdef Query* query
         if task.in_cache:
             task.in_cache = False
@@ -299,58 +288,61 @@ cdef class QueryProcessor(PredictHandler):
                 self.cache.put(task.key, output, model.uid, now_us + task.cache_ttl_us if task.cache_ttl_us else 0)
             else:
                 self.cache.abandon(task.key)
-        self.pool.complete(slot)
-        self.pool.release(slot)
-        while task.waiters != NULL:
-            member = task.waiters
-            query = member.query
-            detach_waiter(task[0], member)
+        if state == MemberState.Failed:
+            model.counters.failures += 1
+        task.waiters = NULL
+        self.pool.release(slot)                # claimed by this worker itself: no way through the completion bitmap
+        while member != NULL:                  # the list is ours now: an answer may start new queries
+            next_member = member.next
+            member.previous = member.next = NULL
             member.state = state
             if output != NULL:
                 member.output = output.retain()
+            query = member.query
             query.last_output_us = now_us
             query.pending -= 1
             if query.pending == 0:
                 self.finish(query, now_us)
+            member = next_member
         return 0
 
-    cdef int requeue_batch(self, Replica replica, uint64_t now_us) except -1:
-        """A batch lost with its replica goes back to the queue where the deadlines allow, at most as often as they do."""
-        cdef ModelRuntime model = <ModelRuntime>replica.model
-        cdef vector[uint32_t] slots
+    def retire_model(self, ModelRuntime model):
+        """A model version left the routing snapshot: answers what waits for it and forgets its outputs."""
+        cdef vector[uint32_t] dropped
+        cdef FinishEstimate nothing_known
         cdef uint32_t slot
-        slots.swap(replica.slots)
-        replica.busy = False
-        for slot in slots:
-            if self.tasks[slot].drop_deadline_us > now_us and not model.retired and model.queue.requeue(slot) == 0:
-                model.counters.requeues += 1
-            else:
+        cdef uint64_t now_us = self.server.turn_now_us()
+        model.retired = True
+        while model.queue.depth() > 0:
+            self.batch.clear()
+            model.queue.pop_batch(0xFFFFFFFF, now_us, nothing_known, self.batch, dropped)
+            for slot in self.batch:
+                self.complete_task(slot, MemberState.NoReplica, NULL, now_us)
+            for slot in dropped:
                 self.complete_task(slot, MemberState.Deadline, NULL, now_us)
-        if not model.dirty and not slots.empty():
-            model.dirty = True
-            self.dirty_models.append(model)
-        return 0
+        self.cache.remove_model(model.uid)
 
     # -- hops 9 and 10: answers --------------------------------------------------------------------------------------
 
-    cdef int on_deadline(self, uint64_t now_us) except -1:
-        """Answers every query whose deadline has come, from what is there."""
+    def on_timer(self):
+        """The loop's callback when the deadline timer fires: answers every query that is due, from what is there."""
+        cdef uint64_t now_us = self.server.turn_now_us()
         cdef Query* query
         cdef Member* member
         cdef uint16_t index
+        self.timer.acknowledge()
         self.armed_us = 0
         while True:
             query = self.deadlines.pop_due(now_us)
             if query == NULL:
                 break
-            query.in_heap = False
             for index in range(query.member_count):
                 member = &query.members()[index]
                 if member.state == MemberState.Pending:
                     detach_waiter(self.tasks[member.slot], member)
                     member.state = MemberState.Deadline
             self.finish(query, now_us)
-        return self.arm()
+        self.arm()
 
     cdef int finish(self, Query* query, uint64_t now_us) except -1:
         """Combines what the members gave, renders the prediction, and answers the request if it was the last one."""
@@ -359,19 +351,20 @@ cdef class QueryProcessor(PredictHandler):
         cdef Plan plan = <Plan>query.plan
         cdef Combined combined
         cdef int status = 200
-        if query.in_heap:
-            query.in_heap = False
-            self.deadlines.remove(query)
+        self.deadlines.remove(query)
         self.text.clear()
         if plan is not None:
             combined = combine(plan.rule, query)
         if combined.output != NULL:
             self.append_answer(query, plan, combined)
             combined.output.release()
+            if now_us > query.fire_us + self.reply_margin_us:
+                app.stats.counters.late += 1
         else:
             status = self.append_miss(query, app, combined.failure)
         app.stats.counters.latency_us.record(now_us - query.arrival_us)
-        app.stats.counters.gather_us.record(now_us - query.last_output_us)
+        if plan is not None:
+            (<ModelRuntime>plan.models[query.first_arm]).counters.record_stage(Stage.Gather, now_us - query.last_output_us)
         if request.is_batch:
             request.parts[query.part].swap(self.text)
         Py_DECREF(plan)
@@ -379,7 +372,7 @@ cdef class QueryProcessor(PredictHandler):
         request.pending -= 1
         if not request.is_batch:
             (<HttpConnection>request.connection).respond_json(request.sequence, status, self.text.data(), self.text.size(),
-                                                              RETRY_AFTER if status == 503 else NULL)
+                                                              b"Retry-After: 1\r\n" if status == 503 else NULL)
         if request.pending == 0:
             if request.is_batch:
                 return self.answer_request(request, 200)
@@ -440,15 +433,14 @@ cdef class QueryProcessor(PredictHandler):
         self.queries.free_request(request)
         return 0
 
-    cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code, object cause) except -1:
+    cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code, bytes cause) except -1:
         """Answers a request that never became a query."""
-        cdef bytes text = cause
         self.text.clear()
         self.text.append(b'{"error":"')
         self.text.append(code)
-        self.text.append(b'","cause":"')
-        append_escaped(self.text, string_view(<const char*>text, len(text)))
-        self.text.append(b'"}')
+        self.text.append(b'","cause":')
+        append_json_string(self.text, <const char*>cause, len(cause))
+        self.text.push_back(c'}')
         return connection.respond_json(sequence, status, self.text.data(), self.text.size(), NULL)
 
     cdef int arm(self) except -1:
@@ -459,5 +451,10 @@ cdef class QueryProcessor(PredictHandler):
         next_us = self.deadlines.next_us()
         if self.armed_us == 0 or next_us < self.armed_us:
             self.armed_us = next_us
-            self.arm_timer(next_us)
+            self.timer.arm(next_us)
         return 0
+
+    @property
+    def live_queries(self):
+        """Queries that are not answered yet."""
+        return self.queries.live_queries()

@@ -12,10 +12,10 @@ cdef class Replica:
     cdef readonly str nonce                 # random per container process: tells a reconnect from an impostor
     cdef readonly bytes identity            # ROUTER identity of its present connection
     cdef readonly object model              # ModelRuntime
-    cdef public object session              # RpcSession: the state table
-    cdef bint ready                         # may be given a batch (session is READY)
+    cdef int session_state                  # SessionState; changed by RpcServer alone, through the table
+    cdef bint ready                         # may be given a batch: the session is READY
     # how fast it is
-    cdef readonly BatchSizeController controller
+    cdef public BatchSizeController controller
     cdef readonly FinishModel finish_model
     # the batch in service; empty when idle
     cdef bint busy

@@ -3,17 +3,25 @@
 
 import cython
 
+from clipper._core.rpc_session import SessionState
+from clipper._core.rpc_session cimport STATE_AWAITING_REGISTER
+
 
 @cython.final
 cdef class Replica:
-    def __init__(self, str replica_id, str nonce, bytes identity, object model, object session, controller, finish_model):
+    def __init__(self, str replica_id, str nonce, bytes identity, object model, controller, finish_model):
         self.replica_id = replica_id
         self.nonce = nonce
         self.identity = identity
         self.model = model
-        self.session = session
+        self.session_state = STATE_AWAITING_REGISTER
         self.controller = controller
         self.finish_model = finish_model
+
+    @property
+    def state(self):
+        """The session's state in the words of the control channel: "loading", "ready", ..."""
+        return SessionState(self.session_state).name.lower()
 
     @property
     def is_ready(self):

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "gather.hpp"
+#include "json_write.hpp"
 
 namespace clipper {
 
@@ -86,16 +87,6 @@ inline void append_error(std::string& text, std::string_view code, std::string_v
     text.append(detail->text + 1, detail->bytes - 2);
   }
   text.append("\"}");
-}
-
-// JSON string escaping for the causes that quote the client's own bytes; invalid UTF-8 never gets here.
-inline void append_escaped(std::string& text, std::string_view raw) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  for (unsigned char c : raw) {
-    if (c == '"' || c == '\\') { text.push_back('\\'); text.push_back(static_cast<char>(c)); }
-    else if (c < 0x20) { text.append("\\u00"); text.push_back(kHex[c >> 4]); text.push_back(kHex[c & 15]); }
-    else text.push_back(static_cast<char>(c));
-  }
 }
 
 }  // namespace clipper

@@ -2,16 +2,9 @@
 from libc.stdint cimport uint64_t
 from libcpp.string cimport string
 
-from clipper._core.prediction_cache cimport Output
+from clipper._core.http_response cimport string_view
+from clipper._core.output cimport Output
 from clipper._core.query_processor cimport MemberState
-
-cdef extern from "<string_view>" namespace "std" nogil:
-    cppclass string_view:
-        string_view()
-        string_view(const char*)
-        string_view(const char*, size_t)
-        const char* data()
-        size_t size()
 
 cdef extern from "reply.hpp" namespace "clipper" nogil:
     cppclass MissText:
@@ -22,4 +15,6 @@ cdef extern from "reply.hpp" namespace "clipper" nogil:
     void append_prediction(string&, uint64_t, const Output*, string_view, double) except +
     void append_default(string&, uint64_t, string_view, string_view, const Output*) except +
     void append_error(string&, string_view, string_view, const Output*) except +
-    void append_escaped(string&, string_view) except +
+
+cdef extern from "json_write.hpp" namespace "clipper" nogil:
+    void append_json_string(string&, const char*, size_t) except +

@@ -100,7 +100,7 @@ class SnapshotApplier:
         uid = self._next_uid
         self._next_uid += 1
         return ModelRuntime(
-            model_id.name, model_id.version, uid, BatchQueue(self._core.slots), input_type=version["input_type"]
+            model_id.name, model_id.version, uid, BatchQueue([self._core.slots], queue_id=uid), input_type=version["input_type"]
         )
 
     def _build_applications(

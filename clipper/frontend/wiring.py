@@ -10,15 +10,16 @@ from dataclasses import dataclass
 
 import zmq
 
-from clipper._core.batch_queue import SlotPoolHandle
+from clipper._core.batch_results import BatchResults
 from clipper._core.deadline_timer import DeadlineTimer
 from clipper._core.http_limits import HttpLimits
 from clipper._core.http_server import HttpServer
 from clipper._core.model_runtime import ModelRuntime
 from clipper._core.prediction_cache import PredictionCacheHandle
-from clipper._core.query_processor import QueryProcessor, ReplicaListener
+from clipper._core.query_processor import QueryProcessor
 from clipper._core.route_table import RouteTable
-from clipper._core.rpc_server import RpcServer
+from clipper._core.rpc_server import ReplicaListener, RpcServer
+from clipper._core.slot_pool import SlotPoolHandle
 
 MAX_WORKERS = 16
 _QUERY_ID_EPOCH_S = 1_767_225_600  # 2026-01-01T00:00:00Z
@@ -93,7 +94,7 @@ def build_core(
         reply_margin_us=options.reply_margin_us,
     )
     server = HttpServer(loop, limits or HttpLimits(), processor, RouteTable([]))
-    rpc = RpcServer(zmq.Context.instance(), rpc_address, processor.replica_events(find_model), on_replica)
+    rpc = RpcServer(zmq.Context.instance(), rpc_address, BatchResults(processor, find_model), on_replica)
     processor.wire(server, rpc)
     loop.add_reader(timer.file_descriptor, processor.on_timer)
     rpc.start(loop)
