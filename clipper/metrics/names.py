@@ -57,7 +57,7 @@ _MODEL = ("model", "version")
 
 # -- HTTP --------------------------------------------------------------------------------------------------------
 HTTP_REQUESTS = _metric(_C, "http_requests", (), "", "Requests read completely.")
-HTTP_REFUSALS = _metric(_C, "http_refusals", ("reason",), "", "Requests refused before a model was asked, by error code.")
+HTTP_REFUSALS = _metric(_C, "http_refusals", ("reason",), "", "Requests refused before any model, by error code.")
 HTTP_CONNECTIONS_OPEN = _metric(_G, "http_connections_open", (), "", "Connections open now.")
 HTTP_CONNECTIONS = _metric(_C, "http_connections", (), "", "Connections accepted.")
 HTTP_RECEIVED = _metric(_C, "http_received_bytes", (), "bytes", "Bytes read from clients.")
