@@ -360,8 +360,9 @@ class BodyReader {
 
   // -- the buffer ---------------------------------------------------------------------------------------------------
 
-  // Room behind what is used; grows by doubling, since growing clears the new part.
+  // Room behind what is used, and never a null pointer; grows by doubling, since growing clears the new part.
   char* make_room(size_t bytes) {
+    bytes = std::max<size_t>(bytes, 1);
     std::vector<char>& data = out_.data;
     if (data.size() - used_bytes_ < bytes) data.resize(std::max(used_bytes_ + bytes, 2 * data.size()));
     return data.data() + used_bytes_;
