@@ -322,6 +322,7 @@ class BodyReader {
       return true;
     }
     const char* p = p_;
+    const char* const end = end_;  // a local is not reloaded after every store into the buffer
     char* out = nullptr;
     char* out_end = nullptr;
     for (;; ++count) {
@@ -334,15 +335,15 @@ class BodyReader {
         out_end = out_.data.data() + used_bytes_ + (out_.data.size() - used_bytes_) / sizeof(Element) * sizeof(Element);
       }
       Element value;
-      const ElementStatus status = read_element(p, end_, value);
+      const ElementStatus status = read_element(p, end, value);
       if (__builtin_expect(status != ElementStatus::Ok, 0)) return refuse_element(status, p, count);
       std::memcpy(out, &value, sizeof value);
       out += sizeof value;
-      if (__builtin_expect(p < end_ && *p != ',' && *p != ']', 0)) p = skip_whitespace(p, end_);
-      if (p == end_) return false;
+      if (__builtin_expect(p < end && *p != ',' && *p != ']', 0)) p = skip_whitespace(p, end);
+      if (p == end) return false;
       if (*p != ',') break;
       ++p;
-      if (p < end_ && static_cast<unsigned char>(*p) <= ' ') p = skip_whitespace(p, end_);
+      if (p < end && static_cast<unsigned char>(*p) <= ' ') p = skip_whitespace(p, end);
     }
     if (*p != ']') return false;
     p_ = p;
