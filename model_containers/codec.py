@@ -26,6 +26,7 @@ NUMPY_DTYPES: Final[dict[int, np.dtype[Any]]] = {
     int(dtype): np.dtype(dtype.name.lower()).newbyteorder("<") for dtype in DType if DType.INT8 <= dtype <= DType.BOOL
 }
 # Plain integers for the hot path: an operation on an enum costs as much as decoding the header.
+_ELEMENT_BYTES: Final = tuple(wire.DTYPE_BYTES[dtype] for dtype in DType)
 _LAST_DTYPE: Final = int(max(DType))
 _FORBIDDEN_FLAGS: Final = (0xFFFF, *(0xFFFF & ~int(wire.ALLOWED_FLAGS[kind]) for kind in MessageType))
 
@@ -203,7 +204,7 @@ def decode_predict(header: Header, frames: Sequence[Frame]) -> PredictRequest:
 
 
 def _uniform(header: Header, payload: Frame, shape: tuple[int, ...]) -> Array:
-    expected_bytes = header.item_count * header.elements_per_item * wire.DTYPE_BYTES[DType(header.dtype)]
+    expected_bytes = header.item_count * header.elements_per_item * _ELEMENT_BYTES[header.dtype]
     if len(payload) != expected_bytes:
         raise WireError(WireStatus.BAD_LENGTH, f"payload of {len(payload)} bytes, expected {expected_bytes}")
     array: Array = np.frombuffer(payload, NUMPY_DTYPES[header.dtype])
@@ -262,7 +263,7 @@ def decode_offsets(frame: Frame, header: Header, payload_bytes: int) -> tuple[in
     if len(frame) != (header.item_count + 1) * 8:
         raise WireError(WireStatus.BAD_OFFSETS, f"offsets frame of {len(frame)} bytes for {header.item_count} items")
     offsets: tuple[int, ...] = struct.unpack(f"<{header.item_count + 1}Q", frame)
-    size = wire.DTYPE_BYTES[DType(header.dtype)]
+    size = _ELEMENT_BYTES[header.dtype]
     rises = all(start <= stop for start, stop in zip(offsets, offsets[1:], strict=False))
     if offsets[0] != 0 or offsets[-1] != payload_bytes or not rises or any(offset % size for offset in offsets):
         raise WireError(WireStatus.BAD_OFFSETS, f"offsets do not divide a payload of {payload_bytes} bytes")
