@@ -1,6 +1,6 @@
 """Everything a model container needs: numpy, pyzmq and this package; nothing of ``clipper``.
 
-``from model_containers import ModelContainer, serve`` is all that a container of your own needs; see docs/containers.md.
+``from model_containers import ModelContainer, serve`` is all that your own container needs; see docs/containers.md.
 The names are loaded when they are first used, after the number of BLAS threads was bounded: a replica is one process
 on one core by default, and replicas that each start a thread a core only take turns with each other.
 """

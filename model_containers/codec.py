@@ -1,12 +1,13 @@
 """Encode and decode RPC messages, both directions, in plain Python.
 
-A container decodes PREDICT here and encodes its answers in ``results``; the frontend's side is here too, because the two
-modules are the oracle that the compiled codec (``clipper/_core/rpc_codec.hpp``) is tested against. Frames are ``bytes``
+A container decodes PREDICT here and encodes its answers in ``results``; the frontend's side is here too, because the
+two modules are the oracle that the compiled codec (``clipper/_core/rpc_codec.hpp``) is tested against. Frames are ``bytes``
 or ``memoryview``; nothing that a peer sends is trusted: every length and offset is checked before it is used.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 from collections.abc import Mapping, Sequence
@@ -214,7 +215,7 @@ def _uniform(header: Header, payload: Frame, shape: tuple[int, ...]) -> Array:
 
 
 def _ragged(dtype: int, payload: Frame, offsets: tuple[int, ...]) -> list[Array] | list[str] | list[bytes]:
-    spans = list(zip(offsets, offsets[1:], strict=False))
+    spans = list(itertools.pairwise(offsets))
     if dtype == DType.BYTES:
         return [bytes(payload[start:stop]) for start, stop in spans]
     if dtype == DType.STRING:
@@ -264,7 +265,7 @@ def decode_offsets(frame: Frame, header: Header, payload_bytes: int) -> tuple[in
         raise WireError(WireStatus.BAD_OFFSETS, f"offsets frame of {len(frame)} bytes for {header.item_count} items")
     offsets: tuple[int, ...] = struct.unpack(f"<{header.item_count + 1}Q", frame)
     size = _ELEMENT_BYTES[header.dtype]
-    rises = all(start <= stop for start, stop in zip(offsets, offsets[1:], strict=False))
+    rises = all(start <= stop for start, stop in itertools.pairwise(offsets))
     if offsets[0] != 0 or offsets[-1] != payload_bytes or not rises or any(offset % size for offset in offsets):
         raise WireError(WireStatus.BAD_OFFSETS, f"offsets do not divide a payload of {payload_bytes} bytes")
     return offsets

@@ -40,9 +40,11 @@ class ModelContainer(ABC):
 
     def load(self, settings: ContainerSettings) -> None:
         """Load the model. Called once, after the frontend was told that this container exists."""
+        return
 
     def warm_up(self) -> None:
         """Run the model once, so that the first query does not pay for lazy initialisation. Called after ``load``."""
+        return
 
     @abstractmethod
     def predict_batch(self, inputs: Inputs) -> Any:
