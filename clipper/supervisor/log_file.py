@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+# Begins the line that the supervisor writes into a log before the output of each new process.
+START_MARK: Final = "--- started "
 _TAIL_BLOCK_BYTES: Final = 64 * 1024
 
 
