@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         StartError,
         UnavailableError,
     )
-    from clipper.management.client import Clipper, Prediction
+    from clipper.management.client import Clipper
+    from clipper.management.prediction import Prediction
 
 __version__ = "0.1.0"
 
@@ -39,7 +40,7 @@ _HOMES = {
     "InvalidArgumentError": "clipper.errors",
     "ModelError": "clipper.errors",
     "NotFoundError": "clipper.errors",
-    "Prediction": "clipper.management.client",
+    "Prediction": "clipper.management.prediction",
     "ProtocolError": "clipper.errors",
     "ServerError": "clipper.errors",
     "StartError": "clipper.errors",

@@ -30,6 +30,10 @@ def _require(condition: bool, name: str, value: object, expected: str) -> None:
         raise InvalidArgumentError(f"{name}={value!r} is not valid: expected {expected}")
 
 
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def _require_loopback(name: str, host: str) -> None:
     """Refuse an address that other machines reach: nothing guards it until management tokens exist."""
     try:
@@ -60,6 +64,16 @@ class ListenConfig:
             _require_loopback(f"{name}_host", getattr(self, f"{name}_host"))
         _require(self.backlog > 0, "backlog", self.backlog, "a positive number")
 
+    @property
+    def query_url(self) -> str:
+        """Base URL of the query API, once the supervisor has replaced a port 0 by the real one."""
+        return _url(self.query_host, self.query_port)
+
+    @property
+    def management_url(self) -> str:
+        """Base URL of the management API, likewise."""
+        return _url(self.management_host, self.management_port)
+
 
 @dataclass(frozen=True, slots=True)
 class LogConfig:
@@ -85,7 +99,12 @@ class SupervisorConfig:
     management_stop_limit_us: int = 5_000_000
 
     def __post_init__(self) -> None:
-        for name in ("restart_stable_us", "frontend_drain_limit_us", "container_stop_limit_us", "management_stop_limit_us"):
+        for name in (
+            "restart_stable_us",
+            "frontend_drain_limit_us",
+            "container_stop_limit_us",
+            "management_stop_limit_us",
+        ):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more microseconds")
         _require(
             0 < self.restart_backoff_min_us <= self.restart_backoff_max_us,
@@ -184,9 +203,12 @@ class ClipperConfig:
     def write(self) -> None:
         """Store the configuration in the run directory, readable by its owner alone."""
         text = json.dumps(asdict(self), default=str, indent=2, sort_keys=True)
-        descriptor = os.open(self.run_dir / CONFIG_FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        path = self.run_dir / CONFIG_FILE_NAME
+        new_path = path.with_suffix(".new")
+        descriptor = os.open(new_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+        new_path.replace(path)  # nobody reads half a file
 
 
 def read_config(run_dir: Path) -> ClipperConfig:

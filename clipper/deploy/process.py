@@ -47,11 +47,23 @@ class ProcessManager(ContainerManager):
         self._starting: dict[ReplicaId, asyncio.Future[RunningReplica]] = {}
         self._exits: dict[ReplicaId, asyncio.Event] = {}
         self._writer: asyncio.StreamWriter | None = None
+        self._is_listed = False
         self._refusal = "there is no link to the supervisor"
 
     async def connect(self, connection: socket.socket) -> None:
-        """Take over the link; call `serve` afterwards."""
+        """Take over the link and learn which replicas run already; call `serve` afterwards.
+
+        Raises
+        ------
+        UnavailableError
+            The supervisor closed the link.
+        """
         self._reader, self._writer = await asyncio.open_connection(sock=connection, limit=MAX_LINE_BYTES)
+        while not self._is_listed:
+            line = await self._reader.readline()
+            if not line:
+                raise UnavailableError("the supervisor is gone")
+            self._on_event(json.loads(line))
 
     async def serve(self) -> None:
         """Handle the supervisor's events until it closes the link: it has died, and so will we."""
@@ -60,8 +72,8 @@ class ProcessManager(ContainerManager):
         self._refusal = "the supervisor is gone"
         self._writer = None
         for future in self._starting.values():
-            future.set_exception(UnavailableError(self._refusal))
-        self._starting.clear()
+            if not future.done():
+                future.set_exception(UnavailableError(self._refusal))
 
     async def start_replica(self, spec: ReplicaSpec) -> RunningReplica:
         if spec.replica_id in self._starting or spec.replica_id in self._running:
@@ -74,11 +86,17 @@ class ProcessManager(ContainerManager):
             "env": dict(spec.env),
             "log": str(self.log_path(spec.replica_id)),
         }
-        await self._send(command)
         self._starting[spec.replica_id] = started
-        return await started
+        try:
+            await self._send(command)
+            return await started
+        finally:
+            self._starting.pop(spec.replica_id, None)
 
     async def stop_replica(self, replica_id: ReplicaId, grace_us: int) -> None:
+        starting = self._starting.get(replica_id)
+        if starting is not None:
+            await asyncio.wait([starting])
         if replica_id not in self._running:
             return
         gone = self._exits.setdefault(replica_id, asyncio.Event())
@@ -111,7 +129,7 @@ class ProcessManager(ContainerManager):
             case "started":
                 self._on_started(RunningReplica(ReplicaId(event["id"]), event["pid"]))
             case "start_failed":
-                future = self._starting.pop(ReplicaId(event["id"]), None)
+                future = self._starting.get(ReplicaId(event["id"]))
                 if future is not None and not future.done():
                     future.set_exception(DeployError(f"the container cannot be started: {event['error']}"))
             case "exited":
@@ -121,6 +139,8 @@ class ProcessManager(ContainerManager):
                 gone = self._exits.pop(replica_id, None)
                 if gone is not None:
                     gone.set()
+            case "listed":
+                self._is_listed = True
             case "draining":
                 self._refusal = "Clipper is being stopped"
             case unknown:
@@ -128,7 +148,7 @@ class ProcessManager(ContainerManager):
 
     def _on_started(self, replica: RunningReplica) -> None:
         self._running[replica.replica_id] = replica
-        future = self._starting.pop(replica.replica_id, None)
+        future = self._starting.get(replica.replica_id)
         if future is None:
             self._on_running(replica)
         elif not future.done():

@@ -95,11 +95,14 @@ def check_shape(
     if dimensions is not None:
         valid = all(type(length) is int and length > 0 for length in dimensions) and len(dimensions) > 0
         if not valid or math.prod(dimensions) > 2**31:
-            raise InvalidArgumentError(f"shape={shape!r} is not valid: expected positive lengths, at most 2**31 elements")
+            raise InvalidArgumentError(
+                f"shape={shape!r} is not valid: expected positive lengths, at most 2**31 elements"
+            )
     if input_type == "tensor":
         if dimensions is None or dtype is None:
             raise InvalidArgumentError(
-                "an application for tensors declares dtype and shape", hint="for example dtype='float32', shape=(28, 28)"
+                "an application for tensors declares dtype and shape",
+                hint="for example dtype='float32', shape=(28, 28)",
             )
         return tuple(dimensions), _check_choice("dtype", dtype, DTYPES)
     own_dtype = _OWN_DTYPES.get(input_type)

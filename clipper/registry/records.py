@@ -15,6 +15,7 @@ _APPLICATION_KEY: Final = "application/"
 _MODEL_KEY: Final = "model/"
 
 _Record = TypeVar("_Record")
+_EMPTY_REVISION: Final = Revision(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Model:
 class RegistryState:
     """Everything desired, as of one revision."""
 
-    revision: Revision = Revision(0)
+    revision: Revision = _EMPTY_REVISION
     applications: Mapping[str, Application] = field(default_factory=dict)
     models: Mapping[str, Model] = field(default_factory=dict)
 

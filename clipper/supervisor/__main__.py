@@ -10,11 +10,12 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from clipper.config import ClipperConfig, read_config
 from clipper.errors import ClipperError, StartError
-from clipper.supervisor.listeners import open_listeners
+from clipper.supervisor.listeners import Listeners, address_of, open_listeners
 from clipper.supervisor.log_file import RotatingLog
 from clipper.supervisor.supervisor import Supervisor
 
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = read_config(options.run_dir)
         _prepare(config)
         listeners = open_listeners(config.listen)
+        config = _with_real_ports(config, listeners)
+        config.write()
     except ClipperError as error:
         _fail(error, options.report_fd)
         return 1
@@ -77,6 +80,12 @@ def _prepare(config: ClipperConfig) -> None:
     logger = logging.getLogger("clipper.supervisor")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+
+
+def _with_real_ports(config: ClipperConfig, listeners: Listeners) -> ClipperConfig:
+    _, query_port = address_of(listeners.query)
+    _, management_port = address_of(listeners.management)
+    return replace(config, listen=replace(config.listen, query_port=query_port, management_port=management_port))
 
 
 def _fail(error: ClipperError, report_fd: int) -> None:

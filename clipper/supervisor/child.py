@@ -65,7 +65,7 @@ class Child:
                 stderr=write_fd,
                 pass_fds=pass_fds,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  # safe here: this process has one thread
             )
         except BaseException:
             os.close(self.output_fd)

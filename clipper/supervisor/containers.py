@@ -2,9 +2,9 @@
 
 Commands:  {"op": "start", "id", "argv", "env", "log"}    {"op": "stop", "id", "grace_us"}
 Events:    {"event": "started", "id", "pid"}              {"event": "exited", "id", "pid", "code"}
-           {"event": "start_failed", "id", "error"}       {"event": "draining"}
+           {"event": "start_failed", "id", "error"}       {"event": "listed"}    {"event": "draining"}
 
-A management process that comes back is sent ``started`` for each container that is alive.
+A management process that connects is sent ``started`` for each container that is alive, and then ``listed``.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class ContainerDesk:
         self._watch_link()
         for container_id, child in list(self._containers.items()):
             self._tell({"event": "started", "id": container_id, "pid": child.pid})
+        self._tell({"event": "listed"})
 
     def disconnect(self) -> None:
         """Drop the link; the containers live on."""

@@ -15,12 +15,6 @@ class HealthProbe:
         self._received = b""
 
     @property
-    def url(self) -> str:
-        """The base URL of the server."""
-        host, port = self._address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-    @property
     def descriptor(self) -> int:
         """What to poll for reading; -1 while there is no connection."""
         return -1 if self._connection is None else self._connection.fileno()

@@ -12,7 +12,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,9 +33,7 @@ _SOCKET_NAME_BYTES: Final = 16
 class RunningSupervisor:
     """A started instance of Clipper, as its owner sees it."""
 
-    config: ClipperConfig
-    query_url: str
-    management_url: str
+    config: ClipperConfig  # with the real ports
     process: subprocess.Popen[bytes]
 
     def stop(self) -> int:
@@ -44,9 +42,7 @@ class RunningSupervisor:
         An instance that does not end within the sum of its own limits is killed.
         """
         options = self.config.supervisor
-        limit_us = (
-            options.frontend_drain_limit_us + options.container_stop_limit_us + options.management_stop_limit_us
-        )
+        limit_us = options.frontend_drain_limit_us + options.container_stop_limit_us + options.management_stop_limit_us
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -103,7 +99,7 @@ def launch(config: ClipperConfig, start_limit_us: int) -> RunningSupervisor:
         report_write_fd = -1
         start = _Start(config, process, report_fd, time.monotonic() + start_limit_us / 1e6)
         start.wait()
-        return RunningSupervisor(config, start.query_url, start.management_url, process)
+        return RunningSupervisor(start.config, process)
     except BaseException:
         if process is not None:
             process.kill()
@@ -138,9 +134,7 @@ class _Start:
     def __init__(
         self, config: ClipperConfig, process: subprocess.Popen[bytes], report_fd: int, deadline_s: float
     ) -> None:
-        self.query_url = ""
-        self.management_url = ""
-        self._config = config
+        self.config = config
         self._process = process
         self._report_fd = report_fd
         self._deadline_s = deadline_s
@@ -199,11 +193,14 @@ class _Start:
                 kind = InvalidArgumentError if event["code"] == InvalidArgumentError.code else StartError
                 raise kind(event["error"], hint=event["hint"])
             case "listening":
-                for name in ("query", "management"):
-                    self._probes[name] = HealthProbe(*event[name])
-                    self._probes[name].connect()
-                self.query_url = self._probes["query"].url
-                self.management_url = self._probes["management"].url
+                listen = replace(
+                    self.config.listen, query_port=event["query_port"], management_port=event["management_port"]
+                )
+                self.config = replace(self.config, listen=listen)
+                self._probes["query"] = HealthProbe(listen.query_host, listen.query_port)
+                self._probes["management"] = HealthProbe(listen.management_host, listen.management_port)
+                for probe in self._probes.values():
+                    probe.connect()
             case "exited":
                 name = event["name"]
                 self._exits[name] = self._exits.get(name, 0) + 1
@@ -212,8 +209,8 @@ class _Start:
 
     def _error(self, message: str, name: str) -> StartError:
         log_name = {"query": "frontend-0.log", "supervisor": "supervisor.stderr"}.get(name, f"{name}.log")
-        path = self._config.log_dir / log_name
+        path = self.config.log_dir / log_name
         tail = read_tail(path, _LOG_TAIL_LINES)
         if tail:
             message = f"{message}; its log ends with:\n{tail}\n"
-        return StartError(message, hint="" if self._config.remove_run_dir else f"see {path}")
+        return StartError(message, hint="" if self.config.remove_run_dir else f"see {path}")

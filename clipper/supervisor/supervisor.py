@@ -23,7 +23,7 @@ from clipper.supervisor.child import Child
 from clipper.supervisor.children import ChildTable
 from clipper.supervisor.containers import ContainerDesk
 from clipper.supervisor.event_loop import EventLoop
-from clipper.supervisor.listeners import Listeners, address_of
+from clipper.supervisor.listeners import Listeners
 from clipper.supervisor.service import Launch, Service
 
 _logger = logging.getLogger("clipper.supervisor")
@@ -66,9 +66,9 @@ class Supervisor:
         self._management.start()
         for frontend in self._frontends:
             frontend.start()
-        query, management = address_of(self._listeners.query), address_of(self._listeners.management)
-        _logger.info("queries on %s:%d, management on %s:%d", *query, *management)
-        self._report({"event": "listening", "query": query, "management": management})
+        listen = self._config.listen
+        _logger.info("queries on %s, management on %s", listen.query_url, listen.management_url)
+        self._report({"event": "listening", "query_port": listen.query_port, "management_port": listen.management_port})
         self._loop.run()
         if self._config.remove_run_dir:
             shutil.rmtree(self._config.run_dir, ignore_errors=True)
