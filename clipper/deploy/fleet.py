@@ -16,10 +16,10 @@ from clipper.config import ManagementConfig
 from clipper.deploy.broadcast import Broadcast
 from clipper.deploy.containers import container_environment
 from clipper.deploy.failures import FailureRow
-from clipper.deploy.manager import ContainerManager, ReplicaExit, ReplicaSpec, RunningReplica
+from clipper.deploy.manager import ContainerManager, ManagerEvents, ReplicaExit, ReplicaSpec, RunningReplica
 from clipper.deploy.reconcile import Decision, ReplicaState, Start, Stop, reconcile
 from clipper.deploy.replicas import Replica, ReplicaTable, make_replica_id
-from clipper.errors import ClipperError, DeployError
+from clipper.errors import ClipperError, DeployError, UnavailableError
 from clipper.types import ModelId, ReplicaId
 
 LOG_TAIL_LINES: Final = 40
@@ -51,13 +51,18 @@ class Fleet:
 
     Parameters
     ----------
-    manager : ContainerManager
-        Made with this fleet's `on_running` and `on_exit`.
+    make_manager : callable
+        Makes the manager; it and the fleet call each other.
     """
 
-    def __init__(self, config: ManagementConfig, frontends: FrontendLink) -> None:
+    def __init__(
+        self,
+        config: ManagementConfig,
+        frontends: FrontendLink,
+        make_manager: Callable[[ManagerEvents], ContainerManager],
+    ) -> None:
         self.table = ReplicaTable()
-        self.manager: ContainerManager  # set by `attach`: manager and fleet call each other
+        self.manager = make_manager(ManagerEvents(self.on_running, self.on_exit, self.on_closed))
         self._config = config
         self._frontends = frontends
         self._desired: Mapping[ModelId, DesiredModel] = {}
@@ -65,11 +70,8 @@ class Fleet:
         self._changed = Broadcast()
         self._dirty = asyncio.Event()
         self._frontend_since_us: int | None = None
+        self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def attach(self, manager: ContainerManager) -> None:
-        """Set the manager."""
-        self.manager = manager
 
     # -- what others tell --------------------------------------------------------------------------------------------
 
@@ -104,11 +106,15 @@ class Fleet:
         self.table.add(replica.replica_id, replica.pid, _now_us())
         self._touch()
 
+    def on_closed(self) -> None:
+        """Clipper is being stopped: replicas end one by one and are not to be replaced."""
+        self._is_closed = True
+
     def on_exit(self, ended: ReplicaExit) -> None:
         """A replica's process has ended: the frontends learn it first."""
         self._frontends.tell_gone(ended.replica_id)
         replica = self.table.remove(ended.replica_id)
-        if replica is not None and (replica.failure_cause or not replica.is_stopping):
+        if replica is not None and not self._is_closed and (replica.failure_cause or not replica.is_stopping):
             self._note_failure(replica, f"replica {replica.replica_id} {replica.failure_cause or ended}")
         self._touch()
 
@@ -166,6 +172,8 @@ class Fleet:
                 await asyncio.wait_for(self._dirty.wait(), wait_s)
 
     def _decide(self) -> Decision:
+        if self._is_closed:
+            return Decision((), None)
         return reconcile(
             {model_id: model.replicas for model_id, model in self._desired.items()},
             [self.table.view(replica) for replica in self.table],
@@ -205,10 +213,13 @@ class Fleet:
         spec = ReplicaSpec(replica.replica_id, model.argv, {**model.environment, **contract})
         try:
             replica.pid = (await self.manager.start_replica(spec)).pid
-        except ClipperError as error:
+        except DeployError as error:
             self.table.remove(replica.replica_id)
             self._note_failure(replica, error.message)
             self._touch()
+        except UnavailableError as error:  # the manager is closed, and says so by `on_closed`
+            self.table.remove(replica.replica_id)
+            _logger.warning("%s: %s", replica.replica_id, error)
 
     async def _stop(self, replica: Replica, drains: bool) -> None:
         if drains:
@@ -229,7 +240,8 @@ class Fleet:
         config = self._config
         backoff = Backoff(config.replace_backoff_min_us, config.replace_backoff_max_us, config.replace_stable_us)
         row = self._failures.get(replica.model_id, FailureRow(backoff, config.quarantine_failures))
-        log_tail = self.manager.logs(replica.replica_id, LOG_TAIL_LINES)
+        # A process that never existed has printed nothing.
+        log_tail = self.manager.logs(replica.replica_id, LOG_TAIL_LINES) if replica.pid else ""
         row = row.failed(replica.started_us, replica.ready_us, _now_us(), cause, log_tail)
         self._failures[replica.model_id] = row
         outcome = "quarantined" if row.is_quarantined else f"replaced in {row.backoff.delay_us} us"

@@ -37,16 +37,17 @@ class ReplicaExit:
         return f"was killed by signal {-self.code}" if self.code < 0 else f"exited with code {self.code}"
 
 
-OnReplicaExit = Callable[[ReplicaExit], None]
-OnReplicaRunning = Callable[[RunningReplica], None]
+@dataclass(frozen=True, slots=True)
+class ManagerEvents:
+    """What a manager tells whoever made it, from callbacks on the same loop."""
+
+    on_running: Callable[[RunningReplica], None]  # it runs already: management was restarted
+    on_exit: Callable[[ReplicaExit], None]  # it has ended, wanted or not
+    on_closed: Callable[[], None]  # the manager starts and stops nothing any more: Clipper is being stopped
 
 
 class ContainerManager(ABC):
-    """Runs on management's event loop.
-
-    Whoever makes a manager gives it two callbacks: one for each replica that turns out to run already (after a
-    restart of management), and one for each that ends, wanted or not.
-    """
+    """Runs on management's event loop; tells its `ManagerEvents` what happens to replicas."""
 
     @abstractmethod
     async def start_replica(self, spec: ReplicaSpec) -> RunningReplica:

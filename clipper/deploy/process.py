@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from clipper.deploy.manager import (
     ContainerManager,
-    OnReplicaExit,
-    OnReplicaRunning,
+    ManagerEvents,
     ReplicaExit,
     ReplicaSpec,
     RunningReplica,
@@ -35,14 +34,11 @@ class ProcessManager(ContainerManager):
     ----------
     log_dir : Path
         Where the supervisor writes the containers' output.
-    on_running, on_exit : callable
-        See `ContainerManager`.
     """
 
-    def __init__(self, log_dir: Path, on_running: OnReplicaRunning, on_exit: OnReplicaExit) -> None:
+    def __init__(self, log_dir: Path, events: ManagerEvents) -> None:
         self._log_dir = log_dir
-        self._on_running = on_running
-        self._on_exit = on_exit
+        self._events = events
         self._running: dict[ReplicaId, RunningReplica] = {}
         self._starting: dict[ReplicaId, asyncio.Future[RunningReplica]] = {}
         self._exits: dict[ReplicaId, asyncio.Event] = {}
@@ -71,6 +67,7 @@ class ProcessManager(ContainerManager):
             self._on_event(json.loads(line))
         self._refusal = "the supervisor is gone"
         self._writer = None
+        self._events.on_closed()
         for future in self._starting.values():
             if not future.done():
                 future.set_exception(UnavailableError(self._refusal))
@@ -135,7 +132,7 @@ class ProcessManager(ContainerManager):
             case "exited":
                 replica_id = ReplicaId(event["id"])
                 self._running.pop(replica_id, None)
-                self._on_exit(ReplicaExit(replica_id, event["code"]))
+                self._events.on_exit(ReplicaExit(replica_id, event["code"]))
                 gone = self._exits.pop(replica_id, None)
                 if gone is not None:
                     gone.set()
@@ -143,6 +140,7 @@ class ProcessManager(ContainerManager):
                 self._is_listed = True
             case "draining":
                 self._refusal = "Clipper is being stopped"
+                self._events.on_closed()
             case unknown:
                 _logger.warning("the supervisor sent an unknown event %r", unknown)
 
@@ -150,6 +148,6 @@ class ProcessManager(ContainerManager):
         self._running[replica.replica_id] = replica
         future = self._starting.get(replica.replica_id)
         if future is None:
-            self._on_running(replica)
+            self._events.on_running(replica)
         elif not future.done():
             future.set_result(replica)

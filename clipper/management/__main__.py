@@ -73,12 +73,11 @@ async def _serve(config: ClipperConfig, registry: Registry, listener: socket.soc
         expected = tuple(f"ipc://{config.rpc_socket_path(worker)}" for worker in range(config.frontend.workers))
         return channel.rpc_addresses or expected
 
-    fleet = Fleet(
-        config.management,
-        FrontendLink(rpc_addresses, lambda gone: channel.tell_gone(gone), lambda drained: channel.tell_drain(drained)),
+    # The channel is made after the fleet, which it calls: so these look it up when they are called.
+    frontends = FrontendLink(
+        rpc_addresses, lambda gone: channel.tell_gone(gone), lambda drained: channel.tell_drain(drained)
     )
-    manager = ProcessManager(config.log_dir, fleet.on_running, fleet.on_exit)
-    fleet.attach(manager)
+    fleet = Fleet(config.management, frontends, lambda events: ProcessManager(config.log_dir, events))
     channel = ControlChannel(
         config.frontend.workers, lambda: to_snapshot(registry.state), fleet.on_session, fleet.on_workers
     )
