@@ -51,18 +51,14 @@ class Fleet:
 
     Parameters
     ----------
-    make_manager : callable
-        Makes the manager; it and the fleet call each other.
+    manager : ContainerManager
+        From now on it tells its events to this fleet.
     """
 
-    def __init__(
-        self,
-        config: ManagementConfig,
-        frontends: FrontendLink,
-        make_manager: Callable[[ManagerEvents], ContainerManager],
-    ) -> None:
+    def __init__(self, config: ManagementConfig, frontends: FrontendLink, manager: ContainerManager) -> None:
         self.table = ReplicaTable()
-        self.manager = make_manager(ManagerEvents(self.on_running, self.on_exit, self.on_closed))
+        self.manager = manager
+        manager.events = ManagerEvents(self.on_running, self.on_exit, self.on_closed)
         self._config = config
         self._frontends = frontends
         self._desired: Mapping[ModelId, DesiredModel] = {}

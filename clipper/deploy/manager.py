@@ -39,7 +39,7 @@ class ReplicaExit:
 
 @dataclass(frozen=True, slots=True)
 class ManagerEvents:
-    """What a manager tells whoever made it, from callbacks on the same loop."""
+    """What a manager tells its user, from callbacks on the same loop."""
 
     on_running: Callable[[RunningReplica], None]  # it runs already: management was restarted
     on_exit: Callable[[ReplicaExit], None]  # it has ended, wanted or not
@@ -47,7 +47,9 @@ class ManagerEvents:
 
 
 class ContainerManager(ABC):
-    """Runs on management's event loop; tells its `ManagerEvents` what happens to replicas."""
+    """Runs on management's event loop; tells ``events``, which its user sets first, what happens to replicas."""
+
+    events: ManagerEvents
 
     @abstractmethod
     async def start_replica(self, spec: ReplicaSpec) -> RunningReplica:

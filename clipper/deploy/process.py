@@ -12,17 +12,16 @@ from typing import Any, Final
 
 from clipper.deploy.manager import (
     ContainerManager,
-    ManagerEvents,
     ReplicaExit,
     ReplicaSpec,
     RunningReplica,
 )
 from clipper.errors import DeployError, UnavailableError
-from clipper.supervisor.link import MAX_LINE_BYTES
-from clipper.supervisor.log_file import START_MARK, read_tail
+from clipper.log_file import START_MARK, read_tail
 from clipper.types import ReplicaId
 
 _logger = logging.getLogger(__name__)
+_MAX_LINE_BYTES: Final = 1024 * 1024
 # The supervisor kills after the grace; it has this much longer to reap and report.
 _REAP_LIMIT_US: Final = 5_000_000
 
@@ -36,9 +35,8 @@ class ProcessManager(ContainerManager):
         Where the supervisor writes the containers' output.
     """
 
-    def __init__(self, log_dir: Path, events: ManagerEvents) -> None:
+    def __init__(self, log_dir: Path) -> None:
         self._log_dir = log_dir
-        self._events = events
         self._running: dict[ReplicaId, RunningReplica] = {}
         self._starting: dict[ReplicaId, asyncio.Future[RunningReplica]] = {}
         self._exits: dict[ReplicaId, asyncio.Event] = {}
@@ -54,7 +52,7 @@ class ProcessManager(ContainerManager):
         UnavailableError
             The supervisor closed the link.
         """
-        self._reader, self._writer = await asyncio.open_connection(sock=connection, limit=MAX_LINE_BYTES)
+        self._reader, self._writer = await asyncio.open_connection(sock=connection, limit=_MAX_LINE_BYTES)
         while not self._is_listed:
             line = await self._reader.readline()
             if not line:
@@ -67,7 +65,7 @@ class ProcessManager(ContainerManager):
             self._on_event(json.loads(line))
         self._refusal = "the supervisor is gone"
         self._writer = None
-        self._events.on_closed()
+        self.events.on_closed()
         for future in self._starting.values():
             if not future.done():
                 future.set_exception(UnavailableError(self._refusal))
@@ -132,7 +130,7 @@ class ProcessManager(ContainerManager):
             case "exited":
                 replica_id = ReplicaId(event["id"])
                 self._running.pop(replica_id, None)
-                self._events.on_exit(ReplicaExit(replica_id, event["code"]))
+                self.events.on_exit(ReplicaExit(replica_id, event["code"]))
                 gone = self._exits.pop(replica_id, None)
                 if gone is not None:
                     gone.set()
@@ -140,7 +138,7 @@ class ProcessManager(ContainerManager):
                 self._is_listed = True
             case "draining":
                 self._refusal = "Clipper is being stopped"
-                self._events.on_closed()
+                self.events.on_closed()
             case unknown:
                 _logger.warning("the supervisor sent an unknown event %r", unknown)
 
@@ -148,6 +146,6 @@ class ProcessManager(ContainerManager):
         self._running[replica.replica_id] = replica
         future = self._starting.get(replica.replica_id)
         if future is None:
-            self._events.on_running(replica)
+            self.events.on_running(replica)
         elif not future.done():
             future.set_result(replica)

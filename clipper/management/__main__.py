@@ -77,7 +77,8 @@ async def _serve(config: ClipperConfig, registry: Registry, listener: socket.soc
     frontends = FrontendLink(
         rpc_addresses, lambda gone: channel.tell_gone(gone), lambda drained: channel.tell_drain(drained)
     )
-    fleet = Fleet(config.management, frontends, lambda events: ProcessManager(config.log_dir, events))
+    manager = ProcessManager(config.log_dir)
+    fleet = Fleet(config.management, frontends, manager)
     channel = ControlChannel(
         config.frontend.workers, lambda: to_snapshot(registry.state), fleet.on_session, fleet.on_workers
     )

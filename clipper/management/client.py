@@ -292,7 +292,7 @@ class Clipper:
     def predict(
         self,
         app_name: str,
-        input: Any,
+        query: Any,
         *,
         version: str | int | None = None,
         context: str | None = None,
@@ -302,7 +302,7 @@ class Clipper:
 
         Parameters
         ----------
-        input : ndarray, sequence of numbers, str or bytes
+        query : ndarray, sequence of numbers, str or bytes
             One input, of the application's type.
         version : str or int, optional
             A version other than the current one.
@@ -318,7 +318,7 @@ class Clipper:
         ServerError, ModelError
             The query missed, and the application answers misses with errors.
         """
-        return to_prediction(self._predict(app_name, {"input": to_json(input)}, version, context, slo_us))
+        return to_prediction(self._predict(app_name, {"input": to_json(query)}, version, context, slo_us))
 
     def predict_batch(
         self,

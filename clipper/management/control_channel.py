@@ -4,7 +4,8 @@ One JSON object per line, UTF-8.
 
 worker -> management:  hello {worker, pid, rpc_address}     applied {revision}      apply_failed {revision, error}
                        replica {replica_id, model, version, state, reason}          stats {request_id, ...}
-management -> worker:  snapshot {...}    replica_gone {replica_id}    drain_replica {replica_id}    get_stats {request_id}
+management -> worker:  snapshot {...}    replica_gone {replica_id}    drain_replica {replica_id}
+                       get_stats {request_id}
 
 A worker connects for ever, says hello, and then reports every session it has.
 """

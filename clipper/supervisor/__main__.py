@@ -15,8 +15,8 @@ from pathlib import Path
 
 from clipper.config import ClipperConfig, read_config
 from clipper.errors import ClipperError, StartError
+from clipper.log_file import RotatingLog
 from clipper.supervisor.listeners import Listeners, address_of, open_listeners
-from clipper.supervisor.log_file import RotatingLog
 from clipper.supervisor.supervisor import Supervisor
 
 

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from clipper.supervisor.log_file import RotatingLog
+from clipper.log_file import RotatingLog
 
 # Read per wake-up: one chatty child must not keep the others waiting.
 _DRAIN_BYTES: Final = 256 * 1024

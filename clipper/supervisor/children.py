@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from clipper.config import LogConfig
+from clipper.log_file import START_MARK, RotatingLog
 from clipper.supervisor.child import Child
 from clipper.supervisor.event_loop import EventLoop
-from clipper.supervisor.log_file import START_MARK, RotatingLog
 from clipper.supervisor.parent_death import make_die_with_parent
 
 OnExit = Callable[[Child, int], None]

@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import clipper
 from clipper.config import MAX_SOCKET_PATH_BYTES, ClipperConfig
 from clipper.errors import InvalidArgumentError, StartError
+from clipper.log_file import read_tail
 from clipper.supervisor.health import HealthProbe
-from clipper.supervisor.log_file import read_tail
 
 # A process that ended this often before it ever answered will not come up by being started again.
 _MAX_EARLY_EXITS: Final = 3
@@ -121,7 +120,7 @@ def child_environment() -> dict[str, str]:
     """
     environment = dict(os.environ)
     environment["PYTHONSAFEPATH"] = "1"
-    root = str(Path(clipper.__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     if root not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         known = environment.get("PYTHONPATH", "")
         environment["PYTHONPATH"] = f"{root}{os.pathsep}{known}" if known else root

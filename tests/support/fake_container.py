@@ -18,7 +18,7 @@ def main() -> None:
     replica_id = os.environ["CLIPPER_REPLICA_ID"]
     run_dir = Path(os.environ["CLIPPER_MODEL_PATH"]).parents[2]
     mode = os.environ.get("CLIPPER_FAKE", "")
-    print(f"loading {replica_id} from {os.environ['CLIPPER_RPC_ADDRESS']}", flush=True)
+    sys.stderr.write(f"loading {replica_id} from {os.environ['CLIPPER_RPC_ADDRESS']}\n")
     if mode == "raise":
         raise RuntimeError("the model is broken on purpose")
     if mode == "stubborn":

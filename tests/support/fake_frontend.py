@@ -31,7 +31,9 @@ class FakeFrontend:
         """Answer any request: 200 with the path and body it got."""
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while head := await reader.readuntil(b"\r\n\r\n"):
-                length = next((int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length")), 0)
+                length = next(
+                    (int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length")), 0
+                )
                 body = await reader.readexactly(length)
                 asked = json.loads(body) if body else {}
                 item: dict[str, Any] = {"query_id": 1, "output": asked.get("input"), "default": False, "model": "m:1"}
@@ -89,7 +91,14 @@ class FakeFrontend:
     def _report(self, replica_id: str, state: str) -> None:
         name, version, _ = replica_id.split(":")
         self._tell(
-            {"type": "replica", "replica_id": replica_id, "model": name, "version": version, "state": state, "reason": ""}
+            {
+                "type": "replica",
+                "replica_id": replica_id,
+                "model": name,
+                "version": version,
+                "state": state,
+                "reason": "",
+            }
         )
 
     def _tell(self, message: dict[str, Any]) -> None:

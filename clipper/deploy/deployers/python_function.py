@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
+
+from model_containers.python_function import FUNCTION_FILE
 
 from clipper.deploy.deployers.pickling import save_pickle
-
-FILE_NAME: Final = "func.pkl"
 
 
 class PythonFunctionDeployer:
@@ -20,5 +20,5 @@ class PythonFunctionDeployer:
         return callable(model)
 
     def save(self, model: Any, directory: Path) -> None:
-        """Write ``func.pkl``."""
-        save_pickle(model, directory / FILE_NAME)
+        """Write the pickled function."""
+        save_pickle(model, directory / FUNCTION_FILE)

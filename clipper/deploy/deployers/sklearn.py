@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
+
+from model_containers.sklearn import PICKLE_FILE
 
 from clipper.deploy.deployers.pickling import save_pickle
-
-FILE_NAME: Final = "model.pkl"
 
 
 class SklearnDeployer:
@@ -21,5 +21,5 @@ class SklearnDeployer:
         return ("sklearn", "BaseEstimator") in bases and hasattr(model, "predict")
 
     def save(self, model: Any, directory: Path) -> None:
-        """Write ``model.pkl``."""
-        save_pickle(model, directory / FILE_NAME)
+        """Write the pickled estimator."""
+        save_pickle(model, directory / PICKLE_FILE)
