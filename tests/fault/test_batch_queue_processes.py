@@ -22,6 +22,7 @@ import pytest
 
 from clipper._core.batch_queue import BatchQueue
 from clipper._core.slot_pool import SlotPoolHandle
+from clipper.errors import ClipperError
 
 WORKERS = 3  # and the parent, as a worker that never asks: it claims what dead ones left when its ring is full
 SLOTS, ARENA_BYTES, RING_CAPACITY = 64, 16 * 1024, 64
@@ -137,7 +138,7 @@ def run_and_exit(world: World, worker: int, incarnation: int) -> NoReturn:
         signal.alarm(LONGEST_LIFE_S)  # a lost slot shows as a worker that never finishes
         Life(world, worker, incarnation).run()
         status = 0
-    except BaseException:
+    except (AssertionError, KeyError, OSError, ClipperError):
         traceback.print_exc()
     finally:
         os._exit(status)
@@ -153,7 +154,9 @@ def wait_until_under_load(world: World, worker: int) -> None:
 def read_log(path: Path) -> tuple[Counter[int], Counter[int]]:
     """Questions asked and questions answered by one life; a record is a mark and 8 bytes."""
     data = path.read_bytes()
-    records = [(data[at : at + 1], int.from_bytes(data[at + 1 : at + 9], "little")) for at in range(0, len(data) - 8, 9)]
+    records = [
+        (data[at : at + 1], int.from_bytes(data[at + 1 : at + 9], "little")) for at in range(0, len(data) - 8, 9)
+    ]
     return (
         Counter(question for mark, question in records if mark == b"?"),
         Counter(question for mark, question in records if mark == b"!"),

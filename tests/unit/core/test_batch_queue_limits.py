@@ -11,9 +11,9 @@ from clipper._core.slot_pool import SlotPoolHandle
 from clipper.errors import InvalidArgumentError
 
 
-def queue_of(slot_count: int = 4, arena_bytes: int = 4096, **options: int) -> tuple[SlotPoolHandle, BatchQueue]:
+def queue_of(slot_count: int = 4, arena_bytes: int = 4096, ring_capacity: int = 0) -> tuple[SlotPoolHandle, BatchQueue]:
     pool = SlotPoolHandle(slot_count, arena_bytes)
-    return pool, BatchQueue([pool], **options)
+    return pool, BatchQueue([pool], ring_capacity=ring_capacity)
 
 
 def test_push_into_a_full_ring_says_no_and_leaves_the_slot_to_the_caller() -> None:
