@@ -113,7 +113,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
                 self._remainder_offset = offset
                 self.has_remainder = True
                 return 0
-            step_bytes = self._step_bytes(PyBytes_AS_STRING(data) + offset, data_bytes - offset)
+            step_bytes = max(1, self._step_bytes(PyBytes_AS_STRING(data) + offset, data_bytes - offset))
             if step_bytes == data_bytes:
                 self._feed(data, <uint64_t>step_bytes)
             else:
@@ -275,7 +275,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         traits.keep_alive = self._parser.should_keep_alive()
         traits.is_head = self._method == Method.Head
         traits.is_http10 = False
-        # llhttp keeps alive, without a Connection header, exactly the versions 1.1 and later, and it knows none later.
+        # Without a Connection header llhttp keeps alive version 1.1 and later, and it knows none later.
         if not traits.keep_alive or self._head.has_connection or self._head.is_chunked:
             version = self._parser.get_http_version()
             traits.is_http10 = version == "1.0"
@@ -296,8 +296,8 @@ cdef class BaseHttpProtocol(AnsweringConnection):
 
     cdef Refusal _check_route(self, bint* ends) except *:
         """Where the request goes, and whether its body will be read. Without `ends` the body is read past first."""
-        # Whoever waits for 100 Continue may or may not send the body after a refusal, and after CONNECT comes no request
-        # (llhttp calls it an upgrade): only the end is clear to both sides.
+        # After a refusal, whoever waits for 100 Continue may or may not send the body, and no request follows CONNECT
+        # (an upgrade to llhttp): only the end is clear to both.
         ends[0] = self._head.expects_continue or (self._method == Method.Other and self._parser.should_upgrade())
         if self._head.content_length > self.server.limit.max_body_bytes:
             ends[0] = True
@@ -314,7 +314,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
             return _refusal(405, b"method_not_allowed", b"the Allow header lists the methods of this path")
         if self._route.is_predict and not self._head.has_content_length and not self._head.is_chunked:
             ends[0] = True
-            return _refusal(411, b"length_required", b"a prediction needs a body: say Content-Length, or send it chunked")
+            return _refusal(411, b"length_required", b"a prediction needs a body: with Content-Length, or chunked")
         return _NO_REFUSAL
 
     cdef int _answer(self) except -1:
@@ -347,7 +347,8 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         query = self._url.partition(b"?")[2]
         status, content_type, body = self._route.target(b"POST" if self._method == Method.Post else b"GET", query)
         return self.respond_typed(
-            self._sequence, status, string_view(PyBytes_AS_STRING(content_type), <size_t>PyBytes_GET_SIZE(content_type)),
+            self._sequence, status,
+            string_view(PyBytes_AS_STRING(content_type), <size_t>PyBytes_GET_SIZE(content_type)),
             string_view(PyBytes_AS_STRING(body), <size_t>PyBytes_GET_SIZE(body)), NULL)
 
     # -- refusals ------------------------------------------------------------------------------------------------
