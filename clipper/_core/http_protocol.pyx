@@ -13,9 +13,6 @@ from clipper._core.http_request cimport method_of
 from clipper._core.http_connection cimport OPEN
 from clipper._core.http_server cimport HttpServer
 
-cdef extern from "<string.h>" nogil:
-    void* memmem(const void* haystack, size_t haystack_bytes, const void* needle, size_t needle_bytes) noexcept
-
 _logger = logging.getLogger("clipper.http")
 _HttpParserError = httptools.HttpParserError
 _HttpParserUpgrade = httptools.HttpParserUpgrade
@@ -23,8 +20,8 @@ _HttpParserCallbackError = httptools.HttpParserCallbackError
 
 cdef enum:
     # A read of at most this much is parsed in one go, since it cannot hold more than about ninety predict requests.
-    # Anything longer, and anything behind an unanswered request, is parsed request by request, so that parsing can
-    # stop at the pipeline's limits: httptools itself cannot be paused.
+    # Anything longer that may hold several, and anything behind an unanswered request, is parsed request by request,
+    # so that parsing can stop at the pipeline's limits: httptools itself cannot be paused.
     _WHOLE_READ_BYTES = 4096
     # A chunked body may spend this many bytes on framing for each byte of its own (a one-byte chunk needs 5), beyond
     # twice max_header_bytes for extensions and trailers. llhttp sets no limit to either.
@@ -61,7 +58,8 @@ cdef class BaseHttpProtocol(AnsweringConnection):
             # Reading is paused, but the transport had this in hand already.
             self._remainder = self._remainder[self._remainder_offset:] + data
             self._remainder_offset = 0
-        elif data_bytes <= _WHOLE_READ_BYTES and self.queue.open_count() == 0:
+        elif self.queue.open_count() == 0 and (
+                data_bytes <= _WHOLE_READ_BYTES or has_one_head(PyBytes_AS_STRING(data), data_bytes)):
             self._feed(data, data_bytes)
         else:
             self._feed_stepwise(data, 0)
@@ -124,11 +122,11 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         return 0
 
     cdef Py_ssize_t _step_bytes(self, const char* data, Py_ssize_t rest_bytes) noexcept:
-        cdef const char* end
+        cdef size_t to_head_end
         if not self.in_message:
-            end = <const char*>memmem(data, <size_t>rest_bytes, b"\r\n\r\n", 4)
-            if end != NULL:
-                return end - data + 4
+            to_head_end = head_bytes(data, <size_t>rest_bytes)
+            if to_head_end != 0:
+                return <Py_ssize_t>to_head_end
         elif self.head_done and self._head.has_content_length:
             return min(rest_bytes, <Py_ssize_t>(self._head.content_length - self._body_bytes))
         return min(rest_bytes, _WHOLE_READ_BYTES)

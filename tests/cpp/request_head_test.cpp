@@ -1,6 +1,8 @@
 // RequestHead: which header fields mean something, and which make a request one that is not served.
 #include "request_head.hpp"
 
+#include "head_scan.hpp"
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -98,9 +100,19 @@ void test_methods_are_told_apart_in_capitals_alone() {
   CHECK(clipper::method_of("post") == clipper::Method::Other);
 }
 
+void test_head_end_is_the_first_empty_line() {
+  CHECK(clipper::head_bytes("a\r\n\r\nb\r\n\r\n", 10) == 5);
+  CHECK(clipper::head_bytes("a\r\n\r", 4) == 0);
+  CHECK(clipper::head_bytes("", 0) == 0);
+  CHECK(clipper::has_one_head("a\r\n\r\nbody", 9));
+  CHECK(!clipper::has_one_head("a\r\n\r\nb\rdy", 9));
+  CHECK(!clipper::has_one_head("no end", 6));
+}
+
 }  // namespace
 
 int main() {
+  test_head_end_is_the_first_empty_line();
   test_names_are_known_in_any_case_and_by_no_other_spelling();
   test_length_takes_digits_alone();
   test_transfer_encoding_takes_chunked_alone();

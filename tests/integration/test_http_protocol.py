@@ -190,7 +190,7 @@ def test_five_hundred_stalled_clients_do_not_disturb_the_others() -> None:
                 lively.sendall(whole)
                 assert parse_responses(read_responses_bytes(lively, 1))[0].status == 200
                 slowest_s = max(slowest_s, time.monotonic() - started)
-        assert slowest_s < 1.0
+        assert slowest_s < 2.0  # far below any timeout here, with room for a busy machine
         begun = sum(1 for index in range(STALLED_CLIENTS) if index % len(whole) > len(b"POST /"))
         server.wait_until(lambda: server.server.refusals.get("request_timeout", 0) >= begun)
         for client in stalled:
