@@ -10,7 +10,6 @@ from clipper._core.replica import Replica
 
 DEFAULT_HEARTBEAT_INTERVAL_US: int
 DEFAULT_HEARTBEAT_TIMEOUT_US: int
-MAX_FRAMES: int
 MAX_MESSAGE_BYTES: int
 
 ReplicaListener: TypeAlias = Callable[[str, str, str, str, str], None]
