@@ -1,12 +1,13 @@
 """Encode and decode RPC messages, both directions, in plain Python.
 
-A container decodes PREDICT here and encodes its answers in ``results``; the frontend's side is here too, because the two
-modules are the oracle that the compiled codec (``clipper/_core/rpc_codec.hpp``) is tested against. Frames are ``bytes``
+A container decodes PREDICT here and encodes its answers in ``results``; the frontend's side is here too, because the
+two modules are the oracle that the compiled codec (``clipper/_core/rpc_codec.hpp``) is tested against. Frames are ``bytes``
 or ``memoryview``; nothing that a peer sends is trusted: every length and offset is checked before it is used.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ NUMPY_DTYPES: Final[dict[int, np.dtype[Any]]] = {
     int(dtype): np.dtype(dtype.name.lower()).newbyteorder("<") for dtype in DType if DType.INT8 <= dtype <= DType.BOOL
 }
 # Plain integers for the hot path: an operation on an enum costs as much as decoding the header.
+_ELEMENT_BYTES: Final = tuple(wire.DTYPE_BYTES[dtype] for dtype in DType)
 _LAST_DTYPE: Final = int(max(DType))
 _FORBIDDEN_FLAGS: Final = (0xFFFF, *(0xFFFF & ~int(wire.ALLOWED_FLAGS[kind]) for kind in MessageType))
 
@@ -203,7 +205,7 @@ def decode_predict(header: Header, frames: Sequence[Frame]) -> PredictRequest:
 
 
 def _uniform(header: Header, payload: Frame, shape: tuple[int, ...]) -> Array:
-    expected_bytes = header.item_count * header.elements_per_item * wire.DTYPE_BYTES[DType(header.dtype)]
+    expected_bytes = header.item_count * header.elements_per_item * _ELEMENT_BYTES[header.dtype]
     if len(payload) != expected_bytes:
         raise WireError(WireStatus.BAD_LENGTH, f"payload of {len(payload)} bytes, expected {expected_bytes}")
     array: Array = np.frombuffer(payload, NUMPY_DTYPES[header.dtype])
@@ -213,7 +215,7 @@ def _uniform(header: Header, payload: Frame, shape: tuple[int, ...]) -> Array:
 
 
 def _ragged(dtype: int, payload: Frame, offsets: tuple[int, ...]) -> list[Array] | list[str] | list[bytes]:
-    spans = list(zip(offsets, offsets[1:], strict=False))
+    spans = list(itertools.pairwise(offsets))
     if dtype == DType.BYTES:
         return [bytes(payload[start:stop]) for start, stop in spans]
     if dtype == DType.STRING:
@@ -262,8 +264,8 @@ def decode_offsets(frame: Frame, header: Header, payload_bytes: int) -> tuple[in
     if len(frame) != (header.item_count + 1) * 8:
         raise WireError(WireStatus.BAD_OFFSETS, f"offsets frame of {len(frame)} bytes for {header.item_count} items")
     offsets: tuple[int, ...] = struct.unpack(f"<{header.item_count + 1}Q", frame)
-    size = wire.DTYPE_BYTES[DType(header.dtype)]
-    rises = all(start <= stop for start, stop in zip(offsets, offsets[1:], strict=False))
+    size = _ELEMENT_BYTES[header.dtype]
+    rises = all(start <= stop for start, stop in itertools.pairwise(offsets))
     if offsets[0] != 0 or offsets[-1] != payload_bytes or not rises or any(offset % size for offset in offsets):
         raise WireError(WireStatus.BAD_OFFSETS, f"offsets do not divide a payload of {payload_bytes} bytes")
     return offsets

@@ -1,8 +1,8 @@
 """Encode RESULT in the container; decode it to JSON text as the frontend does (the oracle of the compiled decoder).
 
-Three forms. A typed tensor: numbers or booleans, one element an item, or with VECTOR a list of elements an item. STRING:
-UTF-8 text; text that is itself one JSON value is embedded as that value, other text becomes a JSON string (the rule of
-the original system). JSON: text that must be one JSON value.
+Three forms. A typed tensor: numbers or booleans, one element an item, or with VECTOR a list of them. STRING: UTF-8
+text; text that is itself one JSON value is embedded as that value, other text becomes a JSON string (the rule
+of the original system). JSON: text that must be one JSON value.
 """
 
 from __future__ import annotations
@@ -115,8 +115,7 @@ def decode_result(header: Header, frames: Sequence[Frame], expected_count: int) 
         offsets = _uniform_offsets(header, len(payload), vector)
     render = _text_renderer(header.dtype) if is_text else _element_renderer(header.dtype, vector)
     return [
-        render(payload[start:stop], bool(bad))
-        for start, stop, bad in zip(offsets, offsets[1:], failed, strict=False)
+        render(payload[start:stop], bool(bad)) for start, stop, bad in zip(offsets, offsets[1:], failed, strict=False)
     ]
 
 

@@ -33,8 +33,7 @@ class SessionEvent(enum.IntEnum):
 _S = SessionState
 _E = SessionEvent
 
-# What is not listed is illegal. A container that registers again on its connection (it was told UNKNOWN_SESSION twice,
-# or sent REGISTER again before the answer came) starts over at LOADING and says READY again; its batches stay with it.
+# What is not listed is illegal. REGISTER may come again before its answer was read: it changes nothing.
 # LOADING ignores silence: an import may hold the interpreter for seconds, and the deployer bounds the whole of it.
 # DRAINING ignores silence and overdue batches: the drain's own deadline bounds both, with LOST.
 TRANSITIONS = MappingProxyType({
@@ -46,17 +45,14 @@ TRANSITIONS = MappingProxyType({
         _E.REGISTERED: _S.LOADING,
         _E.READY: _S.READY,
         _E.HEARTBEAT: _S.LOADING,
-        _E.RESULT: _S.LOADING,
-        _E.BATCH_ERROR: _S.LOADING,
         _E.LEAVING: _S.DRAINING,
         _E.LEFT: _S.CLOSED,
         _E.DRAIN: _S.DRAINING,
         _E.SILENT: _S.LOADING,
-        _E.OVERDUE: _S.LOADING,
         _E.LOST: _S.CLOSED,
     }),
     _S.READY: MappingProxyType({
-        _E.REGISTERED: _S.LOADING,
+        _E.REGISTERED: _S.READY,
         _E.HEARTBEAT: _S.READY,
         _E.RESULT: _S.READY,
         _E.BATCH_ERROR: _S.READY,
@@ -81,7 +77,7 @@ TRANSITIONS = MappingProxyType({
         _E.LOST: _S.CLOSED,
     }),
     _S.SUSPECT: MappingProxyType({
-        _E.REGISTERED: _S.LOADING,
+        _E.REGISTERED: _S.SUSPECT,
         _E.HEARTBEAT: _S.SUSPECT,
         _E.RESULT: _S.SUSPECT,
         _E.BATCH_ERROR: _S.SUSPECT,
