@@ -46,7 +46,7 @@ def test_log_that_cannot_be_written_drops_and_counts(tmp_path: Path) -> None:
 
 def test_tail_reads_back_into_the_rotated_file(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
-    log = RotatingLog(path, max_bytes=16, keep_count=2)
+    log = RotatingLog(path, max_bytes=len(b"line 0\n") * 3, keep_count=2)
     log.write(b"".join(b"line %d\n" % number for number in range(5)))
     log.close()
     assert read_tail(path, 2).split("\n") == ["line 3", "line 4"]
