@@ -1,4 +1,4 @@
-"""Entry point for pip and setuptools; the list of compiled modules is in CMakeLists.txt, everything else in pyproject.toml."""
+"""Entry point for pip and setuptools; the compiled modules are listed in CMakeLists.txt, the rest in pyproject.toml."""
 
 from setuptools import find_namespace_packages, setup
 

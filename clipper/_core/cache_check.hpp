@@ -52,4 +52,6 @@ inline const char* PredictionCache::broken_invariant() const {
   return nullptr;
 }
 
+inline const char* broken_cache_invariant(const PredictionCache& cache) { return cache.broken_invariant(); }
+
 }  // namespace clipper

@@ -8,7 +8,6 @@
 //   3. std::from_chars, after long_decimal.hpp has shortened what is absurdly long (a body may hold 16 MB of digits).
 #pragma once
 #include <charconv>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -94,10 +93,10 @@ inline double eisel_lemire(uint64_t mantissa, int q) noexcept {
   return value;
 }
 
-// The value without its sign, or infinity if it rounds to that. [begin, end) is the number's text.
+// The value, or infinity if it rounds to that. [begin, end) is the number's text without its sign.
 template <class Real>
-__attribute__((noinline)) Real slow_magnitude(const NumberToken& token, const char* begin, const char* end) noexcept {
-  LongDecimal decimal(begin + token.negative, end);
+__attribute__((noinline)) Real slow_magnitude(const char* begin, const char* end) noexcept {
+  const LongDecimal decimal(begin, end);
   Real value = 0;
   const auto result = std::from_chars(decimal.text(), decimal.text_end(), value);
   if (result.ec == std::errc::result_out_of_range) {
@@ -107,7 +106,7 @@ __attribute__((noinline)) Real slow_magnitude(const NumberToken& token, const ch
   return value;
 }
 
-inline bool fast_magnitude(const NumberToken& token, double& value) noexcept {
+CLIPPER_ALWAYS_INLINE bool fast_magnitude(const NumberToken& token, double& value) noexcept {
   const uint64_t mantissa = token.mantissa;
   const int64_t exponent = token.exponent10;
   if (__builtin_expect(token.digits > kMaxExactDigits, 0)) return false;
@@ -125,58 +124,88 @@ inline bool fast_magnitude(const NumberToken& token, double& value) noexcept {
   return true;
 }
 
-// Each convert_real returns false if the number rounds to infinity: beyond the type's range.
-
-inline bool convert_real(const NumberToken& token, const char* begin, const char* end, double& value) noexcept {
-  if (!fast_magnitude(token, value)) value = slow_magnitude<double>(token, begin, end);
-  uint64_t bits;
-  std::memcpy(&bits, &value, 8);
-  bits |= static_cast<uint64_t>(token.negative) << 63;  // not a branch: signs are random
-  std::memcpy(&value, &bits, 8);
-  return std::fabs(value) <= std::numeric_limits<double>::max();
+template <class Real, class Bits>
+CLIPPER_ALWAYS_INLINE Real with_sign(Real magnitude, bool negative) noexcept {
+  static_assert(sizeof(Real) == sizeof(Bits));
+  Bits bits;
+  std::memcpy(&bits, &magnitude, sizeof bits);
+  bits |= static_cast<Bits>(negative) << (8 * sizeof bits - 1);  // not a branch: signs are random
+  std::memcpy(&magnitude, &bits, sizeof bits);
+  return magnitude;
 }
 
-// Rounding the nearest double once more errs only where that double lies exactly half way between two floats: then the
-// text itself must decide. What fast_magnitude gives is far inside float's normal range for |exponent| <= 22, and for
-// the rest of its range the comparison with FLT_MAX and FLT_MIN sends the number to the slow path.
-inline bool convert_real(const NumberToken& token, const char* begin, const char* end, float& value) noexcept {
+// Rounds a double that is the correctly rounded value of a text to float. That second rounding errs only where the
+// double lies exactly half way between two floats (then the text itself must decide) or outside the normal range.
+CLIPPER_ALWAYS_INLINE bool narrow_to_float(double nearest, float& value) noexcept {
+  uint64_t bits;
+  std::memcpy(&bits, &nearest, 8);
+  constexpr uint64_t kDroppedBits = (uint64_t{1} << 29) - 1;
+  constexpr uint64_t kHalfWay = uint64_t{1} << 28;
+  value = static_cast<float>(nearest);
+  return (bits & kDroppedBits) != kHalfWay && (nearest == 0 || nearest >= static_cast<double>(std::numeric_limits<float>::min())) &&
+         nearest <= static_cast<double>(std::numeric_limits<float>::max());
+}
+
+// Each convert_real returns false if the number rounds to infinity: beyond the type's range.
+
+CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* begin, const char* end, double& value) noexcept {
+  const bool is_fast = fast_magnitude(token, value);
+  if (__builtin_expect(!is_fast, 0)) value = slow_magnitude<double>(begin + token.negative, end);
+  const bool is_finite = is_fast || value <= std::numeric_limits<double>::max();
+  value = with_sign<double, uint64_t>(value, token.negative);
+  return is_finite;
+}
+
+CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* begin, const char* end, float& value) noexcept {
   double nearest;
-  bool exact = fast_magnitude(token, nearest);
-  if (exact) {
-    uint64_t bits;
-    std::memcpy(&bits, &nearest, 8);
-    constexpr uint64_t kDroppedBits = (uint64_t{1} << 29) - 1;
-    constexpr uint64_t kHalfWay = uint64_t{1} << 28;
-    exact = (bits & kDroppedBits) != kHalfWay && (nearest == 0 || nearest >= static_cast<double>(std::numeric_limits<float>::min())) &&
-            nearest <= static_cast<double>(std::numeric_limits<float>::max());
-  }
-  value = exact ? static_cast<float>(nearest) : slow_magnitude<float>(token, begin, end);
-  uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  bits |= static_cast<uint32_t>(token.negative) << 31;
-  std::memcpy(&value, &bits, 4);
-  return std::fabs(value) <= std::numeric_limits<float>::max();
+  const bool is_fast = fast_magnitude(token, nearest) && narrow_to_float(nearest, value);
+  if (__builtin_expect(!is_fast, 0)) value = slow_magnitude<float>(begin + token.negative, end);
+  const bool is_finite = is_fast || value <= std::numeric_limits<float>::max();
+  value = with_sign<float, uint32_t>(value, token.negative);
+  return is_finite;
 }
 
 // binary16 through the nearest double; a double half way between two binary16 values is compared with the text.
-inline bool convert_real(const NumberToken& token, const char* begin, const char* end, Float16& value) noexcept {
+CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* begin, const char* end, Float16& value) noexcept {
   double magnitude;
-  if (!fast_magnitude(token, magnitude)) magnitude = slow_magnitude<double>(token, begin, end);
+  if (!fast_magnitude(token, magnitude)) magnitude = slow_magnitude<double>(begin + token.negative, end);
   if (!(magnitude < 65536.0)) return false;
+  uint64_t bits;
+  std::memcpy(&bits, &magnitude, 8);
   constexpr int kMinExponent = -14;
-  const int exponent = magnitude < 0x1p-14 ? kMinExponent : std::ilogb(magnitude);
-  const double scaled = std::ldexp(magnitude, 10 - exponent);  // below 2048, and exact: a power of two, nothing lost
-  auto below = static_cast<uint32_t>(scaled);
-  const double rest = scaled - below;
-  bool round_up = rest > 0.5;
-  if (rest == 0.5) {
-    const int order = compare_decimal(begin + token.negative, end, magnitude);
-    round_up = order > 0 || (order == 0 && (below & 1) != 0);
+  const int exponent = static_cast<int>(bits >> 52) - 1023;
+  uint32_t rounded = 0;
+  if (exponent >= kMinExponent - 11) {  // anything smaller is below half the smallest subnormal
+    const uint64_t significand = (bits & ((uint64_t{1} << 52) - 1)) | uint64_t{1} << 52;
+    const int shift = 42 + (exponent < kMinExponent ? kMinExponent - exponent : 0);
+    const uint64_t half_way = uint64_t{1} << (shift - 1);
+    const uint64_t rest = significand & (2 * half_way - 1);
+    const auto below = static_cast<uint32_t>(significand >> shift);
+    bool round_up = rest > half_way;
+    if (rest == half_way) {
+      const int order = compare_decimal(begin + token.negative, end, magnitude);
+      round_up = order > 0 || (order == 0 && (below & 1) != 0);
+    }
+    const uint32_t biased = exponent < kMinExponent ? 0 : static_cast<uint32_t>(exponent - kMinExponent);
+    rounded = (biased << 10) + below + round_up;  // the leading bit of `below` and a carry land in the exponent
   }
-  const uint32_t bits = (static_cast<uint32_t>(exponent - kMinExponent) << 10) + below + round_up;  // a carry lands in the exponent
-  if (bits >= 0x7C00) return false;
-  value.bits = static_cast<uint16_t>(bits | static_cast<uint32_t>(token.negative) << 15);
+  value.bits = static_cast<uint16_t>(rounded | static_cast<uint32_t>(token.negative) << 15);
+  return rounded < 0x7C00;
+}
+
+// A token of scan_short_decimal: its mantissa is below 10^8, so one division is exact, and nothing can overflow.
+// Returns false if the text must be converted by convert_real.
+CLIPPER_ALWAYS_INLINE bool convert_short_decimal(const NumberToken& token, double& value) noexcept {
+  const double magnitude = static_cast<double>(static_cast<int64_t>(token.mantissa)) / kExactPowersOfTen[-token.exponent10];
+  value = with_sign<double, uint64_t>(magnitude, token.negative);
   return true;
+}
+
+CLIPPER_ALWAYS_INLINE bool convert_short_decimal(const NumberToken& token, float& value) noexcept {
+  const double nearest = static_cast<double>(static_cast<int64_t>(token.mantissa)) / kExactPowersOfTen[-token.exponent10];
+  const bool is_exact = narrow_to_float(nearest, value);
+  value = with_sign<float, uint32_t>(value, token.negative);
+  return is_exact;
 }
 
 }  // namespace clipper

@@ -24,7 +24,7 @@ inline bool parse_long_integer(const char* p, const char* end, uint64_t& value) 
 }
 
 template <class Int>
-inline ElementStatus convert_integer(const NumberToken& token, const char* begin, const char* end, Int& value) noexcept {
+CLIPPER_ALWAYS_INLINE ElementStatus convert_integer(const NumberToken& token, const char* begin, const char* end, Int& value) noexcept {
   if (!token.is_integer) return ElementStatus::WrongType;
   uint64_t magnitude = token.mantissa;
   if (token.digits > kMaxExactDigits && !parse_long_integer(begin + token.negative, end, magnitude)) return ElementStatus::OutOfRange;
@@ -36,7 +36,7 @@ inline ElementStatus convert_integer(const NumberToken& token, const char* begin
 }
 
 template <class Element>
-inline ElementStatus convert_element(const NumberToken& token, const char* begin, const char* end, Element& value) noexcept {
+CLIPPER_ALWAYS_INLINE ElementStatus convert_element(const NumberToken& token, const char* begin, const char* end, Element& value) noexcept {
   if constexpr (std::is_integral_v<Element>) {
     return convert_integer(token, begin, end, value);
   } else if constexpr (std::is_same_v<Element, Boolean>) {
@@ -49,7 +49,7 @@ inline ElementStatus convert_element(const NumberToken& token, const char* begin
 
 // Reads the element at p, which may be `end`, and moves p behind it; p stays where it is if the status is not Ok.
 template <class Element>
-inline ElementStatus read_element(const char*& p, const char* end, Element& value) noexcept {
+CLIPPER_ALWAYS_INLINE ElementStatus read_element(const char*& p, const char* end, Element& value) noexcept {
   JsonFault ignored;  // a malformed document is diagnosed by check_document, off this path
   if constexpr (std::is_same_v<Element, Boolean>) {
     if (p < end && (*p == 't' || *p == 'f')) {
@@ -62,6 +62,13 @@ inline ElementStatus read_element(const char*& p, const char* end, Element& valu
     }
   }
   NumberToken token;
+  if constexpr (std::is_same_v<Element, double> || std::is_same_v<Element, float>) {
+    const char* next = scan_short_decimal(p, end, token);
+    if (__builtin_expect(next != nullptr, 1) && convert_short_decimal(token, value)) {
+      p = next;
+      return ElementStatus::Ok;
+    }
+  }
   const char* next = scan_number(p, end, token, ignored);
   if (__builtin_expect(next == nullptr, 0)) {
     return p < end && begins_other_value(*p) ? ElementStatus::WrongType : ElementStatus::Malformed;

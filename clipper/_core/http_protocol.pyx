@@ -100,12 +100,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
                     cause = b"not a valid HTTP/1.1 request: " + str(error).encode("latin-1", "replace")
                     self.refuse(400, b"malformed_request", string_view(PyBytes_AS_STRING(cause), len(cause)))
                 return 0
-        if self.input_ended:
-            return 0
-        if not self.in_message:
-            self._message_bytes = 0
-            return 0
-        return self._check_progress()
+        return 0 if self.input_ended or not self.in_message else self._check_progress()
 
     cdef int _feed_stepwise(self, bytes data, Py_ssize_t offset) except -1:
         """Parse no further than the next end of a head or of a body at a time, as long as there is room for answers."""

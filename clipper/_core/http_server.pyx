@@ -102,6 +102,8 @@ cdef class HttpServer:
         return 0
 
     def _end_turn(self):
+        # The turn's reads took time: batches are sent, and what waits for them is measured, from here.
+        self._read_clock()
         try:
             self.handler.on_turn_end(self._now_us)
         except Exception:

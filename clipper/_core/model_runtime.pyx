@@ -19,7 +19,8 @@ cdef class ModelRuntime:
     def __init__(self, str name, str version, uint64_t uid, BatchQueue queue, *, str input_type):
         self.name = name
         self.version = version
-        self.label = json.dumps(f"{name}:{version}").encode()[1:-1]
+        cdef bytes quoted = json.dumps(f"{name}:{version}").encode()
+        self.label = quoted[1:len(quoted) - 1]
         self.uid = uid
         self.queue = queue
         self.replicas = []

@@ -18,5 +18,6 @@ cdef class Plan:
     cdef CombineRule rule                   # Single for arms
     cdef vector[double] cumulative          # of the arm probabilities; the last is 1
     cdef uint16_t member_count              # members a query gets: 1 for arms
+    cdef int _set_arms(self, object probabilities) except -1
     cdef uint16_t draw(self, uint64_t random) noexcept nogil
     cdef double propensity(self, uint16_t arm) noexcept nogil

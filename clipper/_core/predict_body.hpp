@@ -29,6 +29,7 @@
 // Keys count as what they decode to: "\u0069nput" is "input". Integer literals are valid floats. Binary bodies may
 // hold NaN and infinity, which JSON cannot write; binary booleans are the bytes 0 and 1.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -69,7 +70,7 @@ inline bool parse_json_body(const char* p, size_t n, const InputSpec& spec, cons
   out.clear();
   try {
     BodyLimits effective = limits;
-    if (effective.max_depth < kMinDepthLimit) effective.max_depth = kMinDepthLimit;
+    effective.max_depth = std::clamp(limits.max_depth, kMinDepthLimit, kDepthCeiling);
     BodyReader reader(p, p + n, spec, effective, out);
     if (reader.read_body()) return true;
     rank_faults(p, p + n, effective.max_depth, out);

@@ -14,9 +14,13 @@ from clipper._core.counters cimport MissReason, Stage
 from clipper._core.finish_estimate cimport FinishEstimate
 from clipper._core.http_response cimport string_view
 from clipper._core.predict_body cimport c_parse_binary_body, c_parse_json_body
+from clipper._core.prediction_cache cimport FetchResult
 from clipper._core.reply cimport MissText, append_default, append_error, append_json_string, append_prediction, miss_text
 
 DEFAULT_REPLY_MARGIN_US = 500
+
+cdef const char* RETRY_AFTER = b"Retry-After: 1\r\n"
+cdef const char* NO_HEADERS = NULL
 
 
 @cython.final
@@ -372,7 +376,7 @@ cdef class QueryProcessor(PredictHandler):
         request.pending -= 1
         if not request.is_batch:
             (<HttpConnection>request.connection).respond_json(request.sequence, status, self.text.data(), self.text.size(),
-                                                              b"Retry-After: 1\r\n" if status == 503 else NULL)
+                                                              RETRY_AFTER if status == 503 else NO_HEADERS)
         if request.pending == 0:
             if request.is_batch:
                 return self.answer_request(request, 200)

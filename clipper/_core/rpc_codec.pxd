@@ -84,6 +84,9 @@ cdef extern from "rpc_schema.hpp" namespace "clipper" nogil:
         uint64_t budget_us
         uint64_t compute_us
 
+    cdef cppclass EncodedHeader:
+        char* bytes                     # kRpcHeaderBytes of them
+
     uint16_t rpc_allowed_flags(uint8_t type) noexcept
     void rpc_encode_header "clipper::encode_header"(const RpcHeader& header, char* out) noexcept
     RpcStatus rpc_decode_header "clipper::decode_header"(const char* data, size_t bytes, RpcHeader& header) noexcept

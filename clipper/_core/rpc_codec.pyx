@@ -11,6 +11,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
+from clipper._core.input_spec cimport DType, InputType, dtype_bytes
+
 cdef tuple INPUT_TYPES = ("integers", "floats", "doubles", "strings", "bytes", "tensor")
 cdef Py_ssize_t MAX_NAME_BYTES = 256
 

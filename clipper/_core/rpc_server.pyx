@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 from clipper._core.finish_model cimport FinishModel
 from clipper._core.rpc_codec import decode_register
 from clipper._core.rpc_codec cimport (
-    RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeaderBytes, kRpcHeartbeat, kRpcReady, kRpcRefused,
+    EncodedHeader, RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeaderBytes, kRpcHeartbeat, kRpcReady, kRpcRefused,
     kRpcRegister, kRpcResult, kRpcShaped, kRpcUnknownSession, kRpcWrongVersion, lay_out_predict, rpc_decode_cause,
     rpc_decode_header, rpc_decode_result, rpc_encode_header, rpc_status_text,
 )
@@ -35,6 +35,8 @@ _log = logging.getLogger("clipper.frontend.rpc")
 DEFAULT_HEARTBEAT_INTERVAL_US = 500_000
 DEFAULT_HEARTBEAT_TIMEOUT_US = 3_000_000   # six heartbeats
 MAX_MESSAGE_BYTES = 1 << 30                # a frame above this drops the connection that sends it
+cdef enum:
+    MAX_FRAMES = 8                        # identity, header and at most three more; what is longer is garbage
 cdef int MESSAGES_PER_TURN = 256           # then the HTTP side of the loop gets its turn
 
 
@@ -369,13 +371,13 @@ cdef class RpcServer:
     cdef int send_control(self, bytes identity, uint8_t kind, uint16_t code, bytes text) except -1:
         """A message about the session. A peer that is gone hears nothing; its session ends by itself."""
         cdef RpcHeader header
-        cdef char[kRpcHeaderBytes] encoded
+        cdef EncodedHeader encoded
         header.type = kind
         header.code = code
-        rpc_encode_header(header, encoded)
+        rpc_encode_header(header, encoded.bytes)
         if self.send_frame(<const char*>identity, len(identity), kZmqSendMore) != 0:
             return 0
-        self.send_frame(encoded, kRpcHeaderBytes, 0 if text is None else kZmqSendMore)
+        self.send_frame(encoded.bytes, kRpcHeaderBytes, 0 if text is None else kZmqSendMore)
         if text is not None:
             self.send_frame(<const char*>text, len(text), 0)
         self.messages_sent += 1
@@ -388,7 +390,7 @@ cdef class RpcServer:
         """
         cdef ModelRuntime model = <ModelRuntime>replica.model
         cdef ZmqMessage payload
-        cdef char[kRpcHeaderBytes] encoded
+        cdef EncodedHeader encoded
         cdef char* at
         cdef uint32_t slot
         cdef uint64_t deadline_us = pool.deadline_us(replica.slots[0])
@@ -405,14 +407,14 @@ cdef class RpcServer:
         for slot in replica.slots:
             memcpy(at, pool.payload(slot), pool.payload_bytes(slot))
             at += pool.payload_bytes(slot)
-        rpc_encode_header(self.layout.header, encoded)
+        rpc_encode_header(self.layout.header, encoded.bytes)
         replica.busy = True
         replica.sent_us = now_us
         # Only the first frame can meet a peer that is gone; ZeroMQ takes a message whole or not at all.
         if self.send_frame(<const char*>replica.identity, len(replica.identity), kZmqSendMore) != 0:
             self.zmq.msg_close(&payload)
             return 1
-        self.send_frame(encoded, kRpcHeaderBytes, kZmqSendMore)
+        self.send_frame(encoded.bytes, kRpcHeaderBytes, kZmqSendMore)
         if self.layout.header.flags & kRpcShaped:
             self.send_frame(model.input_spec.shape.data(), model.input_spec.shape.size() * 8, kZmqSendMore)
         if not self.layout.offsets.empty():

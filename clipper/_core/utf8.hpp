@@ -9,6 +9,9 @@ namespace clipper {
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the word-at-a-time loops and the typed buffers are little-endian");
 
+// For what runs once per number: a call would cost as much as the work, and keep its results in memory.
+#define CLIPPER_ALWAYS_INLINE inline __attribute__((always_inline))
+
 constexpr uint64_t kEveryByte = 0x0101010101010101ull;
 constexpr uint64_t kHighBits = 0x8080808080808080ull;
 

@@ -1,21 +1,17 @@
 // The histogram against a sorted list of the same values.
 #include <algorithm>
-#include <cstdio>
+#include <cmath>
 #include <memory>
 #include <random>
 #include <vector>
 
+#include "check.hpp"
 #include "counters.hpp"
 #include "histogram.hpp"
 
 using clipper::Histogram;
 
 namespace {
-
-int failures = 0;
-
-#define CHECK(condition) \
-  do { if (!(condition)) { std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); ++failures; } } while (0)
 
 void test_every_bucket_bounds_meet_and_are_narrow() {
   uint64_t expected_lowest = 0;
@@ -73,5 +69,5 @@ int main() {
   test_values_beyond_the_range_are_recorded_as_the_largest();
   test_percentiles_of_random_values_stay_within_one_bucket();
   test_stage_counts_land_in_their_own_histogram();
-  return failures == 0 ? 0 : 1;
+  return check::result();
 }

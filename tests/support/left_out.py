@@ -31,11 +31,9 @@ _missing_parts: dict[str, str] = {}
 """part -> install line, of what was found missing."""
 _optional: Counter[str] = Counter()
 _unavoidable: Counter[str] = Counter()
+_explained: set[str] = set()
+"""Node ids of the tests that a mark of ours left out."""
 _other: list[str] = []
-
-
-class _LeftOut(pytest.skip.Exception):
-    """Skips raised by the marks of this module, so that the report can tell them from others."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -99,10 +97,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave the test out if what its marks ask for is not there."""
     if reason := _missing_rights(item):
         _unavoidable[reason] += 1
-        raise _LeftOut(reason)
+        _explained.add(item.nodeid)
+        pytest.skip(reason)
     if part := _missing_part(item):
         _optional[part] += 1
-        raise _LeftOut(f"{part} is missing: {_missing_parts[part]}")
+        _explained.add(item.nodeid)
+        pytest.skip(f"{part} is missing: {_missing_parts[part]}")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -110,7 +110,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  
     """Note the skips that no mark of ours made."""
     outcome = yield
     report = outcome.get_result()
-    if report.skipped and not hasattr(report, "wasxfail") and call.excinfo and call.excinfo.type is not _LeftOut:
+    if report.skipped and not hasattr(report, "wasxfail") and call.excinfo and item.nodeid not in _explained:
         _other.append(f"{item.nodeid}: {call.excinfo.value}")
 
 
