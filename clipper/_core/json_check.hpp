@@ -28,11 +28,11 @@ inline bool is_utf8(const char* text, size_t bytes) noexcept {
   return true;
 }
 
+constexpr uint32_t kJsonMaxDepth = 512;  // brackets open at a time: wire.MAX_JSON_DEPTH
+
 // Scans one value after another with a bit stack of open brackets in place of recursion.
 class JsonScan {
  public:
-  static constexpr uint32_t kMaxDepth = 512;  // wire.MAX_JSON_DEPTH
-
   JsonScan(const char* text, size_t bytes) noexcept : p_(text), end_(text + bytes) {}
 
   bool whole_text_is_one_value() noexcept {
@@ -41,7 +41,7 @@ class JsonScan {
       if (p_ == end_) return false;
       if (*p_ == '[' || *p_ == '{') {
         const bool is_object = *p_++ == '{';
-        if (depth_ == kMaxDepth) return false;
+        if (depth_ == kJsonMaxDepth) return false;
         push(is_object);
         skip_space();
         if (!take(is_object ? '}' : ']')) {
@@ -131,7 +131,7 @@ class JsonScan {
   const char* p_;
   const char* end_;
   uint32_t depth_ = 0;
-  uint64_t open_[kMaxDepth / 64] = {};  // 1 = object
+  uint64_t open_[kJsonMaxDepth / 64] = {};  // 1 = object
 };
 
 // Is the text exactly one RFC 8259 value? UTF-8 is asked separately.

@@ -16,7 +16,23 @@ cdef extern from "input_spec.hpp" namespace "clipper" nogil:
         Tensor
 
     cdef enum class DType(uint8_t):
-        pass
+        Int8
+        UInt8
+        Int16
+        UInt16
+        Int32
+        UInt32
+        Int64
+        UInt64
+        Float16
+        Float32
+        Float64
+        Bool
+        Bytes
+        String
+        Json
+
+    cdef DType kDTypeNone "clipper::DType::None"    # its own name is a keyword here
 
     cdef cppclass InputSpec:
         InputType type
@@ -118,6 +134,7 @@ cdef extern from "rpc_schema.hpp" namespace "clipper" nogil:
 
 
 cdef extern from "json_check.hpp" namespace "clipper" nogil:
+    cdef uint32_t kJsonMaxDepth
     cpp_bool rpc_is_utf8 "clipper::is_utf8"(const char* text, size_t bytes) noexcept
     cpp_bool rpc_is_json "clipper::is_json"(const char* text, size_t bytes) noexcept
 
