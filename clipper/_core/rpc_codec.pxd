@@ -5,51 +5,8 @@ from libcpp cimport bool as cpp_bool
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
-
-cdef extern from "input_spec.hpp" namespace "clipper" nogil:
-    cdef enum class InputType(uint8_t):
-        Integers
-        Floats
-        Doubles
-        Strings
-        Bytes
-        Tensor
-
-    cdef enum class DType(uint8_t):
-        Int8
-        UInt8
-        Int16
-        UInt16
-        Int32
-        UInt32
-        Int64
-        UInt64
-        Float16
-        Float32
-        Float64
-        Bool
-        Bytes
-        String
-        Json
-
-    cdef DType kDTypeNone "clipper::DType::None"    # its own name is a keyword here
-
-    cdef cppclass InputSpec:
-        InputType type
-        DType dtype
-        uint64_t element_count          # elements of one input; 0 = any length
-        vector[uint64_t] shape          # empty unless declared
-
-    uint32_t dtype_bytes(DType dtype) noexcept
-
-
-cdef extern from "output.hpp" namespace "clipper" nogil:
-    cdef cppclass Output:
-        uint32_t references
-        uint32_t bytes
-        char* text                      # `bytes` bytes of JSON, not NUL-terminated
-        Output* retain() noexcept
-        void release() noexcept
+from clipper._core.input_spec cimport InputSpec
+from clipper._core.output cimport Output
 
 
 cdef extern from "rpc_schema.hpp" namespace "clipper" nogil:
@@ -127,16 +84,18 @@ cdef extern from "rpc_schema.hpp" namespace "clipper" nogil:
         uint64_t budget_us
         uint64_t compute_us
 
+    cdef cppclass EncodedHeader:
+        char* bytes                     # kRpcHeaderBytes of them
+
     uint16_t rpc_allowed_flags(uint8_t type) noexcept
     void rpc_encode_header "clipper::encode_header"(const RpcHeader& header, char* out) noexcept
     RpcStatus rpc_decode_header "clipper::decode_header"(const char* data, size_t bytes, RpcHeader& header) noexcept
     const char* rpc_status_text(RpcStatus status) noexcept
 
 
-cdef extern from "json_check.hpp" namespace "clipper" nogil:
-    cdef uint32_t kJsonMaxDepth
-    cpp_bool rpc_is_utf8 "clipper::is_utf8"(const char* text, size_t bytes) noexcept
-    cpp_bool rpc_is_json "clipper::is_json"(const char* text, size_t bytes) noexcept
+cdef extern from "json_scan.hpp" namespace "clipper" nogil:
+    cdef uint64_t kDefaultMaxDepth      # brackets open at a time in one JSON output
+    cpp_bool validate_json(const char* text, size_t bytes) noexcept
 
 
 cdef extern from "rpc_codec.hpp" namespace "clipper" nogil:

@@ -84,6 +84,8 @@ constexpr uint16_t rpc_allowed_flags(uint8_t type) noexcept {
   }
 }
 
+struct EncodedHeader { char bytes[kRpcHeaderBytes]; };
+
 // Writes kRpcHeaderBytes bytes at `out`.
 inline void encode_header(const RpcHeader& header, char* out) noexcept {
   std::memcpy(out + kRpcMagicAt, kRpcMagic, sizeof kRpcMagic);

@@ -194,8 +194,8 @@ json_like = st.text("{}[]\",:truefalsn0123456789eE+-. \\u\n\t/bdé\x00", max_siz
 
 
 @given(json_like | json_values.map(json.dumps))
-@example("[" * 512 + "]" * 512)
-@example("[" * 513 + "]" * 513)
+@example("[" * wire.MAX_JSON_DEPTH + "]" * wire.MAX_JSON_DEPTH)
+@example("[" * (wire.MAX_JSON_DEPTH + 1) + "]" * (wire.MAX_JSON_DEPTH + 1))
 @example('{"a":{"b":[]},"a":1}')
 @example('"\\ud800"')
 def test_json_check_any_text_agrees_with_the_oracle(text: str) -> None:

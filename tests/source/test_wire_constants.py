@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import enum
 import subprocess
 import sys
+from typing import Any
 
 from clipper._core import rpc_codec
 from model_containers import wire
 
-SCHEMA = rpc_codec.schema()
+SCHEMA: dict[str, Any] = rpc_codec.schema()
 
 
-def members(kind: type[wire.enum.IntEnum] | type[wire.enum.IntFlag]) -> dict[str, int]:
+def members(kind: type[enum.IntEnum] | type[enum.IntFlag]) -> dict[str, int]:
     return {member.name or "": int(member) for member in kind}
 
 
@@ -32,7 +34,7 @@ def test_cpp_enumerations_equal_the_wire_schema() -> None:
 
 
 def test_cpp_dtypes_have_the_names_and_sizes_of_the_wire_schema() -> None:
-    assert SCHEMA["dtypes"] == members(wire.DType)
+    assert {"NONE": 0, **SCHEMA["dtypes"]} == members(wire.DType)
     assert SCHEMA["dtype_bytes"] == [wire.DTYPE_BYTES[dtype] for dtype in wire.DType]
 
 
