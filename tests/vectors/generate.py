@@ -41,7 +41,8 @@ def predict(comment: str, items: list[bytes], dtype: DType, shape: tuple[int, ..
 
 def result(comment: str, outputs: Any) -> Vector:
     """Describe one RESULT, with the JSON text of each output."""
-    frames = [bytes(frame) for frame in results.encode_result(encode_outputs(outputs, len(outputs)), len(outputs), 7, 321)]
+    encoded = encode_outputs(outputs, len(outputs))
+    frames = [bytes(frame) for frame in results.encode_result(encoded, len(outputs), 7, 321)]
     decoded = results.decode_result(codec.decode_header(frames[0]), frames[1:], len(outputs))
     return message(comment, frames, outputs=[{"text": text.decode(), "failed": failed} for text, failed in decoded])
 
@@ -58,10 +59,10 @@ def refused(comment: str, frames: list[bytes], status: wire.WireStatus, expected
 
 def vectors() -> dict[str, Vector]:
     """Return every example by name."""
-    two = codec.encode_header
-    good = two(MessageType.RESULT, dtype=DType.FLOAT64, item_count=2, elements_per_item=1, batch_id=7)
+    encode = codec.encode_header
+    good = encode(MessageType.RESULT, dtype=DType.FLOAT64, item_count=2, elements_per_item=1, batch_id=7)
     offsets = struct.pack("<3Q", 0, 4, 3)
-    json_header = two(MessageType.RESULT, dtype=DType.JSON, flags=Flag.RAGGED, item_count=2, batch_id=7)
+    json_header = encode(MessageType.RESULT, dtype=DType.JSON, flags=Flag.RAGGED, item_count=2, batch_id=7)
     registration = {
         "model": "digits",
         "version": "1",
@@ -73,13 +74,15 @@ def vectors() -> dict[str, Vector]:
     }
     return {
         "register": message("who I am", codec.encode_register(registration), registration=registration),
-        "ready": message("the model is loaded", [two(MessageType.READY)]),
-        "heartbeat": message("sign of life", [two(MessageType.HEARTBEAT)]),
-        "drain": message("no new batches, please", [two(MessageType.DRAIN)]),
-        "drain_final": message("all is answered, I am leaving", [two(MessageType.DRAIN, flags=Flag.FINAL)]),
-        "assign": message("go there", [two(MessageType.ASSIGN), b"ipc:///run/a.sock tcp://10.0.0.1:7000"]),
+        "ready": message("the model is loaded", [encode(MessageType.READY)]),
+        "heartbeat": message("sign of life", [encode(MessageType.HEARTBEAT)]),
+        "drain": message("no new batches, please", [encode(MessageType.DRAIN)]),
+        "drain_final": message("all is answered, I am leaving", [encode(MessageType.DRAIN, flags=Flag.FINAL)]),
+        "assign": message("go there", [encode(MessageType.ASSIGN), b"ipc:///run/a.sock tcp://10.0.0.1:7000"]),
         "error_batch": message(
-            "a batch failed", codec.encode_error(ErrorCode.MODEL_ERROR, "ValueError: é", batch_id=7), cause="ValueError: é"
+            "a batch failed",
+            codec.encode_error(ErrorCode.MODEL_ERROR, "ValueError: é", batch_id=7),
+            cause="ValueError: é",
         ),
         "error_unknown_session": message(
             "register, please", codec.encode_error(ErrorCode.UNKNOWN_SESSION, "who are you?"), cause="who are you?"
@@ -100,7 +103,9 @@ def vectors() -> dict[str, Vector]:
         "result_not_finite": result("NaN fails its item", np.array([1.0, np.nan])),
         "refused_short_header": refused("47 bytes", [good[:-1], bytes(16)], wire.WireStatus.SHORT_HEADER),
         "refused_magic": refused("another protocol", [b"X" * 48], wire.WireStatus.BAD_MAGIC),
-        "refused_version": refused("version 2", [good[:4] + b"\2\0" + good[6:], bytes(16)], wire.WireStatus.BAD_VERSION),
+        "refused_version": refused(
+            "version 2", [good[:4] + b"\2\0" + good[6:], bytes(16)], wire.WireStatus.BAD_VERSION
+        ),
         "refused_count": refused("2 outputs for 3 inputs", [good, bytes(16)], wire.WireStatus.BAD_COUNT, 3),
         "refused_frames": refused("no payload", [good], wire.WireStatus.BAD_FRAMES),
         "refused_length": refused("15 bytes for 2 doubles", [good, bytes(15)], wire.WireStatus.BAD_LENGTH),
