@@ -52,7 +52,8 @@ void time_body(const char* name, const std::string& body, const clipper::InputSp
     std::printf("%-44s refused: %s %s\n", name, parsed.error_code, parsed.error_cause.c_str());
     return;
   }
-  report(name, body.size(), median_ns(repeats, [&] { clipper::parse_json_body(body.data(), body.size(), spec, limits, parsed); }));
+  report(name, body.size(),
+         median_ns(repeats, [&] { clipper::parse_json_body(body.data(), body.size(), spec, limits, parsed); }));
 }
 
 void time_validation(const char* name, const std::string& text, int repeats) {
@@ -92,7 +93,9 @@ int main() {
   time_validation("validate_json: 784 numbers", fixed, 20);
   time_validation("validate_json: one 6 kB string", "\"" + text + "\"", 20);
   std::string records = "[";
-  for (int i = 0; i < 100; ++i) records += std::string(i == 0 ? "" : ", ") + "{\"label\": \"cat\", \"score\": 0." + std::to_string(i) + ", \"box\": [1, 2, 3, 4], \"ok\": true}";
+  for (int i = 0; i < 100; ++i)
+    records += std::string(i == 0 ? "" : ", ") + "{\"label\": \"cat\", \"score\": 0." + std::to_string(i) +
+               ", \"box\": [1, 2, 3, 4], \"ok\": true}";
   time_validation("validate_json: 100 small objects", records + "]", 20);
   return 0;
 }
