@@ -105,14 +105,19 @@ inline double eisel_lemire(uint64_t mantissa, int q) noexcept {
 // The value, or infinity if it rounds to that. [begin, end) is the number's text without its sign.
 template <class Real>
 __attribute__((noinline)) Real slow_magnitude(const char* begin, const char* end) noexcept {
-  const LongDecimal decimal(begin, end);
+  // The library cuts exponents at some tens of thousands: exact only where no run of zeros can make up for that.
+  constexpr ptrdiff_t kDirectBytes = 256;
   Real value = 0;
-  const auto result = std::from_chars(decimal.text(), decimal.text_end(), value);
-  if (result.ec == std::errc::result_out_of_range) {
-    // The library says neither which way; a decimal below 1 can only have been too small.
-    return decimal.point() > 0 ? std::numeric_limits<Real>::infinity() : Real(0);
+  std::errc error;
+  if (end - begin <= kDirectBytes) {
+    error = std::from_chars(begin, end, value).ec;
+    if (error == std::errc()) return value;
   }
-  return value;
+  const LongDecimal decimal(begin, end);
+  error = std::from_chars(decimal.text(), decimal.text_end(), value).ec;
+  if (error == std::errc()) return value;
+  // Out of range, and the library does not say which way; a decimal below 1 can only have been too small.
+  return decimal.point() > 0 ? std::numeric_limits<Real>::infinity() : Real(0);
 }
 
 CLIPPER_ALWAYS_INLINE bool fast_magnitude(const NumberToken& token, double& value) noexcept {

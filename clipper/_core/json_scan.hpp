@@ -62,7 +62,8 @@ inline const char* skip_scalar(const char* p, const char* end, JsonFault& fault)
     case 'I': return fault.set(kJsonError, p, "a JSON value (JSON has no NaN and no Infinity)");
     default: {
       NumberToken token;
-      return scan_number(p, end, token, fault);
+      const char* next = scan_short_decimal(p, end, token);
+      return next != nullptr ? next : scan_number(p, end, token, fault);
     }
   }
 }
