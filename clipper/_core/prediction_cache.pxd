@@ -12,6 +12,7 @@ cdef extern from "output.hpp" namespace "clipper" nogil:
         char* text                      # `bytes` bytes of JSON, not NUL-terminated
         Output* retain() noexcept
         void release() noexcept
+
         @staticmethod
         Output* create(const char* json, uint32_t bytes) except +   # one reference, the caller's
 
