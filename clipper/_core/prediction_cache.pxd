@@ -4,21 +4,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport uint32_t, uint64_t
 
-<<<<<<< HEAD
 from clipper._core.output cimport Output
-=======
-
-cdef extern from "output.hpp" namespace "clipper" nogil:
-    cdef cppclass Output:
-        uint32_t references
-        uint32_t bytes
-        char* text                      # `bytes` bytes of JSON, not NUL-terminated
-        Output* retain() noexcept
-        void release() noexcept
-
-        @staticmethod
-        Output* create(const char* json, uint32_t bytes) except +   # one reference, the caller's
->>>>>>> cache
 
 
 cdef extern from "keyed_hash.hpp" namespace "clipper" nogil:
