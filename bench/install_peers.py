@@ -36,7 +36,12 @@ PEERS = (
     Peer("mosec", ("mosec==0.9.8", "orjson", *MODEL_REQUIREMENTS)),
     # Of the wheel only the server binary and its Python backend are used, not the client libraries. That backend is
     # built for numpy 1: with numpy 2 it sends outputs of a wrong size.
-    Peer("triton", ("numpy<2", "scikit-learn>=1.5,<2"), without_dependencies=("nvidia-pytriton==0.7.0",), download_mb=1_000),
+    Peer(
+        "triton",
+        ("numpy<2", "scikit-learn>=1.5,<2"),
+        without_dependencies=("nvidia-pytriton==0.7.0",),
+        download_mb=1_000,
+    ),
 )
 
 DEBIAN_TOOLS = {"nginx": "nginx-light", "wrk": "wrk", "g++": "g++"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -79,4 +80,4 @@ class RateSearch:
             return self._rate * self.step_ratio
         if self.best is None:
             return self._rate / self.step_ratio**2
-        return (self.best * self._too_high) ** 0.5
+        return math.sqrt(self.best * self._too_high)

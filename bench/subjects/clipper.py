@@ -28,6 +28,8 @@ class Clipper(Subject):
         Workload.LINEAR_BINARY: "/linear-binary/predict",
     }
 
+    metrics_path = "/metrics"
+
     def missing(self) -> str | None:
         """Whether the package can be imported here."""
         if importlib.util.find_spec("clipper._core.query_processor") is None:
@@ -63,9 +65,7 @@ class Clipper(Subject):
 
     def expectation(self, workload: Workload) -> Expectation:
         """The counter comes back, and not as a default."""
-        return Expectation(
-            echoes_counter=workload is Workload.NOOP, accept=('"default":false', '"default": false')
-        )
+        return Expectation(echoes_counter=workload is Workload.NOOP, accept=('"default":false', '"default": false'))
 
     def frontend_pids(self) -> set[int]:
         """Return the processes of the data path."""

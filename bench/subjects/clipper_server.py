@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bench.subjects.servers import linear_model
 from bench.workloads import LINEAR_DIMENSION
@@ -13,7 +17,7 @@ from clipper import Clipper
 SLO_US = 20_000
 
 
-def first_of_each(inputs):  # type: ignore[no-untyped-def]
+def first_of_each(inputs: NDArray[np.float64]) -> NDArray[np.float64]:
     """Answer NOOP: the first number of each input of the batch."""
     return inputs[:, 0]
 
@@ -23,13 +27,11 @@ def main() -> None:
     parser.add_argument("--query-port", type=int, required=True)
     parser.add_argument("--management-port", type=int, required=True)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # leaves the `with`, which stops everything
     with Clipper.start(query_port=options.query_port, management_port=options.management_port) as clipper:
         serve(clipper)
-        try:
+        while True:
             signal.pause()
-        except KeyboardInterrupt:
-            pass
 
 
 def serve(clipper: Clipper) -> None:

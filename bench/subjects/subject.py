@@ -69,6 +69,7 @@ class Subject(ABC):
     role: ClassVar[Role]
     settings: ClassVar[str]  # how it is set up, for the report
     paths: ClassVar[Mapping[Workload, str]]  # the workloads it serves, and where
+    metrics_path: ClassVar[str | None] = None  # where it tells its counters in Prometheus text format
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -77,6 +78,7 @@ class Subject(ABC):
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
         self._next_counter = FIRST_COUNTER
+        self._not_ready = "no answer yet"
 
     # -- what a subject says of itself ---------------------------------------------------------------------------
 
@@ -144,12 +146,13 @@ class Subject(ABC):
         SubjectError
             If the process has died.
         """
-        if self.process is None or self.process.poll() is not None:
+        if not self.is_running():
             raise SubjectError(f"{self.name} died while starting; its log ends: {self.log_tail()}")
         try:
             for workload in self.paths:
                 self.check(workload, 1)
-        except (OSError, http.client.HTTPException, WrongAnswerError, ValueError, KeyError):
+        except (OSError, http.client.HTTPException, WrongAnswerError, ValueError, KeyError) as error:
+            self._not_ready = str(error) or repr(error)
             return False
         return True
 
@@ -158,7 +161,8 @@ class Subject(ABC):
         deadline = time.monotonic() + START_LIMIT_S
         while not self.ready():
             if time.monotonic() > deadline:
-                raise SubjectError(f"{self.name} is not ready after {START_LIMIT_S} s; its log ends: {self.log_tail()}")
+                reason = f"{self._not_ready}; its log ends: {self.log_tail()}"
+                raise SubjectError(f"{self.name} is not ready after {START_LIMIT_S} s: {reason}")
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -182,13 +186,32 @@ class Subject(ABC):
 
     def pids(self) -> set[int]:
         """Every process of the server."""
-        return family(read_processes(), [self.process.pid]) if self.process else set()
+        return family(read_processes(), self.roots())
+
+    def roots(self) -> list[int]:
+        """The process that was started, from which the others descend."""
+        return [self.process.pid] if self.process else []
+
+    def is_running(self) -> bool:
+        """Whether the process that was started is still there."""
+        return self.process is not None and self.process.poll() is None
 
     def log_tail(self) -> str:
         """Return the last lines of the server's log."""
         if not self.log_file.exists():
             return "(no log)"
         return " | ".join(self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
+
+    def read_metrics(self) -> str:
+        """Return the text of its metrics; empty if it has none."""
+        if self.metrics_path is None:
+            return ""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", self.metrics_path)
+            return connection.getresponse().read().decode("utf-8")
+        finally:
+            connection.close()
 
     # -- questions and answers -----------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import numpy as np
-import orjson
+import orjson  # type: ignore[import-not-found, unused-ignore]
 
 from bench.subjects.servers import linear_model
 

@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 import numpy as np
-import orjson
-from mosec import Runtime, Server, Worker
+import orjson  # type: ignore[import-not-found, unused-ignore]
+from mosec import Runtime, Server, Worker  # type: ignore[import-not-found, unused-ignore]
 
 from bench.subjects.servers import linear_model
 
@@ -15,7 +15,7 @@ MAX_BATCH_SIZE = 512
 MAX_WAIT_MS = 1
 
 
-class Noop(Worker):
+class Noop(Worker):  # type: ignore[misc, unused-ignore]
     """Answer with the first number."""
 
     def deserialize(self, data: bytes) -> Any:
@@ -24,7 +24,8 @@ class Noop(Worker):
 
     def serialize(self, data: Any) -> bytes:
         """Output to body."""
-        return orjson.dumps({"output": data})
+        body: bytes = orjson.dumps({"output": data})
+        return body
 
     def forward(self, data: list[list[float]]) -> list[float]:
         """Answer one batch."""

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import numpy as np
-import triton_python_backend_utils as pb_utils
+import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found, unused-ignore]
 
 
 class TritonPythonModel:
