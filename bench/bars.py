@@ -130,9 +130,8 @@ def judge_bar(bar: Bar, run: Run) -> Judgement:
     if bad := _bad_cells(run, bar.row.name):
         return Judgement(bar, ours, theirs, peer, ratio, Outcome.FAIL, bad)
     if _is_disturbed(run, bar.row.name, OURS) or _is_disturbed(run, bar.peer_row.name, peer):
-        return Judgement(
-            bar, ours, theirs, peer, ratio, Outcome.NOT_JUDGED, f"disturbed cells; would {outcome.lower()}"
-        )
+        reason = f"disturbed cells; would {outcome.lower()}"
+        return Judgement(bar, ours, theirs, peer, ratio, Outcome.NOT_JUDGED, reason)
     return Judgement(bar, ours, theirs, peer, ratio, outcome, reason)
 
 

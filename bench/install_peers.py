@@ -40,7 +40,7 @@ PEERS = (
         "triton",
         ("numpy<2", "scikit-learn>=1.5,<2"),
         without_dependencies=("nvidia-pytriton==0.7.0",),
-        download_mb=1_000,
+        download_mb=150,
     ),
 )
 

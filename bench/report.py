@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bench.bars import OURS, Outcome, judge_all
+from bench.prometheus import StageSummary
 from bench.results import Cell, Run, load, median_of
 from bench.rows import ROWS, Row
 
@@ -87,14 +88,14 @@ def _bars(run: Run) -> str:
     for judgement in judge_all(run):
         bar, sign = judgement.bar, "<=" if judgement.bar.is_ceiling else ">="
         peer = f"{number(judgement.theirs, 1)} ({judgement.peer})" if judgement.peer else "-"
-        outcome = (
-            judgement.outcome.value if judgement.outcome is Outcome.NOT_JUDGED else f"**{judgement.outcome.value}**"
-        )
-        outcome += f" ({judgement.reason})" if judgement.reason else ""
+        outcome = judgement.outcome.value
+        if judgement.outcome is not Outcome.NOT_JUDGED:
+            outcome = f"**{outcome}**"
+        if judgement.reason:
+            outcome += f" ({judgement.reason})"
         ratio = f"{number(judgement.ratio, 2)}x" if judgement.ratio is not None else "-"
-        lines.append(
-            [bar.title, bar.metric.unit, number(judgement.ours, 1), peer, ratio, f"{sign} {bar.limit}x", outcome]
-        )
+        wanted = f"{sign} {bar.limit}x"
+        lines.append([bar.title, bar.metric.unit, number(judgement.ours, 1), peer, ratio, wanted, outcome])
     head = ["bar", "figure", OURS, "best peer", "ratio", "wanted", "outcome"]
     return "## Bars\n\n" + markdown_table(head, lines)
 
@@ -133,20 +134,18 @@ def _server_side(run: Run) -> str:
         cell = cells[-1]
         part = f"### {row.title}, round {cell.round}: {cell.requests:,} requests"
         if cell.stages:
-            lines = [
-                [
-                    f"`{stage.name}`",
-                    number(stage.count),
-                    *(scaled(stage.name, v) for v in (stage.mean, stage.p50, stage.p99)),
-                ]
-                for stage in cell.stages
-            ]
+            lines = [_stage_line(stage) for stage in cell.stages]
             part += "\n\n" + markdown_table(["histogram", "count", "mean", "p50", "p99"], lines)
         if cell.counters:
             lines = [[f"`{name}`", number(value)] for name, value in sorted(cell.counters.items())]
             part += "\n\n" + markdown_table(["counter", "grew by"], lines)
         parts.append(part)
     return "## What Clipper says of the same cells\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _stage_line(stage: StageSummary) -> list[str]:
+    figures = [scaled(stage.name, value) for value in (stage.mean, stage.p50, stage.p99)]
+    return [f"`{stage.name}`", number(stage.count), *figures]
 
 
 def scaled(name: str, value: float) -> str:
@@ -156,12 +155,7 @@ def scaled(name: str, value: float) -> str:
 
 def _subjects(run: Run) -> str:
     lines = [
-        [
-            subject.name,
-            subject.role,
-            subject.version or "-",
-            subject.settings if not subject.missing else subject.missing,
-        ]
+        [subject.name, subject.role, subject.version or "-", subject.missing or subject.settings]
         for subject in run.subjects
     ]
     table = markdown_table(["subject", "as", "version", "settings, or why it is missing"], lines)

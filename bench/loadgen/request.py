@@ -68,9 +68,8 @@ class RequestTemplate:
         """Write what unique.lua and open_loop read; request_template.hpp says the form."""
         parts = [(self.head(body, port) + body.before, body.after) for body in self.bodies]
         lines = [f"{self.counter_form.value} {len(parts)}", *(f"{len(before)} {len(after)}" for before, after in parts)]
-        file.write_bytes(
-            ("\n".join(lines) + "\n").encode("ascii") + b"".join(before + after for before, after in parts)
-        )
+        index = ("\n".join(lines) + "\n").encode("ascii")
+        file.write_bytes(index + b"".join(before + after for before, after in parts))
 
     def repeated(self) -> RequestTemplate:
         """Return the same requests with the counter standing still."""

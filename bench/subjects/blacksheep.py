@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from bench.subjects.peer import PeerSubject
 from bench.subjects.subject import Role
 from bench.workloads import Workload
@@ -13,7 +16,7 @@ class Blacksheep(PeerSubject):
     name = "blacksheep"
     role = Role.INLINE
     settings = "uvicorn (uvloop, httptools) + orjson, model inline, 1 worker, no access log"
-    paths = {Workload.NOOP: "/noop", Workload.LINEAR: "/linear"}
+    paths: ClassVar[Mapping[Workload, str]] = {Workload.NOOP: "/noop", Workload.LINEAR: "/linear"}
     distributions = ("blacksheep", "uvicorn", "uvloop", "httptools", "orjson", "scikit-learn")
 
     def command(self) -> list[str]:

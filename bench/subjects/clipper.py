@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from bench.loadgen.open_loop import Expectation
 from bench.loadgen.request import CounterForm, RequestTemplate
@@ -22,7 +23,7 @@ class Clipper(Subject):
     name = "clipper"
     role = Role.OURS
     settings = "defaults as shipped, SLO 20 ms, 1 frontend worker, 1 replica a model, process containers"
-    paths = {
+    paths: ClassVar[Mapping[Workload, str]] = {
         Workload.NOOP: "/noop/predict",
         Workload.LINEAR: "/linear/predict",
         Workload.LINEAR_BINARY: "/linear-binary/predict",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from bench.subjects.peer import PeerSubject
 from bench.subjects.subject import Role
 from bench.workloads import Workload
@@ -13,7 +16,7 @@ class Granian(PeerSubject):
     name = "granian"
     role = Role.INLINE
     settings = "RSGI + orjson, model inline, 1 worker, uvloop, HTTP/1, no access log"
-    paths = {Workload.NOOP: "/noop", Workload.LINEAR: "/linear"}
+    paths: ClassVar[Mapping[Workload, str]] = {Workload.NOOP: "/noop", Workload.LINEAR: "/linear"}
     distributions = ("granian", "uvloop", "orjson", "scikit-learn")
 
     def command(self) -> list[str]:

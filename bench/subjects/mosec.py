@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from bench.loadgen.request import CounterForm, RequestTemplate
 from bench.subjects.peer import PeerSubject
 from bench.subjects.subject import Role
@@ -14,7 +17,11 @@ class Mosec(PeerSubject):
     name = "mosec"
     role = Role.BATCHING
     settings = "max_batch_size 512, max_wait_time 1 ms (its minimum), 1 worker a route, orjson"
-    paths = {Workload.NOOP: "/noop", Workload.LINEAR: "/linear", Workload.LINEAR_BINARY: "/linear-binary"}
+    paths: ClassVar[Mapping[Workload, str]] = {
+        Workload.NOOP: "/noop",
+        Workload.LINEAR: "/linear",
+        Workload.LINEAR_BINARY: "/linear-binary",
+    }
     distributions = ("mosec", "orjson", "scikit-learn")
 
     def command(self) -> list[str]:

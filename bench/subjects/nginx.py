@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from bench.loadgen.open_loop import Expectation
 from bench.loadgen.request import RequestTemplate
@@ -40,7 +42,7 @@ class Nginx(Subject):
     name = "nginx"
     role = Role.FLOOR
     settings = "`return 200` with a constant body of a Clipper answer's size, 1 worker, the request's body read"
-    paths = {Workload.NOOP: "/noop", Workload.LINEAR: "/linear"}
+    paths: ClassVar[Mapping[Workload, str]] = {Workload.NOOP: "/noop", Workload.LINEAR: "/linear"}
 
     @staticmethod
     def program() -> str | None:

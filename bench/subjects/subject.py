@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 STOP_LIMIT_S = 20
 START_LIMIT_S = 90
 # One BLAS thread everywhere: on two cores more of them only fight with the load generator.
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class Role(StrEnum):

@@ -7,8 +7,9 @@ import os
 import shutil
 import sys
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bench.install_peers import PEERS_DIR
 from bench.loadgen.request import CounterForm, RequestTemplate
@@ -41,7 +42,7 @@ class Triton(PeerSubject):
     name = "triton"
     role = Role.BATCHING
     settings = "Python backend, max_batch_size 512, max_queue_delay_microseconds 0, 1 instance, 8 HTTP threads"
-    paths = {
+    paths: ClassVar[Mapping[Workload, str]] = {
         Workload.NOOP: "/v2/models/noop/infer",
         Workload.LINEAR: "/v2/models/linear/infer",
         Workload.LINEAR_BINARY: "/v2/models/linear/infer",
