@@ -1,9 +1,13 @@
-"""Entry point for pip and setuptools; the list of compiled sources is in CMakeLists.txt."""
+"""Entry point for pip and setuptools; the compiled modules are listed in CMakeLists.txt, the rest in pyproject.toml."""
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 setup(
-    packages=find_packages(include=["clipper*", "model_containers*"]),
-    package_data={"clipper": ["py.typed", "_core/*.pxd", "_core/*.hpp", "_core/*.pyi"], "model_containers": ["py.typed"]},
+    packages=find_namespace_packages(include=["clipper", "clipper.*", "model_containers", "model_containers.*"]),
+    package_data={
+        "clipper": ["py.typed"],
+        "clipper._core": ["*.pyi", "*.pxd", "*.hpp"],
+        "model_containers": ["py.typed"],
+    },
     cmake_source_dir=".",
 )

@@ -2,6 +2,7 @@
 // so that the cache, every joined query and the gather step share one allocation.
 // Counts are plain integers: an Output never leaves the loop thread of its worker.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>

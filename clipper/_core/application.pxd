@@ -1,0 +1,29 @@
+# Hop 2 to 3 and 9: what an application asked for. Immutable: a new snapshot makes new objects.
+from libc.stdint cimport uint64_t
+
+from clipper._core.counters cimport ApplicationCounters
+from clipper._core.input_spec cimport InputSpec
+from clipper._core.plan cimport Plan
+from clipper._core.predict_body cimport BodyLimits
+
+cdef class ApplicationStats:
+    # Figures of one application; they outlive the snapshots that it appears in.
+    cdef readonly str name
+    cdef ApplicationCounters counters
+    cdef readonly uint64_t bad_requests
+
+
+cdef class Application:
+    cdef readonly str name
+    cdef InputSpec input_spec
+    cdef BodyLimits body_limits
+    cdef readonly uint64_t slo_us
+    cdef readonly uint64_t max_slo_us       # ceiling of a query's own slo_us
+    cdef readonly bytes default_output      # JSON text
+    cdef bint answers_errors                # on_miss = "error"
+    cdef bint use_cache
+    cdef uint64_t cache_ttl_us              # 0 = entries do not expire
+    cdef readonly Plan plan                 # None: no model is linked
+    cdef readonly dict version_plans        # version -> Plan, for queries that name one; None when several models are linked
+    cdef readonly tuple linked_models       # names, in link order
+    cdef readonly ApplicationStats stats

@@ -1,0 +1,68 @@
+"""What an application asked for, in the form that the data path reads."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+from clipper._core.plan import Plan
+
+@final
+class ApplicationStats:
+    """Figures of one application; they outlive the snapshots that it appears in."""
+
+    name: str
+    bad_requests: int
+
+    def __init__(self, name: str) -> None: ...
+    def figures(self) -> dict[str, Any]:
+        """Every counter and histogram of this application, as plain values."""
+
+@final
+class Application:
+    """One application of a routing snapshot. Immutable.
+
+    Parameters
+    ----------
+    slo_us : int
+        Answers are due this long after a query's arrival.
+    default_output : bytes
+        JSON text that stands for a missing answer.
+    plan : Plan or None
+        Which models a query asks; None = no model is linked.
+    version_plans : dict of str to Plan, or None
+        Plans for queries that name a version; None = several models are linked, so that a version is ambiguous.
+    max_slo_us : int
+        Ceiling of a query's own ``slo_us``; 0 = slo_us.
+    on_miss : {"default", "error"}
+        Whether a query that no model answered gets the default output or an HTTP error.
+    cache_ttl_us : int
+        How long a cached output may be served; 0 = until it is evicted.
+    """
+
+    name: str
+    slo_us: int
+    max_slo_us: int
+    default_output: bytes
+    plan: Plan | None
+    version_plans: dict[str, Plan] | None
+    linked_models: tuple[str, ...]
+    stats: ApplicationStats
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        input_type: str,
+        slo_us: int,
+        default_output: bytes,
+        stats: ApplicationStats,
+        plan: Plan | None = None,
+        version_plans: dict[str, Plan] | None = None,
+        linked_models: tuple[str, ...] = (),
+        dtype: str | None = None,
+        shape: Sequence[int] | None = None,
+        max_slo_us: int = 0,
+        on_miss: str = "default",
+        use_cache: bool = True,
+        cache_ttl_us: int = 0,
+        max_items: int = 4096,
+    ) -> None: ...

@@ -1,0 +1,42 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""What an application asked for, in the form that the data path reads."""
+
+import cython
+
+from clipper._core.counters cimport export_application
+from clipper._core.input_spec cimport make_input_spec
+
+
+@cython.final
+cdef class ApplicationStats:
+    def __init__(self, str name):
+        self.name = name
+
+    def figures(self):
+        """Every counter and histogram of this application, as plain values."""
+        figures = export_application(&self.counters)
+        figures["bad_requests"] = self.bad_requests
+        return figures
+
+
+@cython.final
+cdef class Application:
+    def __init__(self, str name, *, str input_type, uint64_t slo_us, bytes default_output, ApplicationStats stats,
+                 Plan plan=None, dict version_plans=None, tuple linked_models=(), dtype=None, shape=None,
+                 uint64_t max_slo_us=0, str on_miss="default", bint use_cache=True, uint64_t cache_ttl_us=0,
+                 uint64_t max_items=4096):
+        if on_miss not in ("default", "error"):
+            raise ValueError(f"on_miss of application {name!r} is {on_miss!r}: expected 'default' or 'error'")
+        self.name = name
+        self.input_spec = make_input_spec(input_type, dtype, shape)
+        self.body_limits.max_items = max_items
+        self.slo_us = slo_us
+        self.max_slo_us = max_slo_us if max_slo_us else slo_us
+        self.default_output = default_output
+        self.answers_errors = on_miss == "error"
+        self.use_cache = use_cache
+        self.cache_ttl_us = cache_ttl_us
+        self.plan = plan
+        self.version_plans = version_plans
+        self.linked_models = linked_models
+        self.stats = stats

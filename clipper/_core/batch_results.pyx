@@ -1,0 +1,87 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""What becomes of a batch when its replica answers, fails, or is lost."""
+
+import cython
+from libcpp.string cimport string
+
+from clipper._core.counters cimport Stage
+from clipper._core.model_runtime cimport ModelRuntime
+from clipper._core.output cimport Output
+from clipper._core.query_processor cimport MemberState
+from clipper._core.reply cimport append_json_string
+from clipper._core.rpc_codec cimport ItemResult
+
+
+@cython.final
+cdef class BatchResults(ReplicaEvents):
+    def __init__(self, QueryProcessor processor, lookup):
+        self.processor = processor
+        self.lookup = lookup
+
+    cdef int take_batch(self, Replica replica, uint64_t compute_us, uint64_t now_us) except -1:
+        """The replica is idle again: learn from the batch, and give it the next one before anybody is answered."""
+        cdef ModelRuntime model = <ModelRuntime>replica.model
+        cdef uint64_t duration_us = now_us - replica.sent_us
+        cdef uint32_t size = <uint32_t>replica.slots.size()
+        self.slots.clear()
+        self.slots.swap(replica.slots)
+        replica.busy = False
+        replica.idle_since_us = now_us
+        replica.batches += 1
+        replica.items += size
+        replica.controller.observe(size, replica.batch_was_full, duration_us)
+        replica.finish_model.observe(size, duration_us)
+        model.counters.record_stage(Stage.Rpc, duration_us - compute_us if duration_us > compute_us else 0)
+        model.counters.record_stage(Stage.Compute, compute_us)
+        return self.processor.dispatch(model, now_us)
+
+    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us, uint64_t now_us) except -1:
+        cdef size_t index
+        self.take_batch(replica, compute_us, now_us)
+        for index in range(items.size()):
+            self.processor.complete_task(self.slots[index], MemberState.Failed if items[index].failed else MemberState.Answered,
+                                         items[index].output, now_us)
+            items[index].output.release()
+        items.clear()
+        return 0
+
+    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us, uint64_t now_us) except -1:
+        cdef string quoted
+        cdef Output* output
+        cdef uint32_t slot
+        replica.failed_batches += 1
+        append_json_string(quoted, cause.data(), cause.size())
+        self.take_batch(replica, compute_us, now_us)
+        output = Output.create(quoted.data(), <uint32_t>quoted.size())
+        for slot in self.slots:
+            self.processor.complete_task(slot, MemberState.Failed, output, now_us)
+        output.release()
+        return 0
+
+    cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1:
+        return self.processor.dispatch(<ModelRuntime>replica.model, now_us)
+
+    cdef int on_replica_lost(self, Replica replica, uint64_t now_us) except -1:
+        """Its batch goes back to the queue where the deadlines allow: evaluation is at-least-once, the answer exactly once."""
+        cdef ModelRuntime model = <ModelRuntime>replica.model
+        cdef QueryProcessor processor = self.processor
+        cdef vector[uint32_t] slots
+        cdef uint32_t slot
+        if not replica.busy:
+            return 0
+        slots.swap(replica.slots)
+        replica.busy = False
+        for slot in slots:
+            if processor.tasks[slot].drop_deadline_us > now_us and not model.retired and model.queue.requeue(slot) == 0:
+                model.counters.requeues += 1
+            else:
+                processor.complete_task(slot, MemberState.Deadline, NULL, now_us)
+        processor.server.turn_now_us()         # opens a turn, whose end dispatches what was queued again
+        return processor.mark_dirty(model)
+
+    cdef ModelRuntime find_model(self, str name, str version):
+        return self.lookup(name, version)
+
+    cdef int on_messages_done(self, uint64_t now_us) except -1:
+        self.processor.arm()
+        return self.processor.server.flush()

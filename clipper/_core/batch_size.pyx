@@ -1,0 +1,98 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Batch-size controllers: fixed, and additive increase with multiplicative decrease (Crankshaw 2017 §4.3.1).
+
+Where this parts from the paper. It aims at half of the SLO, as under load a query waits for the batch in service and
+then rides the next one. It doubles up to the first violation instead of adding one by one, which takes tens of batches
+instead of hundreds. And its additive step is an eighth of the gap between the last good size and the last bad one, so
+that a settled controller crosses its target in one batch of nine, by little, whatever the size of the batch.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from clipper.errors import InvalidArgumentError
+
+DEFAULT_MAX_BATCH_SIZE = 4096       # no model measured so far gained from more; bounds what one lost batch can hold
+
+cdef double BACK_OFF_RATIO = 0.9            # of the violating size; the paper's 10%
+cdef double STEP_RATIO = 0.125              # of the gap
+# Noise: late by up to a quarter is believed at the second time running, so a single hiccup of the scheduler costs one
+# batch at the same size and not a tenth of the throughput. Anything later is believed at once.
+cdef double DOUBT_RATIO = 1.25
+# Rounding: eight eighths must reach the ceiling again although their sum is not exact.
+cdef double ROUNDING = 1e-6
+
+
+cdef class BatchSizeController:
+    cpdef uint32_t next_size(self, uint64_t now_us) noexcept:
+        return 1
+
+    cpdef void observe(self, uint32_t size, bint was_full, uint64_t duration_us) noexcept:
+        pass
+
+
+cdef class FixedBatchSize(BatchSizeController):
+    def __init__(self, uint32_t size):
+        if size == 0:
+            raise InvalidArgumentError("size must be at least 1; got 0")
+        self.size = size
+
+    cpdef uint32_t next_size(self, uint64_t now_us) noexcept:
+        return self.size
+
+
+cdef class AimdBatchSize(BatchSizeController):
+    def __init__(self, uint64_t slo_us, *, uint64_t overhead_us=0, uint32_t max_size=DEFAULT_MAX_BATCH_SIZE):
+        if slo_us == 0 or max_size == 0:
+            raise InvalidArgumentError(f"slo_us and max_size must be at least 1; got {slo_us} and {max_size}")
+        self.max_size = max_size
+        self.set_target(slo_us, overhead_us)
+        self._cap = self._step = 1.0
+        self._growing = True
+
+    cpdef void set_target(self, uint64_t slo_us, uint64_t overhead_us) noexcept:
+        cdef uint64_t floor_us = slo_us // 8    # a mismeasured overhead must not leave a replica with batches of one
+        cdef uint64_t half_us = slo_us // 2
+        self.slo_us = slo_us
+        self.overhead_us = overhead_us
+        self.target_us = max(floor_us, half_us - overhead_us if half_us > overhead_us else 0, <uint64_t>1)
+
+    cpdef uint32_t next_size(self, uint64_t now_us) noexcept:
+        return <uint32_t>(self._cap + ROUNDING)
+
+    cpdef void observe(self, uint32_t size, bint was_full, uint64_t duration_us) noexcept:
+        # A batch that was not full says nothing about the cap; one larger than the cap was sent before the last
+        # back-off, which has already answered it.
+        cdef uint32_t cap = self.next_size(0)
+        if not was_full or size == 0 or size > cap:
+            return
+        if duration_us > self.target_us:
+            self._violated(size, duration_us)
+        elif size == cap:
+            self._grow(size)
+
+    cdef void _grow(self, uint32_t size) noexcept:
+        self._doubted = False
+        self._last_good = size
+        if size >= self._ceiling:
+            self._growing = True        # faster than it was: the old ceiling no longer holds
+        self._cap = min(self._cap + self._step, <double>self.max_size)
+        if self._growing:
+            self._step = min(2.0 * self._step, <double>self.max_size)
+
+    cdef void _violated(self, uint32_t size, uint64_t duration_us) noexcept:
+        if self._growing or self._doubted or <double>duration_us > DOUBT_RATIO * <double>self.target_us:
+            self._back_off(size)
+        else:
+            self._doubted = True
+
+    cdef void _back_off(self, uint32_t size) noexcept:
+        cdef bint found = self._growing and 0 < self._last_good < size
+        self._doubted = self._growing = False
+        self._ceiling = size
+        if found:                       # between the last good size and this one: look closer
+            self._cap = self._last_good
+            self._step = max(1.0, STEP_RATIO * (size - self._last_good))
+        else:
+            self._cap = max(1.0, BACK_OFF_RATIO * size)
+            self._step = max(STEP_RATIO * (size - self._cap), STEP_RATIO * (1.0 - BACK_OFF_RATIO))
+        self._last_good = 0

@@ -1,0 +1,47 @@
+# cython: language_level=3
+"""Counter blocks that the query path embeds; fields and their meaning are in counters.hpp."""
+
+from libc.stdint cimport uint8_t, uint64_t
+
+from clipper._core.histogram cimport CHistogram
+
+
+cdef extern from "counters.hpp" namespace "clipper" nogil:
+    enum class MissReason(uint8_t):
+        Deadline
+        Refused
+        Unavailable
+        ModelError
+
+    enum class Stage(uint8_t):
+        Parse
+        Queue
+        BatchWait
+        Rpc
+        Compute
+        Gather
+
+    cppclass ApplicationCounters:
+        uint64_t queries
+        uint64_t defaults[4]        # [MissReason]
+        uint64_t errors[4]          # [MissReason]
+        uint64_t late
+        CHistogram latency_us
+        void count_default(MissReason reason) noexcept
+        void count_error(MissReason reason) noexcept
+
+    cppclass ModelCounters:
+        uint64_t tasks
+        uint64_t batches
+        uint64_t early_drops
+        uint64_t requeues
+        uint64_t failures
+        CHistogram batch_size
+        CHistogram stage_us[6]      # [Stage]
+        void record_stage(Stage stage, uint64_t duration_us) noexcept
+        void record_stage(Stage stage, uint64_t duration_us, uint64_t times) noexcept
+
+
+# Plain dicts for clipper.metrics.snapshot; called for /metrics only.
+cdef dict export_application(const ApplicationCounters* source)
+cdef dict export_model(const ModelCounters* source)

@@ -1,0 +1,38 @@
+# Hop 5 to 6: a model version on this worker: its batch queue, its replicas, its figures.
+from libc.stdint cimport uint32_t, uint64_t
+
+from clipper._core.batch_queue cimport BatchQueue
+from clipper._core.batch_size cimport BatchSizeController
+from clipper._core.counters cimport ModelCounters
+from clipper._core.input_spec cimport InputSpec
+from clipper._core.replica cimport Replica
+
+
+cdef class ModelRuntime:
+    # who it is
+    cdef readonly str name
+    cdef readonly str version
+    cdef readonly bytes label               # JSON-escaped "name:version"
+    cdef readonly str input_type
+    cdef InputSpec input_spec               # element type and shape of what it is sent
+    cdef uint64_t uid                       # part of the cache key; never reused, so that no stale output is found
+    # where its tasks wait and who evaluates them
+    cdef readonly BatchQueue queue
+    cdef readonly list replicas
+    cdef uint32_t ready_count
+    cdef bint dirty                         # stands in the processor's list of models to dispatch at the end of the turn
+    cdef bint retired                       # left the routing snapshot: takes no new tasks
+    # batching options
+    cdef public str controller_name         # "aimd" or "fixed"
+    cdef public uint32_t batch_size         # of "fixed"
+    cdef public uint32_t max_batch_size
+    cdef public uint64_t slo_us             # the smallest SLO of the applications linked to it
+    # figures
+    cdef ModelCounters counters
+    cdef readonly uint64_t cache_hits
+    cdef readonly uint64_t cache_joins
+    cdef readonly uint64_t cache_misses
+    cdef readonly uint64_t refused          # tasks for which no slot or no place in the queue was left
+
+    cdef Replica pick_idle(self, uint64_t now_us)
+    cdef BatchSizeController new_controller(self)

@@ -1,0 +1,113 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""A model version on this worker: its batch queue, its replicas and its figures."""
+
+import json
+
+import cython
+
+from clipper._core.batch_size cimport AimdBatchSize, FixedBatchSize
+from clipper._core.counters cimport export_model
+from clipper._core.finish_estimate cimport FinishEstimate
+from clipper._core.input_spec cimport make_input_spec
+
+DEFAULT_MAX_BATCH_SIZE = 4096
+UNLINKED_SLO_US = 100_000
+
+
+@cython.final
+cdef class ModelRuntime:
+    def __init__(self, str name, str version, uint64_t uid, BatchQueue queue, *, str input_type):
+        self.name = name
+        self.version = version
+        cdef bytes quoted = json.dumps(f"{name}:{version}").encode()
+        self.label = quoted[1:len(quoted) - 1]
+        self.uid = uid
+        self.queue = queue
+        self.replicas = []
+        self.input_type = input_type
+        self.controller_name = "aimd"
+        self.max_batch_size = DEFAULT_MAX_BATCH_SIZE
+        self.input_spec = make_input_spec(input_type, "float64" if input_type == "tensor" else None, (1,) if input_type == "tensor" else None)
+
+    def configure(self, *, str controller, uint32_t batch_size, uint32_t max_batch_size, uint64_t slo_us):
+        """Sets the batching options; replicas that are there take them over.
+
+        Parameters
+        ----------
+        controller : str
+            "aimd" or "fixed".
+        batch_size : int
+            Size of "fixed"; 0 = 1.
+        max_batch_size : int
+            Ceiling of "aimd"; 0 = 4096.
+        slo_us : int
+            The smallest SLO of the applications linked to the model; 0 = not linked.
+        """
+        cdef Replica replica
+        options = (controller, batch_size, max_batch_size if max_batch_size else DEFAULT_MAX_BATCH_SIZE,
+                   slo_us if slo_us else UNLINKED_SLO_US)
+        if options == (self.controller_name, self.batch_size, self.max_batch_size, self.slo_us):
+            return
+        self.controller_name, self.batch_size, self.max_batch_size, self.slo_us = options
+        for replica in self.replicas:
+            replica.controller = self.new_controller()
+
+    def configure_tensor(self, dtype, shape):
+        """Sets the element type and shape that the linked application declares."""
+        self.input_spec = make_input_spec(self.input_type, dtype, shape)
+
+    cdef Replica pick_idle(self, uint64_t now_us):
+        """The ready, idle replica that is predicted to finish a batch first; None if there is none."""
+        cdef Replica replica, best = None
+        cdef FinishEstimate estimate
+        cdef double finish_us, best_finish_us = 0.0
+        cdef uint64_t waiting = self.queue.depth()
+        cdef uint64_t size
+        for replica in self.replicas:
+            if replica.busy or not replica.ready:
+                continue
+            if self.ready_count == 1:
+                return replica
+            estimate = replica.finish_model.estimate()
+            size = min(waiting, <uint64_t>replica.controller.next_size(now_us))
+            finish_us = <double>estimate.base_us + estimate.per_item_us * <double>size
+            # Per item, not per batch: a replica that may take more at once is not the slower one for it.
+            finish_us = finish_us / <double>(size if size > 0 else 1)
+            if best is None or finish_us < best_finish_us:
+                best = replica
+                best_finish_us = finish_us
+        return best
+
+    cdef BatchSizeController new_controller(self):
+        if self.controller_name == "fixed":
+            return FixedBatchSize(self.batch_size if self.batch_size else 1)
+        return AimdBatchSize(self.slo_us, max_size=self.max_batch_size)
+
+    @property
+    def model_id(self):
+        """``name:version``."""
+        return f"{self.name}:{self.version}"
+
+    @property
+    def ready_replicas(self):
+        """Replicas that may be given a batch."""
+        return self.ready_count
+
+    @property
+    def queue_depth(self):
+        """Tasks that wait for a replica."""
+        return self.queue.depth()
+
+    @property
+    def is_retired(self):
+        """Whether it left the routing snapshot."""
+        return self.retired
+
+    def figures(self):
+        """Every counter and histogram of this model version, as plain values."""
+        figures = export_model(&self.counters)
+        figures["cache_hits"] = self.cache_hits
+        figures["cache_joins"] = self.cache_joins
+        figures["cache_misses"] = self.cache_misses
+        figures["refused"] = self.refused
+        return figures

@@ -1,0 +1,51 @@
+"""From a parsed body to an answer: selection, cache, queue, dispatch, gather, reply (hops 3 to 9)."""
+
+from typing import final
+
+from clipper._core.deadline_timer import DeadlineTimer
+from clipper._core.http_request import PredictHandler
+from clipper._core.http_server import HttpServer
+from clipper._core.model_runtime import ModelRuntime
+from clipper._core.prediction_cache import PredictionCacheHandle
+from clipper._core.rpc_server import RpcServer
+from clipper._core.slot_pool import SlotPoolHandle
+
+DEFAULT_REPLY_MARGIN_US: int
+
+@final
+class QueryProcessor(PredictHandler):
+    """Hops 3 to 9 of one worker; runs on its loop thread.
+
+    Parameters
+    ----------
+    first_query_id, query_id_step : int
+        Ids are first, first + step, ...: workers interleave.
+    random_seed : int
+        Of the arm draws.
+    reply_margin_us : int
+        How long before its deadline a query is answered with what is there.
+    """
+
+    def __init__(
+        self,
+        slots: SlotPoolHandle,
+        cache: PredictionCacheHandle,
+        timer: DeadlineTimer,
+        *,
+        first_query_id: int,
+        query_id_step: int = 16,
+        random_seed: int = 1,
+        reply_margin_us: int = ...,
+    ) -> None: ...
+    def wire(self, server: HttpServer, rpc: RpcServer) -> None:
+        """Join the processor with the two I/O objects. Called once, before traffic."""
+
+    def on_timer(self) -> None:
+        """The loop's callback when the deadline timer fires: answers every query that is due, from what is there."""
+
+    def retire_model(self, model: ModelRuntime) -> None:
+        """A model version left the routing snapshot: answer what waits for it and forget its outputs."""
+
+    @property
+    def live_queries(self) -> int:
+        """Queries that are not answered yet."""

@@ -1,0 +1,464 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""From a parsed body to an answer: selection, cache, queue, dispatch, gather, reply (hops 3 to 9).
+
+One object per worker, on its loop thread. A query costs no Task, no Future and no Python number; Python objects are
+touched only by reference (the connection, the application, the plan).
+"""
+
+import cython
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memcpy
+
+from clipper._core.counters cimport MissReason, Stage
+from clipper._core.finish_estimate cimport FinishEstimate
+from clipper._core.http_response cimport string_view
+from clipper._core.predict_body cimport c_parse_binary_body, c_parse_json_body
+from clipper._core.prediction_cache cimport FetchResult
+from clipper._core.reply cimport MissText, append_default, append_error, append_json_string, append_prediction, miss_text
+
+DEFAULT_REPLY_MARGIN_US = 500
+
+cdef const char* RETRY_AFTER = b"Retry-After: 1\r\n"
+cdef const char* NO_HEADERS = NULL
+
+
+@cython.final
+cdef class QueryProcessor(PredictHandler):
+    def __init__(self, SlotPoolHandle slots, PredictionCacheHandle cache, DeadlineTimer timer, *, uint64_t first_query_id,
+                 uint64_t query_id_step=16, uint64_t random_seed=1, uint64_t reply_margin_us=DEFAULT_REPLY_MARGIN_US):
+        self.slots = slots
+        self.pool = slots.pool
+        self.tasks.resize(slots.slot_count)
+        self.cache_handle = cache
+        self.cache = cache.cache
+        self.hash = cache.hash
+        self.cache_enabled = cache.enabled
+        self.next_query_id = first_query_id
+        self.query_id_step = query_id_step
+        self.random_state = random_seed | 1
+        self.reply_margin_us = reply_margin_us
+        self.timer = timer
+        self.dirty_models = []
+
+    def wire(self, HttpServer server, RpcServer rpc):
+        """Joins the processor with the two I/O objects. Called once, before traffic."""
+        self.server = server
+        self.rpc = rpc
+
+    # -- hops 2 and 3: a request becomes queries -------------------------------------------------------------------
+
+    cdef int on_predict(self, HttpConnection connection, uint64_t sequence, Route route, const char* body,
+                        size_t body_bytes, bint is_binary, uint64_t clipper_batch, uint64_t arrival_us) except -1:
+        cdef Application app = <Application>route.target
+        cdef Plan plan
+        cdef Request* request
+        cdef uint32_t count, part
+        cdef uint64_t slo_us, now_us = self.server.turn_now_us()
+        cdef bint ok
+        if is_binary:
+            ok = c_parse_binary_body(body, body_bytes, app.input_spec, app.body_limits, clipper_batch, self.body)
+        else:
+            ok = c_parse_json_body(body, body_bytes, app.input_spec, app.body_limits, self.body)
+        if not ok:
+            app.stats.bad_requests += 1
+            return self.refuse(connection, sequence, 400, self.body.error_code, <bytes>self.body.error_cause)
+        plan = app.plan
+        if self.body.has_version:
+            plan = self.plan_for_version(app, <bytes>self.body.version)
+            if plan is None:
+                app.stats.bad_requests += 1
+                return self.refuse(connection, sequence, 400, b"unknown_version", self.version_cause(app, <bytes>self.body.version))
+        slo_us = app.slo_us
+        if self.body.slo_us != 0:
+            slo_us = self.body.slo_us
+            if slo_us > app.max_slo_us:
+                app.stats.bad_requests += 1
+                return self.refuse(connection, sequence, 400, b"slo_too_large",
+                                   f"slo_us is {slo_us}: application {app.name!r} accepts at most {app.max_slo_us}".encode())
+        count = <uint32_t>self.body.input_count()
+        request = self.queries.new_request()
+        request.connection = <void*>connection
+        request.application = <void*>app
+        Py_INCREF(connection)
+        Py_INCREF(app)
+        request.sequence = sequence
+        request.is_batch = self.body.is_batch
+        request.pending = count + 1            # one more than it has: nothing is answered before all have been started
+        if request.is_batch:
+            request.parts.resize(count)
+        for part in range(count):
+            self.start_query(app, plan, request, part, self.body.data.data() + self.body.offsets[part],
+                             self.body.offsets[part + 1] - self.body.offsets[part], slo_us, arrival_us)
+        request.pending -= 1
+        if request.pending == 0 and request.is_batch:
+            self.answer_request(request, 200)
+        elif request.pending == 0:
+            self.release_request(request)
+        return self.arm()
+
+    cdef Plan plan_for_version(self, Application app, bytes version):
+        if app.version_plans is None:
+            return None
+        return app.version_plans.get(version.decode())
+
+    cdef object version_cause(self, Application app, bytes version):
+        # The two texts of the original system.
+        if len(app.linked_models) > 1:
+            return f"Too many models linked to application {app.name}".encode()
+        model = app.linked_models[0] if app.linked_models else "(none linked)"
+        return b"Requested version: %s does not exist for model: %s" % (version, model.encode())
+
+    # -- hops 3 to 5: a query becomes tasks ------------------------------------------------------------------------
+
+    cdef int start_query(self, Application app, Plan plan, Request* request, uint32_t part, const char* data,
+                         uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1:
+        cdef uint16_t index, count = 0 if plan is None else plan.member_count
+        cdef Query* query = self.queries.new_query(count)
+        cdef Member* members = query.members()
+        app.stats.counters.queries += 1
+        query.request = request
+        query.part = part
+        query.query_id = self.next_query_id
+        self.next_query_id += self.query_id_step
+        query.arrival_us = now_us
+        query.last_output_us = now_us
+        query.fire_us = now_us + (slo_us - self.reply_margin_us if slo_us > 2 * self.reply_margin_us else slo_us / 2)
+        query.plan = <void*>plan
+        Py_INCREF(plan)
+        query.pending = count + 1
+        if count > 0:
+            if plan.is_arms:
+                query.first_arm = plan.draw(self.random()) if plan.cumulative.size() > 1 else 0
+            for index in range(count):
+                self.start_member(app, <ModelRuntime>plan.models[query.first_arm + index], query, &members[index], data,
+                                  data_bytes, slo_us, now_us)
+        query.pending -= 1
+        if query.pending == 0:
+            return self.finish(query, now_us)
+        self.deadlines.insert(query, query.fire_us)
+        return 0
+
+    cdef int start_member(self, Application app, ModelRuntime model, Query* query, Member* member, const char* data,
+                          uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1:
+        cdef CacheKey key
+        cdef Output* output
+        cdef uint32_t joined
+        cdef int64_t slot
+        cdef bint use_cache = self.cache_enabled and app.use_cache
+        cdef TaskRecord* task
+        if use_cache:
+            key = self.hash[0](model.uid, <uint32_t>app.input_spec.dtype, data_bytes, data, data_bytes)
+            result = self.cache.fetch(key, now_us, &output, &joined)
+            if result == FetchResult.Hit:
+                model.cache_hits += 1
+                member.output = output.retain()
+                member.state = MemberState.Answered
+                query.pending -= 1
+                return 0
+            if result == FetchResult.Join:
+                model.cache_joins += 1
+                self.join(member, joined, query.fire_us)
+                return 0
+            model.cache_misses += 1
+        if model.ready_count == 0 or model.retired:
+            member.state = MemberState.NoReplica
+            query.pending -= 1
+            return 0
+        slot = self.pool.acquire(data_bytes)
+        if slot >= 0:
+            memcpy(self.pool.payload(<uint32_t>slot), data, data_bytes)
+            self.pool.set_deadlines(<uint32_t>slot, query.fire_us, query.fire_us)
+            if model.queue.push(<uint32_t>slot, slo_us) != 0:
+                self.pool.release(<uint32_t>slot)
+                slot = -1
+        if slot < 0:
+            model.refused += 1
+            member.state = MemberState.Refused
+            query.pending -= 1
+            return 0
+        task = &self.tasks[slot]
+        task.waiters = NULL
+        task.model = <void*>model
+        task.in_cache = use_cache
+        task.key = key
+        task.deadline_us = query.fire_us
+        task.drop_deadline_us = query.fire_us
+        task.cache_ttl_us = app.cache_ttl_us
+        task.pushed_us = now_us
+        if use_cache:
+            self.cache.begin(key, model.uid, <uint32_t>slot)
+        member.slot = <uint32_t>slot
+        attach_waiter(task[0], member)
+        model.counters.tasks += 1
+        self.fresh.push_back(<uint32_t>slot)
+        return self.mark_dirty(model)
+
+    cdef int join(self, Member* member, uint32_t slot, uint64_t fire_us) except -1:
+        """A second query waits on a task that is already queued or in flight (single-flight)."""
+        cdef TaskRecord* task = &self.tasks[slot]
+        member.slot = slot
+        attach_waiter(task[0], member)
+        if fire_us < task.deadline_us or fire_us > task.drop_deadline_us:
+            task.deadline_us = min(task.deadline_us, fire_us)
+            task.drop_deadline_us = max(task.drop_deadline_us, fire_us)
+            self.pool.set_deadlines(slot, task.deadline_us, task.drop_deadline_us)
+        return 0
+
+    cdef uint64_t random(self) noexcept:
+        # xorshift64* (Vigna 2016): arm draws need speed and 53 good bits, not secrecy.
+        self.random_state ^= self.random_state >> 12
+        self.random_state ^= self.random_state << 25
+        self.random_state ^= self.random_state >> 27
+        return self.random_state * 2685821657736338717u
+
+    # -- hops 6 and 7: tasks become batches, batches become outputs --------------------------------------------------
+
+    cdef int mark_dirty(self, ModelRuntime model) except -1:
+        if not model.dirty:
+            model.dirty = True
+            self.dirty_models.append(model)
+        return 0
+
+    cdef int on_turn_end(self, uint64_t now_us) except -1:
+        cdef ModelRuntime model
+        cdef uint32_t slot
+        cdef list models
+        for slot in self.fresh:
+            model = <ModelRuntime>self.tasks[slot].model
+            model.counters.record_stage(Stage.Parse, now_us - self.tasks[slot].pushed_us)
+            self.tasks[slot].pushed_us = now_us
+        self.fresh.clear()
+        if self.dirty_models:
+            models = self.dirty_models
+            self.dirty_models = []
+            for model in models:
+                model.dirty = False
+                self.dispatch(model, now_us)
+            if self.rpc.has_input():           # a send may have swallowed the edge of what came in meanwhile
+                self.rpc.read_messages(now_us)
+        return 0
+
+    cdef int dispatch(self, ModelRuntime model, uint64_t now_us) except -1:
+        """Gives every idle replica a batch, as long as tasks wait; answers those that cannot be met any more."""
+        cdef Replica replica
+        cdef vector[uint32_t] dropped
+        cdef uint32_t slot, size
+        while model.queue.depth() > 0:
+            replica = model.pick_idle(now_us)
+            if replica is None:
+                return 0
+            size = replica.controller.next_size(now_us)
+            self.batch.clear()
+            model.queue.pop_batch(size, now_us, replica.finish_model.estimate(), self.batch, dropped)
+            if not self.batch.empty():
+                self.send_batch(model, replica, size, now_us)
+            elif dropped.empty():
+                return 0
+            for slot in dropped:
+                model.counters.early_drops += 1
+                self.complete_task(slot, MemberState.Deadline, NULL, now_us)
+            dropped.clear()
+        return 0
+
+    cdef int send_batch(self, ModelRuntime model, Replica replica, uint32_t size, uint64_t now_us) except -1:
+        """Sends self.batch to the replica; a replica that is gone is lost, and its batch queued again."""
+        cdef uint32_t slot
+        cdef uint64_t oldest_us = now_us, ready_us
+        for slot in self.batch:
+            oldest_us = min(oldest_us, self.tasks[slot].pushed_us)
+            model.counters.record_stage(Stage.Queue, now_us - self.tasks[slot].pushed_us)
+        # How long a task and a free replica were both there: what batching itself costs.
+        ready_us = max(replica.idle_since_us, oldest_us)
+        model.counters.record_stage(Stage.BatchWait, now_us - ready_us if now_us > ready_us else 0)
+        model.counters.batches += 1
+        model.counters.batch_size.record(self.batch.size())
+        replica.batch_was_full = self.batch.size() >= size
+        replica.slots.swap(self.batch)
+        if self.rpc.send_batch(replica, self.pool, now_us) != 0:
+            self.rpc.lose(replica, "its connection is gone", now_us)
+        return 0
+
+    cdef int complete_task(self, uint32_t slot, MemberState state, Output* output, uint64_t now_us) except -1:
+        """Ends a claimed task: the cache first, then everyone who waits on it. `output` is borrowed."""
+        cdef TaskRecord* task = &self.tasks[slot]
+        cdef ModelRuntime model = <ModelRuntime>task.model
+        cdef Member* member = task.waiters
+        cdef Member* next_member
+        cdef Query* query
+        if task.in_cache:
+            task.in_cache = False
+            if state == MemberState.Answered:
+                self.cache.put(task.key, output, model.uid, now_us + task.cache_ttl_us if task.cache_ttl_us else 0)
+            else:
+                self.cache.abandon(task.key)
+        if state == MemberState.Failed:
+            model.counters.failures += 1
+        task.waiters = NULL
+        self.pool.release(slot)                # claimed by this worker itself: no way through the completion bitmap
+        while member != NULL:                  # the list is ours now: an answer may start new queries
+            next_member = member.next
+            member.previous = member.next = NULL
+            member.state = state
+            if output != NULL:
+                member.output = output.retain()
+            query = member.query
+            query.last_output_us = now_us
+            query.pending -= 1
+            if query.pending == 0:
+                self.finish(query, now_us)
+            member = next_member
+        return 0
+
+    def retire_model(self, ModelRuntime model):
+        """A model version left the routing snapshot: answers what waits for it and forgets its outputs."""
+        cdef vector[uint32_t] dropped
+        cdef FinishEstimate nothing_known
+        cdef uint32_t slot
+        cdef uint64_t now_us = self.server.turn_now_us()
+        model.retired = True
+        while model.queue.depth() > 0:
+            self.batch.clear()
+            model.queue.pop_batch(0xFFFFFFFF, now_us, nothing_known, self.batch, dropped)
+            for slot in self.batch:
+                self.complete_task(slot, MemberState.NoReplica, NULL, now_us)
+            for slot in dropped:
+                self.complete_task(slot, MemberState.Deadline, NULL, now_us)
+        self.cache.remove_model(model.uid)
+
+    # -- hops 9 and 10: answers --------------------------------------------------------------------------------------
+
+    def on_timer(self):
+        """The loop's callback when the deadline timer fires: answers every query that is due, from what is there."""
+        cdef uint64_t now_us = self.server.turn_now_us()
+        cdef Query* query
+        cdef Member* member
+        cdef uint16_t index
+        self.timer.acknowledge()
+        self.armed_us = 0
+        while True:
+            query = self.deadlines.pop_due(now_us)
+            if query == NULL:
+                break
+            for index in range(query.member_count):
+                member = &query.members()[index]
+                if member.state == MemberState.Pending:
+                    detach_waiter(self.tasks[member.slot], member)
+                    member.state = MemberState.Deadline
+            self.finish(query, now_us)
+        self.arm()
+
+    cdef int finish(self, Query* query, uint64_t now_us) except -1:
+        """Combines what the members gave, renders the prediction, and answers the request if it was the last one."""
+        cdef Request* request = query.request
+        cdef Application app = <Application>request.application
+        cdef Plan plan = <Plan>query.plan
+        cdef Combined combined
+        cdef int status = 200
+        self.deadlines.remove(query)
+        self.text.clear()
+        if plan is not None:
+            combined = combine(plan.rule, query)
+        if combined.output != NULL:
+            self.append_answer(query, plan, combined)
+            combined.output.release()
+            if now_us > query.fire_us + self.reply_margin_us:
+                app.stats.counters.late += 1
+        else:
+            status = self.append_miss(query, app, combined.failure)
+        app.stats.counters.latency_us.record(now_us - query.arrival_us)
+        if plan is not None:
+            (<ModelRuntime>plan.models[query.first_arm]).counters.record_stage(Stage.Gather, now_us - query.last_output_us)
+        if request.is_batch:
+            request.parts[query.part].swap(self.text)
+        Py_DECREF(plan)
+        self.queries.free_query(query)
+        request.pending -= 1
+        if not request.is_batch:
+            (<HttpConnection>request.connection).respond_json(request.sequence, status, self.text.data(), self.text.size(),
+                                                              RETRY_AFTER if status == 503 else NO_HEADERS)
+        if request.pending == 0:
+            if request.is_batch:
+                return self.answer_request(request, 200)
+            self.release_request(request)
+        return 0
+
+    cdef int append_answer(self, Query* query, Plan plan, Combined& combined) except -1:
+        cdef bytes label
+        if plan.is_arms:
+            label = (<ModelRuntime>plan.models[query.first_arm]).label
+        else:
+            label = plan.members_label
+        append_prediction(self.text, query.query_id, combined.output, label, combined.confidence)
+        return 0
+
+    cdef int append_miss(self, Query* query, Application app, const char* failure) except -1:
+        """Renders the default output, or the error that the application chose; returns the HTTP status."""
+        cdef MemberState worst = MemberState.NoReplica if query.member_count == 0 else MemberState.Pending
+        cdef Output* cause = NULL
+        cdef Member* members = query.members()
+        cdef uint16_t index
+        cdef MissText told
+        for index in range(query.member_count):
+            if members[index].state > worst:
+                worst = members[index].state
+                cause = members[index].output if worst == MemberState.Failed else NULL
+        if failure != NULL:
+            worst = MemberState.Failed
+        told = miss_text(worst)
+        # MissReason counts the same reasons from zero; MemberState has the two states that are no miss before them.
+        if app.answers_errors:
+            app.stats.counters.count_error(<MissReason><uint8_t>(<uint8_t>worst - 2))
+            append_error(self.text, told.code, told.explanation if failure == NULL else string_view(failure), cause)
+            return told.http_status
+        app.stats.counters.count_default(<MissReason><uint8_t>(<uint8_t>worst - 2))
+        append_default(self.text, query.query_id, string_view(<const char*>app.default_output, len(app.default_output)),
+                       told.explanation if failure == NULL else string_view(failure), cause)
+        return 200
+
+    cdef int answer_request(self, Request* request, int status) except -1:
+        """Answers a batch request: the rendered predictions in input order."""
+        cdef size_t part
+        self.text.clear()
+        self.text.append(b'{"batch_predictions":[')
+        for part in range(request.parts.size()):
+            if part > 0:
+                self.text.append(b",")
+            self.text.append(request.parts[part])
+        self.text.append(b"]}")
+        (<HttpConnection>request.connection).respond_json(request.sequence, status, self.text.data(), self.text.size(), NULL)
+        return self.release_request(request)
+
+    cdef int release_request(self, Request* request) except -1:
+        connection = <HttpConnection>request.connection
+        app = <Application>request.application
+        Py_DECREF(connection)
+        Py_DECREF(app)
+        self.queries.free_request(request)
+        return 0
+
+    cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code, bytes cause) except -1:
+        """Answers a request that never became a query."""
+        self.text.clear()
+        self.text.append(b'{"error":"')
+        self.text.append(code)
+        self.text.append(b'","cause":')
+        append_json_string(self.text, <const char*>cause, len(cause))
+        self.text.push_back(c'}')
+        return connection.respond_json(sequence, status, self.text.data(), self.text.size(), NULL)
+
+    cdef int arm(self) except -1:
+        """Asks the deadline timer for the earliest deadline, if it does not fire by then already."""
+        cdef uint64_t next_us
+        if self.deadlines.empty():
+            return 0
+        next_us = self.deadlines.next_us()
+        if self.armed_us == 0 or next_us < self.armed_us:
+            self.armed_us = next_us
+            self.timer.arm(next_us)
+        return 0
+
+    @property
+    def live_queries(self):
+        """Queries that are not answered yet."""
+        return self.queries.live_queries()

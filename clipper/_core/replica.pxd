@@ -1,0 +1,32 @@
+# Hop 6 to 7: one running container of a model version, as the worker that owns it sees it.
+from libc.stdint cimport uint32_t, uint64_t
+from libcpp.vector cimport vector
+
+from clipper._core.batch_size cimport BatchSizeController
+from clipper._core.finish_model cimport FinishModel
+
+
+cdef class Replica:
+    # who it is
+    cdef readonly str replica_id
+    cdef readonly str nonce                 # random per container process: tells a reconnect from an impostor
+    cdef readonly bytes identity            # ROUTER identity of its present connection
+    cdef readonly object model              # ModelRuntime
+    cdef int session_state                  # SessionState; changed by RpcServer alone, through the table
+    cdef bint ready                         # may be given a batch: the session is READY
+    # how fast it is
+    cdef public BatchSizeController controller
+    cdef readonly FinishModel finish_model
+    # the batch in service; empty when idle
+    cdef bint busy
+    cdef bint batch_was_full
+    cdef uint64_t batch_id
+    cdef uint64_t sent_us
+    cdef uint64_t idle_since_us
+    cdef vector[uint32_t] slots
+    # liveness
+    cdef uint64_t last_seen_us
+    # counters
+    cdef readonly uint64_t batches
+    cdef readonly uint64_t items
+    cdef readonly uint64_t failed_batches

@@ -1,0 +1,54 @@
+"""One running container of a model version, as the worker that owns it sees it."""
+
+from typing import final
+
+from clipper._core.batch_size import BatchSizeController
+from clipper._core.finish_model import FinishModel
+from clipper._core.model_runtime import ModelRuntime
+
+@final
+class Replica:
+    """A registered container: its session, what is known of its speed, the batch it has in hand.
+
+    Parameters
+    ----------
+    nonce : str
+        Random per container process: tells a reconnect from an impostor.
+    identity : bytes
+        ROUTER identity of its present connection.
+    """
+
+    replica_id: str
+    nonce: str
+    identity: bytes
+    model: ModelRuntime
+    controller: BatchSizeController
+    finish_model: FinishModel
+    batches: int
+    items: int
+    failed_batches: int
+
+    def __init__(
+        self,
+        replica_id: str,
+        nonce: str,
+        identity: bytes,
+        model: ModelRuntime,
+        controller: BatchSizeController,
+        finish_model: FinishModel,
+    ) -> None: ...
+    @property
+    def state(self) -> str:
+        """The session's state in the words of the control channel: "loading", "ready", ..."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it may be given a batch."""
+
+    @property
+    def in_flight(self) -> int:
+        """Queries in the batch in service; 0 when idle."""
+
+    @property
+    def batch_size_cap(self) -> int:
+        """Largest batch that its controller would send now."""

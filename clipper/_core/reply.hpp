@@ -1,0 +1,92 @@
+// Hop 9 to 10: the JSON of one prediction. Keys and their order are the original system's, then our own.
+#pragma once
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "gather.hpp"
+#include "json_write.hpp"
+
+namespace clipper {
+
+// A reason for a miss, as told to the application. Texts of NoModel and Deadline are the original system's, word for word.
+struct MissText {
+  int http_status;          // used where the application chose errors instead of its default output
+  std::string_view code;
+  std::string_view explanation;
+};
+
+inline MissText miss_text(MemberState state) noexcept {
+  switch (state) {
+    case MemberState::Refused:
+      return {503, "overloaded", "The batch queue of the model is full"};
+    case MemberState::NoReplica:
+      return {503, "no_replica", "No connected models found for query"};
+    case MemberState::Failed:
+      return {502, "model_error", "The model raised an error"};
+    default:
+      return {504, "deadline_passed", "Failed to retrieve a prediction response within the specified latency SLO"};
+  }
+}
+
+inline void append_integer(std::string& text, uint64_t value) {
+  char digits[24];
+  text.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+}
+
+// Confidence with at most four decimals: it is a ratio of small integers.
+inline void append_ratio(std::string& text, double value) {
+  char digits[32];
+  auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, 4).ptr;
+  while (end[-1] == '0' && end[-2] != '.') --end;
+  text.append(digits, end);
+}
+
+inline void append_prediction(std::string& text, uint64_t query_id, const Output* output, std::string_view model_label,
+                              double confidence) {
+  text.append("{\"query_id\":");
+  append_integer(text, query_id);
+  text.append(",\"output\":");
+  text.append(output->text, output->bytes);
+  text.append(",\"default\":false,\"model\":\"");
+  text.append(model_label);
+  if (confidence == 1.0) {
+    text.append("\",\"confidence\":1.0}");
+  } else {
+    text.append("\",\"confidence\":");
+    append_ratio(text, confidence);
+    text.push_back('}');
+  }
+}
+
+// `cause`, if any, is a JSON string with the model's own words.
+inline void append_default(std::string& text, uint64_t query_id, std::string_view default_output, std::string_view explanation,
+                           const Output* cause) {
+  text.append("{\"query_id\":");
+  append_integer(text, query_id);
+  text.append(",\"output\":");
+  text.append(default_output);
+  text.append(",\"default\":true,\"default_explanation\":\"");
+  text.append(explanation);
+  if (cause != nullptr && cause->bytes > 2) {
+    text.append(": ");
+    text.append(cause->text + 1, cause->bytes - 2);   // without its quotes: it continues the string
+  }
+  text.append("\"}");
+}
+
+inline void append_error(std::string& text, std::string_view code, std::string_view cause, const Output* detail) {
+  text.append("{\"error\":\"");
+  text.append(code);
+  text.append("\",\"cause\":\"");
+  text.append(cause);
+  if (detail != nullptr && detail->bytes > 2) {
+    text.append(": ");
+    text.append(detail->text + 1, detail->bytes - 2);
+  }
+  text.append("\"}");
+}
+
+}  // namespace clipper

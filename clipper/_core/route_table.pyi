@@ -1,0 +1,54 @@
+from collections.abc import Callable, Iterable
+from typing import final
+
+PythonTarget = Callable[[bytes, bytes], tuple[int, bytes, bytes]]
+
+@final
+class Route:
+    """Where one path leads.
+
+    Parameters
+    ----------
+    name : str
+        "predict", "metrics", ...: what logs and counters call it.
+    target : object
+        For a predict route the application's runtime object, handed to the PredictHandler unread. Otherwise a callable
+        ``(method: bytes, query: bytes) -> (status: int, content_type: bytes, body: bytes)``, called on the loop's
+        thread: it must not block. What it raises is logged and answered with 500.
+    is_predict : bool
+        The request's body goes to the PredictHandler.
+    methods : sequence of bytes, optional
+        b"GET", b"POST" or both. By default POST for a predict route, GET for any other. HEAD goes with GET; OPTIONS is
+        always answered.
+    """
+
+    name: str
+    methods: tuple[bytes, ...]
+    target: object
+    allow: bytes
+    def __init__(
+        self, name: str, target: object, *, is_predict: bool = False, methods: Iterable[bytes] | None = None
+    ) -> None: ...
+
+@final
+class RouteTable:
+    """An immutable map of paths to routes; a change builds a new table and swaps it in whole.
+
+    Parameters
+    ----------
+    routes : iterable of (bytes, Route)
+        Decoded absolute paths; a trailing slash makes no difference.
+
+    Raises
+    ------
+    ValueError
+        If a path is routed twice or does not start with a slash.
+    """
+
+    def __init__(self, routes: Iterable[tuple[bytes, Route]] = ()) -> None: ...
+    def __len__(self) -> int: ...
+    def lookup(self, url: bytes) -> Route | None:
+        """Find the route of a request target as it stands in the request line; None if there is none.
+
+        The query and one trailing slash are left out and the path is percent-decoded. Never raises.
+        """

@@ -1,0 +1,79 @@
+"""The RPC socket on the loop: sessions, batches out, results in."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeAlias, final
+
+import zmq
+
+from clipper._core.replica import Replica
+
+DEFAULT_HEARTBEAT_INTERVAL_US: int
+DEFAULT_HEARTBEAT_TIMEOUT_US: int
+MAX_MESSAGE_BYTES: int
+
+ReplicaListener: TypeAlias = Callable[[str, str, str, str, str], None]
+
+class ReplicaEvents:
+    """What the owner of the queries is told; its methods exist in Cython alone."""
+
+@final
+class RpcServer:
+    """A ROUTER socket that containers connect to.
+
+    Parameters
+    ----------
+    address : str
+        ZeroMQ address to bind.
+    events : ReplicaEvents
+        Told of results, failures and losses.
+    listener : callable (replica_id, model, version, state, reason)
+        Called at every change of a replica's state.
+    heartbeat_interval_us : int
+        How often :meth:`tick` is to be called.
+    heartbeat_timeout_us : int
+        A replica that is silent for longer is lost.
+
+    Raises
+    ------
+    ImportError
+        If libzmq is not found in the process.
+    """
+
+    address: str
+    replicas: dict[bytes, Replica]
+    replicas_by_id: dict[str, Replica]
+    heartbeat_interval_us: int
+    heartbeat_timeout_us: int
+    messages_received: int
+    messages_sent: int
+    protocol_errors: int
+    late_results: int
+
+    def __init__(
+        self,
+        context: zmq.Context[Any],
+        address: str,
+        events: ReplicaEvents,
+        listener: ReplicaListener,
+        *,
+        heartbeat_interval_us: int = ...,
+        heartbeat_timeout_us: int = ...,
+    ) -> None: ...
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait for messages on this loop."""
+
+    def close(self) -> None:
+        """Tell every container to finish and leave, and close the socket."""
+
+    def on_readable(self) -> None:
+        """The loop's reader callback."""
+
+    def replica_gone(self, replica_id: str) -> None:
+        """Its process has died, says who started it: faster than a missed heartbeat."""
+
+    def drain_replica(self, replica_id: str) -> None:
+        """Ask a container to finish its batch and leave."""
+
+    def tick(self, now_us: int) -> None:
+        """Send heartbeats, end silent sessions. Called every heartbeat interval."""

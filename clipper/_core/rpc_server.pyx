@@ -1,0 +1,424 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The RPC socket on the loop: sessions, batches out, results in.
+
+ZeroMQ's descriptor is edge-triggered: it says that something happened, not that something is there, and a send may
+swallow the edge of a message that came in meanwhile. So ZMQ_EVENTS is read again after every send and every receive,
+and nothing here polls.
+"""
+
+import logging
+
+import cython
+import zmq
+from libc.errno cimport EINTR
+from libc.string cimport memcpy
+
+from clipper._core.finish_model cimport FinishModel
+from clipper._core.rpc_codec import decode_register
+from clipper._core.rpc_codec cimport (
+    EncodedHeader, RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeaderBytes, kRpcHeartbeat, kRpcReady, kRpcRefused,
+    kRpcRegister, kRpcResult, kRpcShaped, kRpcUnknownSession, kRpcWrongVersion, lay_out_predict, rpc_decode_cause,
+    rpc_decode_header, rpc_decode_result, rpc_encode_header, rpc_status_text,
+)
+from clipper._core.rpc_session import SessionEvent, SessionState
+from clipper._core.rpc_session cimport (
+    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_READY, EVENT_REGISTERED,
+    EVENT_RESULT, STATE_CLOSED, STATE_DRAINING, STATE_READY, next_state,
+)
+from clipper.errors import ProtocolError
+
+cdef extern from "clock.hpp" namespace "clipper" nogil:
+    uint64_t monotonic_us() noexcept
+
+_log = logging.getLogger("clipper.frontend.rpc")
+
+DEFAULT_HEARTBEAT_INTERVAL_US = 500_000
+DEFAULT_HEARTBEAT_TIMEOUT_US = 3_000_000   # six heartbeats
+MAX_MESSAGE_BYTES = 1 << 30                # a frame above this drops the connection that sends it
+cdef enum:
+    MAX_FRAMES = 8                        # identity, header and at most three more; what is longer is garbage
+cdef int MESSAGES_PER_TURN = 256           # then the HTTP side of the loop gets its turn
+
+
+cdef class ReplicaEvents:
+    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us, uint64_t now_us) except -1:
+        raise NotImplementedError
+
+    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us, uint64_t now_us) except -1:
+        raise NotImplementedError
+
+    cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1:
+        raise NotImplementedError
+
+    cdef int on_replica_lost(self, Replica replica, uint64_t now_us) except -1:
+        raise NotImplementedError
+
+    cdef ModelRuntime find_model(self, str name, str version):
+        raise NotImplementedError
+
+    cdef int on_messages_done(self, uint64_t now_us) except -1:
+        raise NotImplementedError
+
+
+@cython.final
+cdef class RpcServer:
+    def __init__(self, context, str address, ReplicaEvents events, listener, *,
+                 uint64_t heartbeat_interval_us=DEFAULT_HEARTBEAT_INTERVAL_US,
+                 uint64_t heartbeat_timeout_us=DEFAULT_HEARTBEAT_TIMEOUT_US):
+        cdef string error
+        if not self.zmq.load(error):
+            raise ImportError(f"{error.decode()}: pyzmq's wheels carry libzmq as a library of its own; install one")
+        self.events = events
+        self.listener = listener
+        self.heartbeat_interval_us = heartbeat_interval_us
+        self.heartbeat_timeout_us = heartbeat_timeout_us
+        self.replicas = {}
+        self.replicas_by_id = {}
+        self.next_batch_id = 1
+        self.address = address
+        self.socket = context.socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)    # a send to a peer that is gone fails instead of vanishing
+        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        self.socket.bind(address)
+        self.handle = <void*><size_t>self.socket.underlying
+        self.file_descriptor = self.socket.getsockopt(zmq.FD)
+
+    def start(self, loop):
+        """Waits for messages on this loop."""
+        self.loop = loop
+        loop.add_reader(self.file_descriptor, self.on_readable)
+        # What came before the descriptor was watched has made its edge already.
+        loop.call_soon(self.on_readable)
+
+    def close(self):
+        """Tells every container to finish and leave, and closes the socket."""
+        cdef Replica replica
+        for replica in list(self.replicas_by_id.values()):
+            self.send_control(replica.identity, kRpcDrain, 0, None)
+        if self.loop is not None:
+            self.loop.remove_reader(self.file_descriptor)
+            self.loop = None
+        self.socket.close(linger=200)
+
+    # -- receiving ---------------------------------------------------------------------------------------------------
+
+    def on_readable(self):
+        """The loop's reader callback."""
+        if self.loop is not None:
+            self.read_messages(monotonic_us())
+
+    cdef bint has_input(self) noexcept:
+        cdef int events = 0
+        cdef size_t size = sizeof(events)
+        if self.zmq.getsockopt(self.handle, kZmqOptionEvents, &events, &size) != 0:
+            return False
+        return (events & kZmqPollIn) != 0
+
+    cdef int read_messages(self, uint64_t now_us) except -1:
+        cdef int count = 0
+        if self.reading:                       # a send from within a message's handling: the loop below goes on
+            return 0
+        self.reading = True
+        try:
+            while self.has_input():
+                if count == MESSAGES_PER_TURN:
+                    self.loop.call_soon(self.on_readable)
+                    break
+                count += 1
+                self.read_message()
+        finally:
+            self.reading = False
+        if count > 0:
+            self.events.on_messages_done(now_us)
+        return 0
+
+    cdef int read_message(self) except -1:
+        """Receives one whole message and handles it. A message of too many frames is read to its end and refused."""
+        cdef int received = 0, extra = 0, index
+        cdef bint more = True
+        cdef ZmqMessage surplus
+        cdef ZmqMessage* frame
+        cdef FrameView view
+        self.views.clear()
+        try:
+            while more:
+                if received < MAX_FRAMES:
+                    frame = &self.frames[received]
+                    received += 1
+                else:
+                    frame = &surplus
+                    extra += 1
+                self.zmq.msg_init(frame)
+                while self.zmq.msg_recv(frame, self.handle, kZmqDontWait) < 0:
+                    if self.zmq.zmq_errno() != EINTR:
+                        return 0               # cannot be: ZeroMQ delivers whole messages
+                more = self.zmq.msg_more(frame) != 0
+                if extra:
+                    self.zmq.msg_close(frame)
+                else:
+                    view.data = <const char*>self.zmq.msg_data(frame)
+                    view.bytes = self.zmq.msg_size(frame)
+                    self.views.push_back(view)
+            self.messages_received += 1
+            self.handle_message(extra > 0)
+        finally:
+            for index in range(received):
+                self.zmq.msg_close(&self.frames[index])
+        return 0
+
+    cdef int handle_message(self, bint too_many_frames) except -1:
+        cdef bytes identity = self.views[0].data[:self.views[0].bytes]
+        cdef Replica replica = self.replicas.get(identity)
+        cdef RpcHeader header
+        cdef RpcStatus status = RpcStatus.BadFrames
+        cdef uint64_t now_us = monotonic_us()
+        if not too_many_frames and self.views.size() >= 2:
+            status = rpc_decode_header(self.views[1].data, self.views[1].bytes, header)
+        if status == RpcStatus.BadVersion:
+            self.protocol_errors += 1
+            return self.send_control(identity, kRpcError, kRpcWrongVersion,
+                                     f"this frontend speaks version 1 of the protocol, you speak {header.version}".encode())
+        if status != RpcStatus.Ok:
+            return self.refuse_message(identity, replica, rpc_status_text(status).decode(), now_us)
+        if replica is None:
+            return self.handle_stranger(identity, header, now_us)
+        replica.last_seen_us = now_us
+        return self.handle_known(replica, header, now_us)
+
+    cdef int handle_known(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
+        """A message of a live session. What the session's table does not allow is a protocol error."""
+        cdef int event
+        if header.type == kRpcResult:
+            event = EVENT_RESULT
+        elif header.type == kRpcError:
+            event = EVENT_BATCH_ERROR if header.batch_id != 0 else EVENT_LOST
+        elif header.type == kRpcHeartbeat:
+            event = EVENT_HEARTBEAT
+        elif header.type == kRpcReady:
+            event = EVENT_READY
+        elif header.type == kRpcDrain:
+            event = EVENT_LEFT if header.flags & kRpcFinal else EVENT_LEAVING
+        elif header.type == kRpcRegister:
+            event = EVENT_REGISTERED
+        else:
+            return self.refuse_message(replica.identity, replica, f"a message of type {header.type} from a container", now_us)
+        if next_state(replica.session_state, event) < 0:
+            return self.refuse_message(
+                replica.identity, replica,
+                f"{SessionEvent(event).name} is illegal for a session in state {SessionState(replica.session_state).name}", now_us)
+        if event == EVENT_RESULT:
+            return self.handle_result(replica, header, now_us)
+        if event == EVENT_BATCH_ERROR:
+            return self.handle_batch_error(replica, header, now_us)
+        if event == EVENT_LOST:
+            return self.handle_session_error(replica, now_us)
+        if event == EVENT_LEFT:
+            return self.lose(replica, "it has drained", now_us)
+        if event == EVENT_REGISTERED:
+            self.send_control(replica.identity, kRpcHeartbeat, 0, None)
+        self.step(replica, event, "it is leaving" if event == EVENT_LEAVING else "")
+        if event == EVENT_READY:
+            return self.events.on_replica_ready(replica, now_us)
+        return 0
+
+    cdef int refuse_message(self, bytes identity, Replica replica, str cause, uint64_t now_us) except -1:
+        """Garbage: said to the peer; a replica that sends it is not trusted with another batch."""
+        self.protocol_errors += 1
+        _log.warning("protocol error from %s: %s", replica.replica_id if replica is not None else identity.hex(), cause)
+        self.send_control(identity, kRpcError, kRpcRefused, cause.encode())
+        if replica is not None:
+            self.lose(replica, f"it broke the protocol: {cause}", now_us)
+        return 0
+
+    # -- sessions ----------------------------------------------------------------------------------------------------
+
+    cdef int step(self, Replica replica, int event, str reason) except -1:
+        """Moves the session by its table; whoever listens hears of a new state."""
+        cdef int state = next_state(replica.session_state, event)
+        cdef ModelRuntime model = <ModelRuntime>replica.model
+        if state < 0:
+            raise ProtocolError(f"{SessionEvent(event).name} is illegal in state {SessionState(replica.session_state).name}")
+        if state == replica.session_state:
+            return 0
+        replica.session_state = state
+        model.ready_count += <int>(state == STATE_READY) - <int>replica.ready
+        replica.ready = state == STATE_READY
+        self.listener(replica.replica_id, model.name, model.version, replica.state, reason)
+        return 0
+
+    cdef int handle_stranger(self, bytes identity, RpcHeader& header, uint64_t now_us) except -1:
+        if header.type != kRpcRegister:
+            return self.send_control(identity, kRpcError, kRpcUnknownSession, b"register first")
+        try:
+            if self.views.size() != 3:
+                raise ProtocolError("REGISTER carries one frame after its header")
+            self.register(identity, decode_register(self.views[2].data[:self.views[2].bytes]), now_us)
+        except ProtocolError as error:
+            self.protocol_errors += 1
+            _log.warning("a container was refused: %s", error)
+            self.send_control(identity, kRpcError, kRpcRefused, str(error).encode())
+        return 0
+
+    cdef int register(self, bytes identity, object who, uint64_t now_us) except -1:
+        cdef Replica known = self.replicas_by_id.get(who.replica_id)
+        cdef ModelRuntime model = self.events.find_model(who.model, who.version)
+        cdef Replica replica
+        if model is None:
+            # A frontend that has just started may hear the container before management: the container asks again.
+            return self.send_control(identity, kRpcError, kRpcUnknownSession, b"this model is not known here (yet)")
+        if who.input_type != model.input_type:
+            raise ProtocolError(f"{who.replica_id} takes {who.input_type!r}, but {model.model_id} takes {model.input_type!r}")
+        if known is not None:
+            if known.nonce != who.nonce and now_us - known.last_seen_us < self.heartbeat_timeout_us:
+                self.protocol_errors += 1
+                _log.warning("a second container claims to be replica %s: refused", who.replica_id)
+                return self.send_control(identity, kRpcError, kRpcDuplicateReplica, b"another live process has this replica id")
+            self.lose(known, "its container connected again", now_us)
+        replica = Replica(who.replica_id, who.nonce, identity, model, model.new_controller(), FinishModel())
+        replica.last_seen_us = now_us
+        replica.idle_since_us = now_us
+        self.replicas[identity] = replica
+        self.replicas_by_id[replica.replica_id] = replica
+        model.replicas.append(replica)
+        self.send_control(identity, kRpcHeartbeat, 0, None)     # "accepted"
+        return self.step(replica, EVENT_REGISTERED, "")
+
+    cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1:
+        """The session is over: no more work for the replica, and its batch goes back to the queue."""
+        cdef ModelRuntime model = <ModelRuntime>replica.model
+        if replica.session_state == STATE_CLOSED:
+            return 0
+        del self.replicas[replica.identity]
+        if self.replicas_by_id.get(replica.replica_id) is replica:
+            del self.replicas_by_id[replica.replica_id]
+        model.replicas.remove(replica)
+        self.step(replica, EVENT_LOST, reason)
+        return self.events.on_replica_lost(replica, now_us)
+
+    def replica_gone(self, str replica_id):
+        """Its process has died, says who started it: faster than a missed heartbeat."""
+        replica = self.replicas_by_id.get(replica_id)
+        if replica is not None:
+            self.lose(replica, "its process died", monotonic_us())
+            self.events.on_messages_done(monotonic_us())
+
+    def drain_replica(self, str replica_id):
+        """Asks a container to finish its batch and leave."""
+        cdef Replica replica = self.replicas_by_id.get(replica_id)
+        if replica is None or replica.session_state == STATE_DRAINING:
+            return
+        self.send_control(replica.identity, kRpcDrain, 0, None)
+        self.step(replica, EVENT_DRAIN, "asked to leave")
+
+    def tick(self, uint64_t now_us):
+        """Heartbeats out, silent sessions ended. Called every heartbeat interval."""
+        cdef Replica replica
+        for replica in list(self.replicas.values()):
+            if now_us > replica.last_seen_us + self.heartbeat_timeout_us:
+                self.lose(replica, f"it was silent for {(now_us - replica.last_seen_us) / 1e6:.1f} s", now_us)
+            else:
+                self.send_control(replica.identity, kRpcHeartbeat, 0, None)
+        self.read_messages(now_us)
+        self.events.on_messages_done(now_us)
+
+    # -- results -----------------------------------------------------------------------------------------------------
+
+    cdef int handle_result(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
+        cdef string cause
+        cdef RpcStatus status
+        if not replica.busy or header.batch_id != replica.batch_id:
+            self.late_results += 1             # of a batch that was given up: its queries have been answered
+            return 0
+        status = rpc_decode_result(header, self.views.data() + 2, self.views.size() - 2, <uint32_t>replica.slots.size(),
+                               self.items, cause)
+        if status != RpcStatus.Ok:
+            return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)
+        return self.events.on_batch_result(replica, self.items, header.compute_us, now_us)
+
+    cdef int handle_batch_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
+        cdef string cause
+        if not replica.busy or header.batch_id != replica.batch_id:
+            self.late_results += 1
+            return 0
+        if rpc_decode_cause(self.views.data() + 2, self.views.size() - 2, cause) != RpcStatus.Ok:
+            cause = b"the container gave no cause"
+        return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)
+
+    cdef int handle_session_error(self, Replica replica, uint64_t now_us) except -1:
+        cdef string cause
+        rpc_decode_cause(self.views.data() + 2, self.views.size() - 2, cause)
+        return self.lose(replica, f"it gave up: {cause.decode('utf-8', 'replace')}", now_us)
+
+    # -- sending -----------------------------------------------------------------------------------------------------
+
+    cdef int send_frame(self, const void* data, size_t size, int flags) noexcept:
+        """0, or -1 if the peer is gone or takes nothing."""
+        cdef ZmqMessage message
+        if self.zmq.msg_init_size(&message, size) != 0:
+            return -1
+        if size > 0:
+            memcpy(self.zmq.msg_data(&message), data, size)
+        return self.send_message(&message, flags)
+
+    cdef int send_message(self, ZmqMessage* message, int flags) noexcept:
+        while self.zmq.msg_send(message, self.handle, flags | kZmqDontWait) < 0:
+            if self.zmq.zmq_errno() != EINTR:
+                self.zmq.msg_close(message)
+                return -1
+        return 0
+
+    cdef int send_control(self, bytes identity, uint8_t kind, uint16_t code, bytes text) except -1:
+        """A message about the session. A peer that is gone hears nothing; its session ends by itself."""
+        cdef RpcHeader header
+        cdef EncodedHeader encoded
+        header.type = kind
+        header.code = code
+        rpc_encode_header(header, encoded.bytes)
+        if self.send_frame(<const char*>identity, len(identity), kZmqSendMore) != 0:
+            return 0
+        self.send_frame(encoded.bytes, kRpcHeaderBytes, 0 if text is None else kZmqSendMore)
+        if text is not None:
+            self.send_frame(<const char*>text, len(text), 0)
+        self.messages_sent += 1
+        return 0
+
+    cdef int send_batch(self, Replica replica, SlotPool* pool, uint64_t now_us) except -1:
+        """Sends replica.slots as one PREDICT. 0, or 1 if the replica's connection is gone (then nothing was sent).
+
+        The inputs are copied once, from their slots into the message, which ZeroMQ then owns.
+        """
+        cdef ModelRuntime model = <ModelRuntime>replica.model
+        cdef ZmqMessage payload
+        cdef EncodedHeader encoded
+        cdef char* at
+        cdef uint32_t slot
+        cdef uint64_t deadline_us = pool.deadline_us(replica.slots[0])
+        self.item_bytes.clear()
+        for slot in replica.slots:
+            self.item_bytes.push_back(pool.payload_bytes(slot))
+        replica.batch_id = self.next_batch_id
+        self.next_batch_id += 1
+        lay_out_predict(model.input_spec, self.item_bytes.data(), <uint32_t>replica.slots.size(), replica.batch_id,
+                        deadline_us - now_us if deadline_us > now_us else 1, self.layout)
+        if self.zmq.msg_init_size(&payload, self.layout.payload_bytes) != 0:
+            raise MemoryError(f"no memory for a batch of {self.layout.payload_bytes} bytes")
+        at = <char*>self.zmq.msg_data(&payload)
+        for slot in replica.slots:
+            memcpy(at, pool.payload(slot), pool.payload_bytes(slot))
+            at += pool.payload_bytes(slot)
+        rpc_encode_header(self.layout.header, encoded.bytes)
+        replica.busy = True
+        replica.sent_us = now_us
+        # Only the first frame can meet a peer that is gone; ZeroMQ takes a message whole or not at all.
+        if self.send_frame(<const char*>replica.identity, len(replica.identity), kZmqSendMore) != 0:
+            self.zmq.msg_close(&payload)
+            return 1
+        self.send_frame(encoded.bytes, kRpcHeaderBytes, kZmqSendMore)
+        if self.layout.header.flags & kRpcShaped:
+            self.send_frame(model.input_spec.shape.data(), model.input_spec.shape.size() * 8, kZmqSendMore)
+        if not self.layout.offsets.empty():
+            self.send_frame(self.layout.offsets.data(), self.layout.offsets.size() * 8, kZmqSendMore)
+        self.send_message(&payload, 0)
+        self.messages_sent += 1
+        return 0

@@ -1,0 +1,71 @@
+"""The programs that containers run, by name, and the environment of the container contract."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from clipper.errors import InvalidArgumentError
+from clipper.types import ModelId, ReplicaId
+
+_BUILT_IN: Final = ("noop", "python_function", "simulated", "sklearn", "sum")
+# What a caller may set: the parameters of our containers, and the size of their thread pools. Anything else
+# (LD_PRELOAD, PYTHONPATH) would let a caller of the management API run a program of its own.
+_SETTABLE_PREFIX: Final = "CLIPPER_"
+_SETTABLE: Final = frozenset(
+    {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "CUDA_VISIBLE_DEVICES"}
+)
+
+
+def container_argv(container: str, extra: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the program of a container, from the configured ``extra`` ones or the built-in modules.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is no container of that name.
+    """
+    if container in extra:
+        return tuple(extra[container])
+    if container not in _BUILT_IN:
+        known = ", ".join(sorted({*_BUILT_IN, *extra}))
+        raise InvalidArgumentError(f"there is no container {container!r}", hint=f"known: {known}")
+    return (sys.executable, "-m", f"model_containers.{container}")
+
+
+def check_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environment`` if a caller may set all of it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        A variable is set by Clipper itself, or may not be set at all.
+    """
+    for name, value in environment.items():
+        if name in _CONTRACT or not (name.startswith(_SETTABLE_PREFIX) or name in _SETTABLE) or "\0" in name + value:
+            raise InvalidArgumentError(
+                f"the environment variable {name!r} cannot be set for a container",
+                hint=f"variables named CLIPPER_* that Clipper does not set itself, and {', '.join(sorted(_SETTABLE))}",
+            )
+    return dict(environment)
+
+
+def container_environment(
+    model_id: ModelId, input_type: str, replica_id: ReplicaId, rpc_addresses: Sequence[str], model_path: Path
+) -> dict[str, str]:
+    """Return the environment of the container contract (docs/containers.md)."""
+    return {
+        "CLIPPER_RPC_ADDRESS": ",".join(rpc_addresses),
+        "CLIPPER_MODEL_NAME": model_id.name,
+        "CLIPPER_MODEL_VERSION": model_id.version,
+        "CLIPPER_INPUT_TYPE": input_type,
+        "CLIPPER_REPLICA_ID": replica_id,
+        "CLIPPER_MODEL_PATH": str(model_path),
+    }
+
+
+_CONTRACT: Final = frozenset(
+    {*container_environment(ModelId("", ""), "", ReplicaId(""), (), Path()), "CLIPPER_RPC_KEYS"}
+)

@@ -1,0 +1,257 @@
+"""Keeps the containers as desired: runs `reconcile`, carries out its actions, and counts what fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from clipper.backoff import Backoff
+from clipper.config import ManagementConfig
+from clipper.deploy.broadcast import Broadcast
+from clipper.deploy.containers import container_environment
+from clipper.deploy.failures import FailureRow
+from clipper.deploy.manager import ContainerManager, ManagerEvents, ReplicaExit, ReplicaSpec, RunningReplica
+from clipper.deploy.reconcile import Decision, ReplicaState, Start, Stop, reconcile
+from clipper.deploy.replicas import Replica, ReplicaTable, make_replica_id
+from clipper.errors import ClipperError, DeployError, UnavailableError
+from clipper.types import ModelId, ReplicaId
+
+LOG_TAIL_LINES: Final = 40
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredModel:
+    """What the replicas of one model version run, and how many there should be."""
+
+    replicas: int
+    input_type: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    model_path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FrontendLink:
+    """What the fleet needs of the frontend workers."""
+
+    rpc_addresses: Callable[[], Sequence[str]]
+    tell_gone: Callable[[ReplicaId], None]  # the process of a replica has died
+    tell_drain: Callable[[ReplicaId], None]  # give it no more work; its session closes when its batches are done
+
+
+class Fleet:
+    """Runs on management's event loop. `set_desired` says what there should be; `run` makes it so.
+
+    Parameters
+    ----------
+    manager : ContainerManager
+        From now on it tells its events to this fleet.
+    """
+
+    def __init__(self, config: ManagementConfig, frontends: FrontendLink, manager: ContainerManager) -> None:
+        self.table = ReplicaTable()
+        self.manager = manager
+        manager.events = ManagerEvents(self.on_running, self.on_exit, self.on_closed)
+        self._config = config
+        self._frontends = frontends
+        self._desired: Mapping[ModelId, DesiredModel] = {}
+        self._failures: dict[ModelId, FailureRow] = {}
+        self._changed = Broadcast()
+        self._dirty = asyncio.Event()
+        self._frontend_since_us: int | None = None
+        self._is_closed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- what others tell --------------------------------------------------------------------------------------------
+
+    def set_desired(self, desired: Mapping[ModelId, DesiredModel]) -> None:
+        """Replace what is wanted; versions that are no longer wanted lose their row of failures."""
+        self._desired = dict(desired)
+        self._failures = {model_id: row for model_id, row in self._failures.items() if model_id in desired}
+        self._touch()
+
+    def forgive(self, model_id: ModelId) -> None:
+        """End a row of failures, and with it a quarantine: somebody asks for the version anew."""
+        self._failures.pop(model_id, None)
+        self._touch()
+
+    def on_session(self, replica_id: ReplicaId, worker: int, state: str, reason: str) -> None:
+        """A worker reports the state of a replica's session."""
+        self.table.on_session(replica_id, worker, state, reason, _now_us())
+        self._touch()
+
+    def on_workers(self, connected_count: int, lost_worker: int | None = None) -> None:
+        """A worker has connected, or the named one is gone."""
+        if lost_worker is not None:
+            self.table.on_worker_lost(lost_worker, _now_us())
+        if connected_count == 0:
+            self._frontend_since_us = None
+        elif self._frontend_since_us is None:
+            self._frontend_since_us = _now_us()
+        self._touch()
+
+    def on_running(self, replica: RunningReplica) -> None:
+        """A replica runs already: management was restarted."""
+        self.table.add(replica.replica_id, replica.pid, _now_us())
+        self._touch()
+
+    def on_closed(self) -> None:
+        """Clipper is being stopped: replicas end one by one and are not to be replaced."""
+        self._is_closed = True
+
+    def on_exit(self, ended: ReplicaExit) -> None:
+        """A replica's process has ended: the frontends learn it first."""
+        self._frontends.tell_gone(ended.replica_id)
+        replica = self.table.remove(ended.replica_id)
+        if replica is not None and not self._is_closed and (replica.failure_cause or not replica.is_stopping):
+            self._note_failure(replica, f"replica {replica.replica_id} {replica.failure_cause or ended}")
+        self._touch()
+
+    # -- what others ask ---------------------------------------------------------------------------------------------
+
+    def failure(self, model_id: ModelId) -> FailureRow | None:
+        """Return the present row of failures of a model version."""
+        return self._failures.get(model_id)
+
+    async def wait_ready(self, model_id: ModelId, count: int) -> None:
+        """Return when ``count`` replicas are ready.
+
+        Raises
+        ------
+        DeployError
+            One of them failed meanwhile, or they are not ready within ``ready_limit_us``; carries the log's end.
+        """
+
+        def is_ready() -> bool:
+            row = self._failures.get(model_id)
+            if row is not None:
+                raise DeployError(f"the model {model_id} failed: {row.cause}", log_tail=row.log_tail)
+            return self.table.ready_count(model_id) >= count
+
+        if not await self._changed.wait_until(is_ready, self._config.ready_limit_us):
+            late = [
+                replica for replica in self.table.of(model_id) if self.table.state(replica) is not ReplicaState.READY
+            ]
+            states = ", ".join(f"{replica.replica_id} is {self.table.state(replica)}" for replica in late)
+            raise DeployError(
+                f"the model {model_id} has {self.table.ready_count(model_id)} of {count} replicas ready after "
+                f"{self._config.ready_limit_us / 1e6:g} s ({states or 'none was started'})",
+                hint="the limit is ready_limit_us",
+                log_tail=self.manager.logs(late[0].replica_id, LOG_TAIL_LINES) if late else "",
+            )
+
+    async def wait_count(self, model_id: ModelId, most: int) -> None:
+        """Return when at most ``most`` replicas' processes are left, or when that takes too long to wait for."""
+        limit_us = self._config.drain_limit_us + 2 * self._config.stop_grace_us + 1_000_000
+        await self._changed.wait_until(lambda: len(self.table.of(model_id)) <= most, limit_us)
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Reconcile whenever something changed, until cancelled."""
+        while True:
+            self._dirty.clear()
+            decision = self._decide()
+            for action in decision.actions:
+                self._carry_out(action)
+            if decision.actions:
+                continue
+            wait_s = None if decision.wake_us is None else max(0, decision.wake_us - _now_us()) / 1e6
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._dirty.wait(), wait_s)
+
+    def _decide(self) -> Decision:
+        if self._is_closed:
+            return Decision((), None)
+        return reconcile(
+            {model_id: model.replicas for model_id, model in self._desired.items()},
+            [self.table.view(replica) for replica in self.table],
+            {model_id: row.restraint for model_id, row in self._failures.items()},
+            _now_us(),
+            self._config.ready_limit_us,
+            self._frontend_since_us,
+        )
+
+    def _carry_out(self, action: Start | Stop) -> None:
+        """Note the action in the table at once, so that it is not decided twice, and do it in a task."""
+        replica_id = make_replica_id(action.model_id, action.index)
+        if isinstance(action, Start):
+            replica = self.table.add(replica_id, 0, _now_us())
+            self._spawn(self._start(replica, self._desired[action.model_id]))
+            return
+        found = self.table.get(replica_id)
+        if found is not None:
+            state = self.table.state(found)
+            if action.is_failure:
+                found.failure_cause = "did not become ready in time"
+            elif state is ReplicaState.SUSPECT:
+                found.failure_cause = "held a batch far beyond its predicted time"
+            found.is_stopping = True
+            self._spawn(self._stop(found, drains=state is ReplicaState.READY))
+
+    async def _start(self, replica: Replica, model: DesiredModel) -> None:
+        addresses = self._frontends.rpc_addresses()
+        first = replica.index % len(addresses)  # spread over the workers; the others are tried in turn
+        contract = container_environment(
+            replica.model_id,
+            model.input_type,
+            replica.replica_id,
+            [*addresses[first:], *addresses[:first]],
+            model.model_path,
+        )
+        spec = ReplicaSpec(replica.replica_id, model.argv, {**model.environment, **contract})
+        try:
+            replica.pid = (await self.manager.start_replica(spec)).pid
+        except DeployError as error:
+            self.table.remove(replica.replica_id)
+            self._note_failure(replica, error.message)
+            self._touch()
+        except UnavailableError as error:  # the manager is closed, and says so by `on_closed`
+            self.table.remove(replica.replica_id)
+            _logger.warning("%s: %s", replica.replica_id, error)
+
+    async def _stop(self, replica: Replica, drains: bool) -> None:
+        if drains:
+            self._frontends.tell_drain(replica.replica_id)
+            await self._changed.wait_until(lambda: self._is_drained(replica), self._config.drain_limit_us)
+        try:
+            await self.manager.stop_replica(replica.replica_id, self._config.stop_grace_us)
+        except ClipperError as error:
+            _logger.error("cannot stop replica %s: %s", replica.replica_id, error)
+
+    def _is_drained(self, replica: Replica) -> bool:
+        session = self.table.session(replica.replica_id)
+        return self.table.get(replica.replica_id) is not replica or session is None or session.state == "closed"
+
+    def _note_failure(self, replica: Replica, cause: str) -> None:
+        if replica.model_id not in self._desired:
+            return
+        config = self._config
+        backoff = Backoff(config.replace_backoff_min_us, config.replace_backoff_max_us, config.replace_stable_us)
+        row = self._failures.get(replica.model_id, FailureRow(backoff, config.quarantine_failures))
+        # A process that never existed has printed nothing.
+        log_tail = self.manager.logs(replica.replica_id, LOG_TAIL_LINES) if replica.pid else ""
+        row = row.failed(replica.started_us, replica.ready_us, _now_us(), cause, log_tail)
+        self._failures[replica.model_id] = row
+        outcome = "quarantined" if row.is_quarantined else f"replaced in {row.backoff.delay_us} us"
+        _logger.warning("%s: failure %d in a row, %s", cause, row.backoff.failures, outcome)
+
+    def _touch(self) -> None:
+        self._dirty.set()
+        self._changed.notify()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _now_us() -> int:
+    return time.monotonic_ns() // 1000

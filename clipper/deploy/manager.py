@@ -1,0 +1,76 @@
+"""The interface of a container manager: whatever can run a program under a replica's name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from clipper.types import ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSpec:
+    """One replica to start: its program and what is added to the program's environment."""
+
+    replica_id: ReplicaId
+    argv: Sequence[str]
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningReplica:
+    """One replica whose process lives."""
+
+    replica_id: ReplicaId
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaExit:
+    """The end of a replica's process; a negative code is the number of the signal that ended it."""
+
+    replica_id: ReplicaId
+    code: int
+
+    def __str__(self) -> str:
+        return f"was killed by signal {-self.code}" if self.code < 0 else f"exited with code {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerEvents:
+    """What a manager tells its user, from callbacks on the same loop."""
+
+    on_running: Callable[[RunningReplica], None]  # it runs already: management was restarted
+    on_exit: Callable[[ReplicaExit], None]  # it has ended, wanted or not
+    on_closed: Callable[[], None]  # the manager starts and stops nothing any more: Clipper is being stopped
+
+
+class ContainerManager(ABC):
+    """Runs on management's event loop; tells ``events``, which its user sets first, what happens to replicas."""
+
+    events: ManagerEvents
+
+    @abstractmethod
+    async def start_replica(self, spec: ReplicaSpec) -> RunningReplica:
+        """Start a replica and return when its process exists; it is not ready by then.
+
+        Raises
+        ------
+        DeployError
+            The program cannot be started.
+        UnavailableError
+            The manager cannot be reached, or starts nothing any more.
+        """
+
+    @abstractmethod
+    async def stop_replica(self, replica_id: ReplicaId, grace_us: int) -> None:
+        """Ask a replica to end, kill it after ``grace_us``, and return when it is gone; unknown ones are gone."""
+
+    @abstractmethod
+    def list_replicas(self) -> tuple[RunningReplica, ...]:
+        """Return the replicas whose process lives."""
+
+    @abstractmethod
+    def logs(self, replica_id: ReplicaId, line_count: int) -> str:
+        """Return the last lines that the newest process of this replica has printed; empty if there are none."""

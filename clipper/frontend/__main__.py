@@ -1,0 +1,25 @@
+"""``python -m clipper.frontend``: one frontend worker, started by the supervisor."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from clipper.frontend.worker import WorkerOptions, run_worker
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the supervisor's arguments and serve."""
+    parser = argparse.ArgumentParser(prog="python -m clipper.frontend", description=__doc__)
+    parser.add_argument("--worker", type=int, required=True, help="number of this worker, from 0")
+    parser.add_argument("--run-dir", type=Path, required=True, help="directory with the sockets of this Clipper")
+    parser.add_argument("--query-fd", type=int, required=True, help="listening socket for queries")
+    parsed = parser.parse_args(arguments)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return run_worker(WorkerOptions(parsed.worker, parsed.run_dir, parsed.query_fd))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""Turns a routing snapshot from management into the objects that the data path reads, and swaps them in whole.
+
+The schema of a snapshot stands in ``clipper/management/control_channel.py``. Applying one is all or nothing: everything
+is built first, and only then do the route table and the models change, between two loop turns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clipper._core.application import Application, ApplicationStats
+from clipper._core.batch_queue import BatchQueue
+from clipper._core.model_runtime import ModelRuntime
+from clipper._core.plan import Plan
+from clipper._core.query_processor import QueryProcessor
+from clipper._core.route_table import Route, RouteTable
+from clipper.errors import InvalidArgumentError
+from clipper.frontend.wiring import Core
+from clipper.types import ModelId
+
+Snapshot = Mapping[str, Any]
+
+
+class SnapshotApplier:
+    """Keeps what outlives a snapshot: model runtimes with their queues and replicas, and the figures of applications.
+
+    Parameters
+    ----------
+    core : Core
+        The worker's data path.
+    operations_routes : sequence of (str, Route)
+        Routes that are there in every snapshot: ``/metrics`` and the health checks.
+    """
+
+    def __init__(self, core: Core, operations_routes: Sequence[tuple[str, Route]]) -> None:
+        self._core = core
+        self._operations_routes = tuple(operations_routes)
+        self._models: dict[ModelId, ModelRuntime] = {}
+        self._stats: dict[str, ApplicationStats] = {}
+        self._applications: dict[str, Application] = {}
+        self._next_uid = 1
+        self.revision = 0
+        core.server.routes = self._routes({})
+
+    @property
+    def models(self) -> Mapping[ModelId, ModelRuntime]:
+        """Every model version of the snapshot in force."""
+        return self._models
+
+    @property
+    def applications(self) -> Mapping[str, Application]:
+        """Every application of the snapshot in force."""
+        return self._applications
+
+    def find_model(self, name: str, version: str) -> ModelRuntime | None:
+        """The runtime of a model version, or None if the snapshot in force has none of that name."""
+        return self._models.get(ModelId(name, version))
+
+    def apply(self, snapshot: Snapshot) -> None:
+        """Swap a snapshot in.
+
+        Raises
+        ------
+        InvalidArgumentError
+            It contradicts itself; the snapshot in force stays.
+        """
+        models = self._build_models(snapshot)
+        applications = self._build_applications(snapshot, models)
+        retired = [model for model_id, model in self._models.items() if models.get(model_id) is not model]
+        self._models = models
+        self._applications = applications
+        self._stats = {name: application.stats for name, application in applications.items()}
+        self._core.server.routes = self._routes(applications)
+        self.revision = int(snapshot["revision"])
+        processor: QueryProcessor = self._core.processor
+        for model in retired:
+            processor.retire_model(model)
+
+    def _build_models(self, snapshot: Snapshot) -> dict[ModelId, ModelRuntime]:
+        models: dict[ModelId, ModelRuntime] = {}
+        slo_us = _smallest_slo_us(snapshot)
+        for described in snapshot["models"]:
+            for version in described["versions"]:
+                model_id = ModelId(described["name"], version["version"])
+                runtime = self._models.get(model_id)
+                if runtime is None or runtime.input_type != version["input_type"]:
+                    runtime = self._new_model(model_id, version)
+                runtime.configure(
+                    controller=version["controller"],
+                    batch_size=version["batch_size"],
+                    max_batch_size=version["max_batch_size"],
+                    slo_us=slo_us.get(model_id.name, 0),
+                )
+                models[model_id] = runtime
+        return models
+
+    def _new_model(self, model_id: ModelId, version: Mapping[str, Any]) -> ModelRuntime:
+        uid = self._next_uid
+        self._next_uid += 1
+        return ModelRuntime(
+            model_id.name, model_id.version, uid, BatchQueue([self._core.slots], queue_id=uid), input_type=version["input_type"]
+        )
+
+    def _build_applications(
+        self, snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]
+    ) -> dict[str, Application]:
+        versions = {described["name"]: described for described in snapshot["models"]}
+        applications: dict[str, Application] = {}
+        for described in snapshot["applications"]:
+            name = described["name"]
+            linked = [_linked_model(name, model, versions) for model in described["models"]]
+            current = [models[ModelId(model["name"], model["current_version"])] for model in linked]
+            for runtime in current:
+                runtime.configure_tensor(described["dtype"], described["shape"])
+            applications[name] = Application(
+                name,
+                input_type=described["input_type"],
+                dtype=described["dtype"],
+                shape=described["shape"],
+                slo_us=described["latency_slo_us"],
+                max_slo_us=described["max_slo_us"],
+                default_output=_json_text(name, described["default_output"]),
+                on_miss=described["on_miss"],
+                use_cache=described["cache"],
+                cache_ttl_us=described["cache_ttl_us"],
+                plan=_plan(described["policy"]["name"], current),
+                version_plans=_version_plans(linked, models),
+                linked_models=tuple(described["models"]),
+                stats=self._stats.get(name) or ApplicationStats(name),
+            )
+        return applications
+
+    def _routes(self, applications: Mapping[str, Application]) -> RouteTable:
+        routes = list(self._operations_routes)
+        routes += [
+            (f"/{name}/predict", Route("predict", (b"POST",), application, is_predict=True))
+            for name, application in applications.items()
+        ]
+        return RouteTable(routes)
+
+
+def _smallest_slo_us(snapshot: Snapshot) -> dict[str, int]:
+    """Per model name the smallest SLO of the applications that link it."""
+    smallest: dict[str, int] = {}
+    for described in snapshot["applications"]:
+        for model in described["models"]:
+            slo_us = described["latency_slo_us"]
+            smallest[model] = min(slo_us, smallest.get(model, slo_us))
+    return smallest
+
+
+def _linked_model(application: str, model: str, versions: Mapping[str, Any]) -> Mapping[str, Any]:
+    if model not in versions:
+        raise InvalidArgumentError(f"application {application!r} links model {model!r}, which the snapshot lacks")
+    described: Mapping[str, Any] = versions[model]
+    return described
+
+
+def _plan(policy: str, models: Sequence[ModelRuntime]) -> Plan | None:
+    if not models:
+        return None
+    if policy == "static":
+        return Plan("arms", models[:1], probabilities=[1.0])
+    if len(models) == 1:
+        return Plan("arms", models, probabilities=[1.0])
+    return Plan("members", models, rule=policy)
+
+
+def _version_plans(
+    linked: Sequence[Mapping[str, Any]], models: Mapping[ModelId, ModelRuntime]
+) -> dict[str, Plan] | None:
+    """A plan per version of the one linked model; None where a version would be ambiguous."""
+    if len(linked) != 1:
+        return None
+    name = linked[0]["name"]
+    return {
+        version["version"]: Plan("arms", [models[ModelId(name, version["version"])]], probabilities=[1.0])
+        for version in linked[0]["versions"]
+    }
+
+
+def _json_text(application: str, default_output: str) -> bytes:
+    """The default output as it stands in answers. Management has made JSON of it; a broken one must not break answers."""
+    try:
+        json.loads(default_output)
+    except ValueError as error:
+        raise InvalidArgumentError(f"the default output of application {application!r} is not JSON: {error}") from error
+    return default_output.encode()

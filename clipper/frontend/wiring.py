@@ -1,0 +1,112 @@
+"""Builds the objects of the data path in the order in which a query meets them, and joins them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import zmq
+
+from clipper._core.batch_results import BatchResults
+from clipper._core.deadline_timer import DeadlineTimer
+from clipper._core.http_limits import HttpLimits
+from clipper._core.http_server import HttpServer
+from clipper._core.model_runtime import ModelRuntime
+from clipper._core.prediction_cache import PredictionCacheHandle
+from clipper._core.query_processor import QueryProcessor
+from clipper._core.route_table import RouteTable
+from clipper._core.rpc_server import ReplicaListener, RpcServer
+from clipper._core.slot_pool import SlotPoolHandle
+
+MAX_WORKERS = 16
+_QUERY_ID_EPOCH_S = 1_767_225_600  # 2026-01-01T00:00:00Z
+
+
+@dataclass(frozen=True, slots=True)
+class CoreOptions:
+    """Memory and time of one worker's data path.
+
+    Parameters
+    ----------
+    slot_count : int
+        Predict tasks that may wait or be in flight at once; beyond it queries are refused.
+    arena_bytes : int
+        Memory for their inputs; beyond it queries are refused. Untouched memory costs nothing.
+    cache_bytes : int
+        Budget of the prediction cache, keys and overheads included; 0 turns it off.
+    reply_margin_us : int
+        How long before its deadline a query is answered with what is there.
+    """
+
+    slot_count: int = 16_384
+    arena_bytes: int = 64 << 20
+    cache_bytes: int = 32 << 20
+    reply_margin_us: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """One worker's data path, joined and ready for snapshots."""
+
+    slots: SlotPoolHandle
+    cache: PredictionCacheHandle
+    processor: QueryProcessor
+    server: HttpServer
+    rpc: RpcServer
+    timer: DeadlineTimer
+
+
+def build_core(
+    loop: asyncio.AbstractEventLoop,
+    *,
+    worker: int,
+    rpc_address: str,
+    find_model: Callable[[str, str], ModelRuntime | None],
+    on_replica: ReplicaListener,
+    options: CoreOptions | None = None,
+    limits: HttpLimits | None = None,
+) -> Core:
+    """Build one worker's data path.
+
+    Parameters
+    ----------
+    worker : int
+        0 to 15; part of every query id.
+    find_model : callable (name, version) -> ModelRuntime or None
+        Asked when a container registers.
+    on_replica : callable (replica_id, model, version, state, reason)
+        Told of every change of a replica's state.
+    """
+    options = options or CoreOptions()
+    slots = SlotPoolHandle(options.slot_count, options.arena_bytes)
+    cache = PredictionCacheHandle(options.cache_bytes, os.urandom(32))
+    timer = DeadlineTimer()
+    processor = QueryProcessor(
+        slots,
+        cache,
+        timer,
+        first_query_id=first_query_id(worker),
+        query_id_step=MAX_WORKERS,
+        random_seed=int.from_bytes(os.urandom(8), "little"),
+        reply_margin_us=options.reply_margin_us,
+    )
+    server = HttpServer(loop, limits or HttpLimits(), processor, RouteTable([]))
+    rpc = RpcServer(zmq.Context.instance(), rpc_address, BatchResults(processor, find_model), on_replica)
+    processor.wire(server, rpc)
+    loop.add_reader(timer.file_descriptor, processor.on_timer)
+    rpc.start(loop)
+    return Core(slots, cache, processor, server, rpc, timer)
+
+
+def first_query_id(worker: int, *, now_s: float | None = None) -> int:
+    """The first id of a worker that starts now.
+
+    The low four bits are the worker; above them stand microseconds since 2026 at start, counted up by one a query. A worker
+    serves well under a million queries a second, so a restarted one begins above all that it ever gave out; ids stay
+    below 2**53, which JSON readers hold exactly, until 2043.
+    """
+    elapsed_s = (time.time() if now_s is None else now_s) - _QUERY_ID_EPOCH_S
+    return int(max(elapsed_s, 0) * 1_000_000) * MAX_WORKERS + worker

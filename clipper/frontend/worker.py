@@ -1,0 +1,174 @@
+"""One frontend worker: a loop, the data path on it, and the control channel beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from clipper._core.route_table import Route
+from clipper.errors import ClipperError
+from clipper.frontend.control import ControlClient, Message
+from clipper.frontend.health import Readiness, healthz
+from clipper.frontend.metrics import MetricsPage
+from clipper.frontend.snapshots import SnapshotApplier
+from clipper.frontend.wiring import CoreOptions, build_core
+
+_log = logging.getLogger("clipper.frontend")
+
+_GET = (b"GET",)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What the supervisor tells a worker.
+
+    Parameters
+    ----------
+    worker : int
+        Its number, 0 to 15.
+    run_dir : Path
+        Where the sockets of this Clipper lie.
+    query_fd : int
+        The listening socket for queries, bound by the supervisor.
+    drain_timeout_us : int
+        How long a stopping worker waits for queries in flight.
+    """
+
+    worker: int
+    run_dir: Path
+    query_fd: int
+    drain_timeout_us: int = 10_000_000
+    core: CoreOptions = CoreOptions()
+
+
+class Worker:
+    """Runs until SIGTERM; then answers what is in flight and ends."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self._options = options
+        self._stop = asyncio.Event()
+        self.rpc_address = f"ipc://{options.run_dir}/rpc-{options.worker}.sock"
+        self.core = build_core(
+            asyncio.get_running_loop(),
+            worker=options.worker,
+            rpc_address=self.rpc_address,
+            find_model=lambda name, version: self.snapshots.find_model(name, version),
+            on_replica=self._on_replica,
+            options=options.core,
+        )
+        self.snapshots = SnapshotApplier(self.core, self._operations_routes())
+        self.control = ControlClient(options.run_dir / "control.sock", self._hello, self._handle)
+
+    def _operations_routes(self) -> list[tuple[str, Route]]:
+        # The handlers read `self` when they are called: the snapshots that they report on are made after them.
+        return [
+            ("/healthz", Route("healthz", _GET, healthz)),
+            ("/readyz", Route("readyz", _GET, lambda method, query: Readiness(self.snapshots)(method, query))),
+            ("/metrics", Route("metrics", _GET, lambda method, query: MetricsPage(self.core, self.snapshots)(method, query))),
+        ]
+
+    async def run(self) -> int:
+        """Serve; returns the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        listener = socket.socket(fileno=self._options.query_fd)
+        listener.setblocking(False)
+        server = await loop.create_server(self.core.server.protocol_factory(), sock=listener)
+        tasks = [asyncio.create_task(self.control.run()), asyncio.create_task(self._housekeep())]
+        _log.info("worker %d serves on %s, RPC on %s", self._options.worker, listener.getsockname(), self.rpc_address)
+        await self._stop.wait()
+        server.close()
+        await self._drain()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.core.rpc.close()
+        return 0
+
+    async def _drain(self) -> None:
+        server = self.core.server
+        server.begin_drain()
+        deadline_s = time.monotonic() + self._options.drain_timeout_us / 1e6
+        while not server.idle and time.monotonic() < deadline_s:
+            await asyncio.sleep(0.005)
+        if not server.idle:
+            _log.warning("%d requests were still open when the drain time was over", server.open_requests)
+
+    async def _housekeep(self) -> None:
+        """What no query pays for: heartbeats, dead sessions, idle and slow connections."""
+        interval_s = self.core.rpc.heartbeat_interval_us / 1e6
+        while True:
+            await asyncio.sleep(interval_s)
+            now_us = time.monotonic_ns() // 1_000
+            self.core.rpc.tick(now_us)
+            self.core.server.sweep(now_us)
+
+    # -- the control channel -----------------------------------------------------------------------------------------
+
+    def _hello(self) -> list[Message]:
+        hello = {"type": "hello", "worker": self._options.worker, "pid": os.getpid(), "rpc_address": self.rpc_address}
+        replicas = [
+            _replica_message(replica.replica_id, replica.model.name, replica.model.version, replica.state, "")
+            for replica in self.core.rpc.replicas_by_id.values()
+        ]
+        return [hello, *replicas]
+
+    def _on_replica(self, replica_id: str, model: str, version: str, state: str, reason: str) -> None:
+        _log.info("replica %s is %s%s", replica_id, state, f": {reason}" if reason else "")
+        self.control.send(_replica_message(replica_id, model, version, state, reason))
+
+    def _handle(self, message: Message) -> Message | None:
+        kind = message.get("type")
+        if kind == "snapshot":
+            return self._apply(message)
+        if kind == "replica_gone":
+            self.core.rpc.replica_gone(message["replica_id"])
+        elif kind == "drain_replica":
+            self.core.rpc.drain_replica(message["replica_id"])
+        elif kind == "get_stats":
+            return {"type": "stats", "request_id": message["request_id"], **self._stats()}
+        else:
+            _log.warning("management sent a message of unknown type %r", kind)
+        return None
+
+    def _apply(self, snapshot: Message) -> Message:
+        try:
+            self.snapshots.apply(snapshot)
+        except (ClipperError, KeyError, TypeError, ValueError) as error:
+            _log.exception("snapshot %s was refused", snapshot.get("revision"))
+            return {"type": "apply_failed", "revision": snapshot.get("revision", 0), "error": f"{type(error).__name__}: {error}"}
+        return {"type": "applied", "revision": snapshot["revision"]}
+
+    def _stats(self) -> Mapping[str, Any]:
+        return {
+            "applications": {name: app.stats.figures() for name, app in self.snapshots.applications.items()},
+            "models": {str(model_id): model.figures() for model_id, model in self.snapshots.models.items()},
+            "ready": not Readiness(self.snapshots).missing(),
+        }
+
+
+def _replica_message(replica_id: str, model: str, version: str, state: str, reason: str) -> Message:
+    return {"type": "replica", "replica_id": replica_id, "model": model, "version": version, "state": state, "reason": reason}
+
+
+def run_worker(options: WorkerOptions) -> int:
+    """Run one worker in this process until SIGTERM; returns its exit code."""
+
+    async def main() -> int:
+        return await Worker(options).run()
+
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+    return 0

@@ -1,0 +1,92 @@
+"""Size-rotated log files: written without a buffer, so that what a process said last is on disk when it is gone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+# Begins the line that the supervisor writes into a log before the output of each new process.
+START_MARK: Final = "--- started "
+_TAIL_BLOCK_BYTES: Final = 64 * 1024
+
+
+class RotatingLog:
+    """An append-only file that is renamed to ``<name>.1`` when it reaches ``max_bytes``; ``keep_count`` are kept.
+
+    A write never raises: a full disk must not stop the process that drains the pipes. What could not be
+    written is counted in ``dropped_bytes``.
+    """
+
+    def __init__(self, path: Path, max_bytes: int, keep_count: int) -> None:
+        self.path = path
+        self.dropped_bytes = 0
+        self._max_bytes = max_bytes
+        self._keep_count = keep_count
+        self._descriptor = -1
+        self._size_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``, rotating as often as needed so that no file exceeds ``max_bytes``."""
+        view = memoryview(data)
+        while view:
+            try:
+                if self._descriptor < 0:
+                    self._open()
+                if self._size_bytes >= self._max_bytes:
+                    self._rotate()
+                written = os.write(self._descriptor, view[: self._max_bytes - self._size_bytes])
+            except OSError:
+                self.dropped_bytes += len(view)
+                return
+            self._size_bytes += written
+            view = view[written:]
+
+    def close(self) -> None:
+        """Close the file; a later write opens it again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _open(self) -> None:
+        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size_bytes = os.fstat(self._descriptor).st_size
+
+    def _rotate(self) -> None:
+        self.close()
+        if self._keep_count == 0:
+            self.path.unlink()
+        else:
+            for index in range(self._keep_count - 1, 0, -1):
+                older = rotated_path(self.path, index)
+                if older.exists():
+                    older.replace(rotated_path(self.path, index + 1))
+            self.path.replace(rotated_path(self.path, 1))
+        self._open()
+
+
+def rotated_path(path: Path, index: int) -> Path:
+    """Return where the ``index``-th older file of ``path`` lies (1 = the newest of them)."""
+    return path.with_name(f"{path.name}.{index}")
+
+
+def read_tail(path: Path, line_count: int) -> str:
+    """Return the last ``line_count`` lines of a log, reading back into the rotated file where one is too short.
+
+    At most 64 KiB of each of the two newest files are read. Bytes that are not UTF-8 are replaced. A log that does
+    not exist is empty.
+    """
+    data = _last_bytes(path)
+    if data.count(b"\n") < line_count:
+        data = _last_bytes(rotated_path(path, 1)) + data
+    return "\n".join(data.decode("utf-8", errors="replace").splitlines()[-line_count:])
+
+
+def _last_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            size_bytes = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size_bytes - _TAIL_BLOCK_BYTES))
+            return file.read()
+    except OSError:
+        return b""

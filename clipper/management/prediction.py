@@ -1,0 +1,43 @@
+"""One query's input and answer, between Python and the JSON of the query API."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer to one query.
+
+    ``is_default`` tells that no model answered in time; ``default_explanation`` says why.
+    """
+
+    query_id: int
+    output: Any
+    is_default: bool
+    default_explanation: str = ""
+    model: str = ""
+    confidence: float | None = None
+
+
+def to_json(value: Any) -> Any:
+    """Return one input as the query API takes it: arrays as lists, bytes as base64."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode("ascii")
+    to_list: Callable[[], Any] | None = getattr(value, "tolist", None)  # numpy arrays and scalars, pandas series
+    return value if to_list is None else to_list()
+
+
+def to_prediction(answer: Mapping[str, Any]) -> Prediction:
+    """Return the typed form of one answer of the query API."""
+    return Prediction(
+        query_id=answer["query_id"],
+        output=answer["output"],
+        is_default=answer["default"],
+        default_explanation=answer.get("default_explanation", ""),
+        model=answer.get("model", ""),
+        confidence=answer.get("confidence"),
+    )

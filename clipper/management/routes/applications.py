@@ -1,0 +1,64 @@
+"""Applications and their links."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from clipper.management.routes.context import API_PREFIX, ContextParameter, errors
+from clipper.management.schemas import ApplicationAnswer, ApplicationRequest, application_answer
+from clipper.registry import names
+from clipper.registry.records import Application
+
+router = APIRouter(prefix=f"{API_PREFIX}/applications", tags=["applications"])
+
+
+@router.get("")
+async def list_applications(context: ContextParameter) -> list[ApplicationAnswer]:
+    """Return every application."""
+    return [application_answer(application) for application in context.operations.state.applications.values()]
+
+
+@router.post("", status_code=201, responses=errors(409, 503))
+async def register_application(request: ApplicationRequest, context: ContextParameter) -> ApplicationAnswer:
+    """Register an application; queries to it are answered when this returns."""
+    input_type = names.check_input_type(request.input_type)
+    shape, dtype = names.check_shape(input_type, request.shape, request.dtype)
+    slo_us = names.check_slo("latency_slo_us", request.latency_slo_us)
+    application = Application(
+        name=request.name,
+        input_type=input_type,
+        default_output_json=names.check_default_output(request.default_output),
+        latency_slo_us=slo_us,
+        max_slo_us=slo_us if request.max_slo_us is None else request.max_slo_us,
+        shape=shape,
+        dtype=dtype,
+        on_miss=request.on_miss,
+        policy=names.check_policy(request.policy),
+        cache=request.cache,
+        cache_ttl_us=request.cache_ttl_us,
+    )
+    return application_answer(await context.operations.register_application(application))
+
+
+@router.get("/{name}", responses=errors(404))
+async def get_application(name: str, context: ContextParameter) -> ApplicationAnswer:
+    """Return one application."""
+    return application_answer(context.operations.state.application(name))
+
+
+@router.delete("/{name}", status_code=204, responses=errors(404, 503))
+async def delete_application(name: str, context: ContextParameter) -> None:
+    """Delete an application; its models stay."""
+    await context.operations.delete_application(name)
+
+
+@router.put("/{name}/links/{model}", responses=errors(404, 409, 503))
+async def link_model(name: str, model: str, context: ContextParameter) -> ApplicationAnswer:
+    """Link a model; queries use it when this returns."""
+    return application_answer(await context.operations.link_model(name, model))
+
+
+@router.delete("/{name}/links/{model}", responses=errors(404, 503))
+async def unlink_model(name: str, model: str, context: ContextParameter) -> ApplicationAnswer:
+    """Undo a link."""
+    return application_answer(await context.operations.unlink_model(name, model))

@@ -1,0 +1,1 @@
+"""What Clipper publishes about itself: one table of names, snapshots of counts, and the Prometheus text of them."""

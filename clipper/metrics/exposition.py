@@ -1,0 +1,134 @@
+"""The Prometheus text of a metrics snapshot, through the official client library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from clipper.metrics import names
+from clipper.metrics.log_buckets import HistogramSnapshot
+from clipper.metrics.names import Kind, Metric
+from clipper.metrics.snapshot import ApplicationMetrics, CacheMetrics, HttpMetrics, MetricsSnapshot, ModelMetrics
+
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+Labels = Sequence[str]
+
+LATENCY_BOUNDS_US = (
+    *(10, 25, 50, 100, 250, 500),
+    *(1_000, 2_500, 5_000, 10_000, 20_000, 35_000, 50_000, 100_000, 250_000, 500_000),
+    *(1_000_000, 2_500_000, 5_000_000, 10_000_000),
+)
+"""Upper bounds of the published latency buckets. The core's 896 buckets would make a page of megabytes; these keep
+1-2.5-5 steps from a parse (10 us) to a hopeless wait (10 s), with the usual SLO of 20 ms as a bound of its own."""
+
+BATCH_SIZE_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+
+_MICROSECONDS_PER_SECOND = 1_000_000
+
+
+def render(snapshot: Callable[[], MetricsSnapshot]) -> tuple[str, bytes]:
+    """Return ``(content_type, body)`` of ``GET /metrics``: Clipper's counts and those of its process.
+
+    Parameters
+    ----------
+    snapshot : callable
+        Called once; it returns the counts to publish.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(SnapshotCollector(snapshot))
+    ProcessCollector(registry=registry)
+    return CONTENT_TYPE_LATEST, generate_latest(registry)
+
+
+class SnapshotCollector(Collector):
+    """Metric families of a snapshot taken at each scrape, in the order of `clipper.metrics.names.METRICS`."""
+
+    def __init__(self, snapshot: Callable[[], MetricsSnapshot]) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Family]:
+        """Take a snapshot and yield every family, also those that have no sample yet."""
+        snapshot = self._snapshot()
+        yield from _http_families(snapshot.http)
+        yield from _application_families(snapshot.applications)
+        yield from _model_families(snapshot.models)
+        yield from _cache_families(snapshot.cache)
+
+
+def _http_families(http: HttpMetrics) -> Iterator[Family]:
+    yield _family(names.HTTP_REQUESTS, [((), http.requests)])
+    yield _family(names.HTTP_REFUSALS, [((reason,), count) for reason, count in http.refusals.items()])
+    yield _family(names.HTTP_CONNECTIONS_OPEN, [((), http.connections_open)])
+    yield _family(names.HTTP_CONNECTIONS, [((), http.connections_total)])
+    yield _family(names.HTTP_RECEIVED, [((), http.received_bytes)])
+    yield _family(names.HTTP_SENT, [((), http.sent_bytes)])
+
+
+def _application_families(applications: Sequence[ApplicationMetrics]) -> Iterator[Family]:
+    yield _family(names.APP_QUERIES, [((a.name,), a.queries) for a in applications])
+    yield _family(names.APP_DEFAULTS, [s for a in applications for s in _split((a.name,), a.defaults, names.REASONS)])
+    yield _family(names.APP_ERRORS, [s for a in applications for s in _split((a.name,), a.errors, names.REASONS)])
+    yield _family(names.APP_LATE, [((a.name,), a.late) for a in applications])
+    yield _seconds_histogram(names.APP_LATENCY, [((a.name,), a.latency_us) for a in applications])
+    yield _family(names.APP_SLO, [((a.name,), a.latency_slo_us / _MICROSECONDS_PER_SECOND) for a in applications])
+
+
+def _model_families(models: Sequence[ModelMetrics]) -> Iterator[Family]:
+    labelled = [((m.name, m.version), m) for m in models]
+    yield _family(names.MODEL_TASKS, [(labels, m.tasks) for labels, m in labelled])
+    yield _family(names.MODEL_BATCHES, [(labels, m.batches) for labels, m in labelled])
+    yield _histogram(names.MODEL_BATCH_SIZE, [(labels, m.batch_size) for labels, m in labelled], BATCH_SIZE_BOUNDS, 1)
+    yield _family(names.MODEL_QUEUE_DEPTH, [(labels, m.queue_depth) for labels, m in labelled])
+    yield _family(names.MODEL_EARLY_DROPS, [(labels, m.early_drops) for labels, m in labelled])
+    yield _family(names.MODEL_REQUEUES, [(labels, m.requeues) for labels, m in labelled])
+    yield _family(names.MODEL_FAILURES, [(labels, m.failures) for labels, m in labelled])
+    stages = [((*labels, stage), m.stages_us[stage]) for labels, m in labelled for stage in m.stages_us]
+    yield _seconds_histogram(names.MODEL_STAGES, stages)
+    replicas = [s for labels, m in labelled for s in _split(labels, m.replicas, names.REPLICA_STATES)]
+    yield _family(names.MODEL_REPLICAS, replicas)
+
+
+def _cache_families(cache: CacheMetrics) -> Iterator[Family]:
+    yield _family(names.CACHE_HITS, [((), cache.hits)])
+    yield _family(names.CACHE_JOINS, [((), cache.joins)])
+    yield _family(names.CACHE_MISSES, [((), cache.misses)])
+    yield _family(names.CACHE_EVICTIONS, [((), cache.evictions)])
+    yield _family(names.CACHE_ENTRIES, [((), cache.resident_entries)])
+    yield _family(names.CACHE_BYTES, [((), cache.resident_bytes)])
+    yield _family(names.CACHE_BUDGET, [((), cache.budget_bytes)])
+
+
+def _split(labels: Labels, counts: Mapping[str, int], known: Sequence[str]) -> list[tuple[Labels, int]]:
+    """One sample for each known value of the last label (a rate needs its zero), then what else was counted."""
+    values = [*known, *(value for value in counts if value not in known)]
+    return [((*labels, value), counts.get(value, 0)) for value in values]
+
+
+def _family(metric: Metric, samples: Iterable[tuple[Labels, float]]) -> CounterMetricFamily | GaugeMetricFamily:
+    kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    family = kind(metric.name, metric.help, labels=metric.labels, unit=metric.unit)
+    for labels, value in samples:
+        family.add_metric(labels, value)
+    return family
+
+
+def _seconds_histogram(
+    metric: Metric, samples: Iterable[tuple[Labels, HistogramSnapshot]]
+) -> HistogramMetricFamily:
+    return _histogram(metric, samples, LATENCY_BOUNDS_US, _MICROSECONDS_PER_SECOND)
+
+
+def _histogram(
+    metric: Metric, samples: Iterable[tuple[Labels, HistogramSnapshot]], bounds: Sequence[int], per_unit: int
+) -> HistogramMetricFamily:
+    """Coarsen to `bounds`, which like the values are in 1/`per_unit` of the published unit."""
+    family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels, unit=metric.unit)
+    for labels, histogram in samples:
+        counts = histogram.cumulative(bounds)
+        buckets = [(f"{bound / per_unit:g}", float(count)) for bound, count in zip(bounds, counts, strict=True)]
+        buckets.append(("+Inf", float(histogram.count)))
+        family.add_metric(labels, buckets, histogram.sum / per_unit)
+    return family

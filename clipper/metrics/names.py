@@ -1,0 +1,95 @@
+"""The one table of all metrics: name, type, labels, unit and help text.
+
+Everything that publishes or reads a metric takes it from here, so that a dashboard, an alert and the code cannot
+drift apart. Names follow the Prometheus conventions: base units (seconds, bytes), the unit as suffix, counters end
+in ``_total`` (which the exposition adds; the table holds the name without it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+REASONS = ("deadline", "refused", "unavailable", "model_error")
+"""Why an answer is the default output or an error; the order is that of ``MissReason`` in ``_core/counters.hpp``."""
+
+STAGES = ("parse", "queue", "batch_wait", "rpc", "compute", "gather")
+"""The stretches of a query's journey; the order is that of ``Stage`` in ``_core/counters.hpp``."""
+
+REPLICA_STATES = ("loading", "ready", "draining", "suspect", "closed")
+
+
+class Kind(Enum):
+    """Prometheus metric types."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric family.
+
+    Parameters
+    ----------
+    unit : str
+        Base unit, also the name's suffix: "seconds", "bytes", or "" for plain counts.
+    """
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    unit: str
+    help: str
+
+
+def _metric(kind: Kind, name: str, labels: tuple[str, ...], unit: str, help_text: str) -> Metric:
+    metric = Metric(f"clipper_{name}", kind, labels, unit, help_text)
+    _TABLE.append(metric)
+    return metric
+
+
+_TABLE: list[Metric] = []
+_C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+_APP = ("application",)
+_MODEL = ("model", "version")
+
+# -- HTTP --------------------------------------------------------------------------------------------------------
+HTTP_REQUESTS = _metric(_C, "http_requests", (), "", "Requests read completely.")
+HTTP_REFUSALS = _metric(_C, "http_refusals", ("reason",), "", "Requests refused before any model, by error code.")
+HTTP_CONNECTIONS_OPEN = _metric(_G, "http_connections_open", (), "", "Connections open now.")
+HTTP_CONNECTIONS = _metric(_C, "http_connections", (), "", "Connections accepted.")
+HTTP_RECEIVED = _metric(_C, "http_received_bytes", (), "bytes", "Bytes read from clients.")
+HTTP_SENT = _metric(_C, "http_sent_bytes", (), "bytes", "Bytes written to clients.")
+
+# -- applications ------------------------------------------------------------------------------------------------
+APP_QUERIES = _metric(_C, "queries", _APP, "", "Queries answered; every input of a batch counts.")
+APP_DEFAULTS = _metric(_C, "default_answers", (*_APP, "reason"), "", "Queries answered with the default output.")
+APP_ERRORS = _metric(_C, "error_answers", (*_APP, "reason"), "", 'Queries answered with an error (on_miss="error").')
+APP_LATE = _metric(_C, "late_answers", _APP, "", "Queries answered by a model, but after their deadline.")
+APP_LATENCY = _metric(_H, "query_latency_seconds", _APP, "seconds", "From a query's first byte to its answer's.")
+APP_SLO = _metric(_G, "slo_seconds", _APP, "seconds", "The application's latency objective.")
+
+# -- model versions ----------------------------------------------------------------------------------------------
+MODEL_TASKS = _metric(_C, "model_tasks", _MODEL, "", "Predict tasks queued: one query for one model.")
+MODEL_BATCHES = _metric(_C, "model_batches", _MODEL, "", "Batches sent to containers.")
+MODEL_BATCH_SIZE = _metric(_H, "model_batch_size", _MODEL, "", "Tasks in a batch.")
+MODEL_QUEUE_DEPTH = _metric(_G, "model_queue_depth", _MODEL, "", "Tasks waiting now.")
+MODEL_EARLY_DROPS = _metric(_C, "model_early_drops", _MODEL, "", "Tasks dropped because they would have been late.")
+MODEL_REQUEUES = _metric(_C, "model_requeues", _MODEL, "", "Tasks queued again because their replica was lost.")
+MODEL_FAILURES = _metric(_C, "model_failures", _MODEL, "", "Tasks whose evaluation failed in the model.")
+MODEL_STAGES = _metric(_H, "stage_seconds", (*_MODEL, "stage"), "seconds", "Time spent in each stage of the journey.")
+MODEL_REPLICAS = _metric(_G, "model_replicas", (*_MODEL, "state"), "", "Replicas by state.")
+
+# -- prediction cache --------------------------------------------------------------------------------------------
+CACHE_HITS = _metric(_C, "cache_hits", (), "", "Lookups answered from the cache.")
+CACHE_JOINS = _metric(_C, "cache_joins", (), "", "Lookups that joined an evaluation already in flight.")
+CACHE_MISSES = _metric(_C, "cache_misses", (), "", "Lookups that caused an evaluation.")
+CACHE_EVICTIONS = _metric(_C, "cache_evictions", (), "", "Entries evicted to keep to the budget.")
+CACHE_ENTRIES = _metric(_G, "cache_entries", (), "", "Entries resident now.")
+CACHE_BYTES = _metric(_G, "cache_resident_bytes", (), "bytes", "Bytes resident now: keys, outputs and overhead.")
+CACHE_BUDGET = _metric(_G, "cache_budget_bytes", (), "bytes", "The most bytes the cache may hold.")
+
+METRICS: tuple[Metric, ...] = tuple(_TABLE)
+"""Every metric, in the order of the exposition."""

@@ -1,0 +1,1 @@
+"""Desired state: which applications, models, versions, links and replica counts there should be."""

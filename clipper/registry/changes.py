@@ -1,0 +1,190 @@
+"""Every change of the desired state as a pure function: state in, state out, or a typed error and no change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from clipper.errors import AlreadyExistsError, ConflictError, NotFoundError
+from clipper.registry.records import Application, Model, ModelVersion, RegistryState
+
+_Record = TypeVar("_Record")
+
+
+def add_application(state: RegistryState, application: Application) -> RegistryState:
+    """Register an application.
+
+    Raises
+    ------
+    AlreadyExistsError
+        The name is taken.
+    """
+    if application.name in state.applications:
+        raise AlreadyExistsError(
+            f"the application {application.name!r} exists already", hint="choose another name, or delete that one first"
+        )
+    return _with_application(state, application)
+
+
+def delete_application(state: RegistryState, name: str) -> RegistryState:
+    """Delete an application with its links; its models stay.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such application.
+    """
+    state.application(name)
+    return replace(state, applications=_without(state.applications, name))
+
+
+def link_model(state: RegistryState, application_name: str, model_name: str) -> RegistryState:
+    """Let an application use a model, after those that are linked already.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such application, or no such model with a current version.
+    AlreadyExistsError
+        They are linked already.
+    ConflictError
+        The model takes another input type.
+    """
+    application = state.application(application_name)
+    model = state.model(model_name)
+    if model.current_version is None:
+        raise NotFoundError(
+            f"the model {model_name!r} has no deployed version yet", hint="wait until its deployment is done"
+        )
+    if model_name in application.models:
+        raise AlreadyExistsError(f"the model {model_name!r} is already linked to the application {application_name!r}")
+    _check_input_type(application, model.versions[model.current_version])
+    return _with_application(state, replace(application, models=(*application.models, model_name)))
+
+
+def unlink_model(state: RegistryState, application_name: str, model_name: str) -> RegistryState:
+    """Undo `link_model`.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such application, or the model is not linked to it.
+    """
+    application = state.application(application_name)
+    if model_name not in application.models:
+        linked = ", ".join(application.models) or "none"
+        raise NotFoundError(
+            f"the model {model_name!r} is not linked to the application {application_name!r}", hint=f"linked: {linked}"
+        )
+    remaining = tuple(name for name in application.models if name != model_name)
+    return _with_application(state, replace(application, models=remaining))
+
+
+def add_version(state: RegistryState, version: ModelVersion) -> RegistryState:
+    """Add a version that is about to be deployed; `set_current_version` makes it answer queries.
+
+    Raises
+    ------
+    AlreadyExistsError
+        The version exists, or is being deployed by somebody else.
+    ConflictError
+        An application that the model is linked to has another input type.
+    """
+    model = state.models.get(version.name, Model(version.name, {}))
+    if version.version in model.versions:
+        raise AlreadyExistsError(
+            f"the model {version.name!r} has a version {version.version!r} already",
+            hint="deploy under a new version, or delete that one first",
+        )
+    for application in state.applications_of(version.name):
+        _check_input_type(application, version)
+    return _with_model(state, replace(model, versions={**model.versions, version.version: version}))
+
+
+def mark_deployed(state: RegistryState, name: str, version: str) -> RegistryState:
+    """Note that every replica of the version has been ready."""
+    return _with_version(state, replace(state.version(name, version), is_deployed=True))
+
+
+def remove_version(state: RegistryState, name: str, version: str) -> RegistryState:
+    """Remove a version; the model goes with its last one.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such version.
+    ConflictError
+        It answers the queries of an application.
+    """
+    model = state.model(name)
+    state.version(name, version)
+    is_current = model.current_version == version
+    linked = ", ".join(application.name for application in state.applications_of(name))
+    if is_current and linked:
+        raise ConflictError(
+            f"version {version!r} is the current one of model {name!r}, which is linked to: {linked}",
+            hint="make another version current, or unlink the model, first",
+        )
+    versions = _without(model.versions, version)
+    if not versions:
+        return replace(state, models=_without(state.models, name))
+    current_version = None if is_current else model.current_version
+    return _with_model(state, replace(model, versions=versions, current_version=current_version))
+
+
+def set_current_version(state: RegistryState, name: str, version: str) -> RegistryState:
+    """Let a deployed version answer the queries that name none: roll forward or back.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such version.
+    ConflictError
+        Its deployment is not done, or a linked application has another input type.
+    """
+    model = state.model(name)
+    record = state.version(name, version)
+    if not record.is_deployed:
+        raise ConflictError(f"version {version!r} of model {name!r} is still being deployed", hint="try again later")
+    for application in state.applications_of(name):
+        _check_input_type(application, record)
+    return _with_model(state, replace(model, current_version=version))
+
+
+def set_replicas(state: RegistryState, name: str, version: str, count: int) -> RegistryState:
+    """Set how many replicas a version should have.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such version.
+    InvalidArgumentError
+        The count is below one or above the limit.
+    """
+    return _with_version(state, replace(state.version(name, version), replicas=count))
+
+
+def _check_input_type(application: Application, version: ModelVersion) -> None:
+    if application.input_type != version.input_type:
+        raise ConflictError(
+            f"the model {version.name!r}, version {version.version!r}, takes input_type {version.input_type!r}; "
+            f"the application {application.name!r} has input_type {application.input_type!r}"
+        )
+
+
+def _with_application(state: RegistryState, application: Application) -> RegistryState:
+    return replace(state, applications={**state.applications, application.name: application})
+
+
+def _with_model(state: RegistryState, model: Model) -> RegistryState:
+    return replace(state, models={**state.models, model.name: model})
+
+
+def _with_version(state: RegistryState, version: ModelVersion) -> RegistryState:
+    model = state.model(version.name)
+    return _with_model(state, replace(model, versions={**model.versions, version.version: version}))
+
+
+def _without(records: Mapping[str, _Record], name: str) -> dict[str, _Record]:
+    return {key: record for key, record in records.items() if key != name}

@@ -1,0 +1,174 @@
+"""What the registry holds, as immutable records, and the documents in which a store keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, TypeVar
+
+from clipper.errors import InternalError, NotFoundError
+from clipper.registry import names
+from clipper.state.store import Document, StoredState
+from clipper.types import ModelId, Revision
+
+_APPLICATION_KEY: Final = "application/"
+_MODEL_KEY: Final = "model/"
+
+_Record = TypeVar("_Record")
+_EMPTY_REVISION: Final = Revision(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A query endpoint: what it accepts, how fast it must answer, and the models linked to it, in link order."""
+
+    name: str
+    input_type: str
+    default_output_json: str  # JSON text
+    latency_slo_us: int
+    max_slo_us: int  # ceiling of a query's own slo_us
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    on_miss: str = "default"
+    policy: Mapping[str, Any] | None = None  # None: one model "static", several "majority"
+    cache: bool = True
+    cache_ttl_us: int = 0  # 0 = entries do not expire
+    models: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names.check_application_name(self.name)
+        names.check_slo("latency_slo_us", self.latency_slo_us)
+        names.check_range("max_slo_us", self.max_slo_us, self.latency_slo_us, names.MAX_SLO_US)
+        names.check_range("cache_ttl_us", self.cache_ttl_us, 0, 2**53)
+        names.check_miss_rule(self.on_miss)
+        names.check_policy(self.policy)
+        if self.input_type not in names.INPUT_TYPES:
+            names.check_input_type(self.input_type)
+        names.check_shape(self.input_type, self.shape, self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version of a model, and the containers it should have."""
+
+    name: str
+    version: str
+    input_type: str
+    container: str  # which program evaluates it: a key of deploy.containers
+    replicas: int = 1
+    controller: str = "aimd"
+    batch_size: int = 0  # of the controller "fixed"; 0 = its default
+    max_batch_size: int = 0  # 0 = the default
+    labels: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    is_deployed: bool = False  # False until every replica has been ready once
+
+    def __post_init__(self) -> None:
+        names.check_model_name(self.name)
+        names.check_version(self.version)
+        names.check_range("replicas", self.replicas, 1, names.MAX_REPLICAS)
+        names.check_range("batch_size", self.batch_size, 0, names.MAX_BATCH_SIZE)
+        names.check_range("max_batch_size", self.max_batch_size, 0, names.MAX_BATCH_SIZE)
+        names.check_controller(self.controller)
+        names.check_labels(self.labels)
+        if self.input_type not in names.INPUT_TYPES:
+            names.check_input_type(self.input_type)
+
+    @property
+    def model_id(self) -> ModelId:
+        """Name and version."""
+        return ModelId(self.name, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model: its versions, and the one that answers queries which name none."""
+
+    name: str
+    versions: Mapping[str, ModelVersion]
+    current_version: str | None = None  # None only until the first version is deployed
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryState:
+    """Everything desired, as of one revision."""
+
+    revision: Revision = _EMPTY_REVISION
+    applications: Mapping[str, Application] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict)
+
+    def application(self, name: str) -> Application:
+        """Return the application; `NotFoundError` names those there are."""
+        return _find("application", self.applications, name)
+
+    def model(self, name: str) -> Model:
+        """Return the model; `NotFoundError` names those there are."""
+        return _find("model", self.models, name)
+
+    def version(self, name: str, version: str) -> ModelVersion:
+        """Return the model version; `NotFoundError` names those there are."""
+        return _find(f"version of model {name!r}", self.model(name).versions, version)
+
+    def applications_of(self, model_name: str) -> tuple[Application, ...]:
+        """Return the applications that ``model_name`` is linked to."""
+        return tuple(application for application in self.applications.values() if model_name in application.models)
+
+    def all_versions(self) -> Iterator[ModelVersion]:
+        """Yield every version of every model."""
+        for model in self.models.values():
+            yield from model.versions.values()
+
+
+def to_documents(state: RegistryState) -> dict[str, Document]:
+    """Return one document per application and per model."""
+    documents: dict[str, Document] = {}
+    for application in state.applications.values():
+        documents[_APPLICATION_KEY + application.name] = asdict(application)
+    for model in state.models.values():
+        documents[_MODEL_KEY + model.name] = asdict(model)
+    return documents
+
+
+def from_stored(stored: StoredState) -> RegistryState:
+    """Return the registry that `to_documents` wrote.
+
+    Raises
+    ------
+    InternalError
+        A document is not one of this version of Clipper.
+    """
+    applications: dict[str, Application] = {}
+    models: dict[str, Model] = {}
+    for key, document in stored.documents.items():
+        try:
+            if key.startswith(_APPLICATION_KEY):
+                application = _read_application(document)
+                applications[application.name] = application
+            elif key.startswith(_MODEL_KEY):
+                model = _read_model(document)
+                models[model.name] = model
+        except (TypeError, KeyError) as error:
+            raise InternalError(f"the document {key!r} of the registry cannot be read: {error}") from error
+    return RegistryState(stored.revision, applications, models)
+
+
+def _read_application(document: Document) -> Application:
+    values = dict(document)
+    values["shape"] = None if values["shape"] is None else tuple(values["shape"])
+    values["models"] = tuple(values["models"])
+    return Application(**values)
+
+
+def _read_model(document: Document) -> Model:
+    versions: dict[str, ModelVersion] = {}
+    for key, value in document["versions"].items():
+        versions[key] = ModelVersion(**{**value, "labels": tuple(value["labels"])})
+    return Model(document["name"], versions, document["current_version"])
+
+
+def _find(kind: str, records: Mapping[str, _Record], name: str) -> _Record:
+    try:
+        return records[name]
+    except KeyError:
+        known = ", ".join(sorted(records)) or "none"
+        raise NotFoundError(f"there is no {kind} {name!r}", hint=f"known: {known}") from None

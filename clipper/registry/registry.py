@@ -1,0 +1,45 @@
+"""The registry: the present desired state, changed by pure functions and kept in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from clipper.registry.records import RegistryState, from_stored, to_documents
+from clipper.state.store import Document, StateStore
+
+Change = Callable[[RegistryState], RegistryState]
+
+
+class Registry:
+    """Used by one task at a time; readers take `state`, which never changes under them."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._state = from_stored(store.load())
+
+    @property
+    def state(self) -> RegistryState:
+        """The present state."""
+        return self._state
+
+    def apply(self, change: Change) -> RegistryState:
+        """Store and return ``change(state)`` under a new revision.
+
+        Raises
+        ------
+        CallerError
+            From the change; nothing has changed.
+        """
+        before = self._state
+        after = change(before)
+        old, new = to_documents(before), to_documents(after)
+        differences: dict[str, Document | None] = {key: new[key] for key in new if new[key] != old.get(key)}
+        differences.update(dict.fromkeys(old.keys() - new.keys()))
+        revision = self._store.commit(before.revision, differences)
+        self._state = replace(after, revision=revision)
+        return self._state
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()

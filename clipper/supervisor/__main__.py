@@ -1,0 +1,99 @@
+"""``python -m clipper.supervisor --run-dir D``: run one instance of Clipper as configured in ``D/config.json``."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from clipper.config import ClipperConfig, read_config
+from clipper.errors import ClipperError, StartError
+from clipper.log_file import RotatingLog
+from clipper.supervisor.listeners import Listeners, address_of, open_listeners
+from clipper.supervisor.supervisor import Supervisor
+
+
+class _LogHandler(logging.Handler):
+    """Writes the supervisor's own log lines to a rotated file of their own."""
+
+    def __init__(self, log: RotatingLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.write(self.format(record).encode("utf-8", errors="replace") + b"\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line, claim the run directory and run until told to stop."""
+    parser = argparse.ArgumentParser(prog="clipper.supervisor", description=__doc__)
+    parser.add_argument("--run-dir", type=Path, required=True, help="directory that holds config.json")
+    parser.add_argument("--owner-pidfd", type=int, default=-1, help="pidfd of the process whose death ends Clipper")
+    parser.add_argument("--report-fd", type=int, default=-1, help="gets events of the start as JSON lines")
+    options = parser.parse_args(arguments)
+    for descriptor in (options.owner_pidfd, options.report_fd):
+        if descriptor >= 0:
+            os.set_inheritable(descriptor, False)
+    if options.report_fd >= 0:
+        os.set_blocking(options.report_fd, False)
+    try:
+        config = read_config(options.run_dir)
+        _prepare(config)
+        listeners = open_listeners(config.listen)
+        config = _with_real_ports(config, listeners)
+        config.write()
+    except ClipperError as error:
+        _fail(error, options.report_fd)
+        return 1
+    supervisor = Supervisor(config, listeners, owner_pidfd=options.owner_pidfd, report_fd=options.report_fd)
+    return supervisor.run()
+
+
+def _prepare(config: ClipperConfig) -> None:
+    """Make the directories, take the lock of the run directory and open the log."""
+    try:
+        config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in (config.log_dir, config.model_dir, config.staging_dir):
+            directory.mkdir(mode=0o700, exist_ok=True)
+        # Never closed: the lock is ours until this process ends, however it ends. Children do not inherit it.
+        lock_fd = os.open(config.run_dir / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(f"run_dir={str(config.run_dir)!r} cannot be used: {error}", hint="choose another") from error
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise StartError(
+            f"run_dir={str(config.run_dir)!r} is in use by another running Clipper",
+            hint="stop that one, or choose another run_dir",
+        ) from error
+    handler = _LogHandler(RotatingLog(config.log_dir / "supervisor.log", config.logs.max_bytes, config.logs.keep_count))
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logger = logging.getLogger("clipper.supervisor")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def _with_real_ports(config: ClipperConfig, listeners: Listeners) -> ClipperConfig:
+    _, query_port = address_of(listeners.query)
+    _, management_port = address_of(listeners.management)
+    return replace(config, listen=replace(config.listen, query_port=query_port, management_port=management_port))
+
+
+def _fail(error: ClipperError, report_fd: int) -> None:
+    sys.stderr.write(f"clipper: {error}\n")
+    if report_fd >= 0:
+        report = {"event": "failed", "code": error.code, "error": error.message, "hint": error.hint}
+        os.write(report_fd, json.dumps(report).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,281 @@
+"""The I/O of a container: one DEALER socket, one thread that computes, one that keeps the session alive meanwhile.
+
+The main thread owns the socket and waits in ``recv`` itself, so that a batch costs no hand-over between threads and no
+poll. Only while it runs the model does it lend the socket: it lets go of a lock, and the keeper thread, which wakes
+twice a heartbeat interval, takes the lock if it is free, reads what came, sends what is due and gives it back. A lock is
+the full memory fence that ZeroMQ asks for when a socket changes threads; letting go and taking it back costs 0.1 us a
+batch, where a socket thread with an inproc pair to the model thread would cost two wake-ups (20-50 us) on every batch.
+A model that holds the interpreter without a break (C code that does not release the GIL) silences the keeper too: the
+frontend then suspects the replica, which is what it is for.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+import zmq
+
+from model_containers import settings as exits
+from model_containers.codec import Frame
+from model_containers.container import ModelContainer
+from model_containers.session import ContainerSession, Exit, Leave, Predict
+from model_containers.settings import ContainerSettings, SettingsError
+
+logger = logging.getLogger("model_containers")
+
+RECONNECT_INTERVAL_MS: Final = 20  # a restarted frontend gets its containers back within tens of milliseconds
+RECONNECT_INTERVAL_MAX_MS: Final = 500
+SEND_WAIT_MS: Final = 1_000  # a full pipe (1,000 messages) means that nobody reads
+
+
+def monotonic_us() -> int:
+    """Return the time of the container's one clock."""
+    return time.monotonic_ns() // 1000
+
+
+class ContainerLoop:
+    """Serves one container until it is drained, stopped, refused or orphaned.
+
+    Parameters
+    ----------
+    container : ModelContainer
+        The model; its methods are called on the thread that calls ``run``.
+    settings : ContainerSettings
+        Who it is and where it connects.
+    """
+
+    def __init__(self, container: ModelContainer, settings: ContainerSettings) -> None:
+        self._container = container
+        self._settings = settings
+        self._session = ContainerSession(settings)
+        self._addresses = settings.addresses
+        self._next_address = 0
+        self._wake_ms = max(1, settings.limits.heartbeat_interval_us // 2000)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket: zmq.Socket[bytes] | None = None
+        self._lock = threading.Lock()  # whoever holds it owns the socket and the session
+        self._is_lent = False  # main thread only: the lock is let go, the keeper may hold it
+        self._is_loading = False
+        self._stop_requested = False
+        self._is_stopping = False
+        self._ended = threading.Event()
+
+    def run(self) -> int:
+        """Serve; return the exit code. Main thread only, if signals are to be taken."""
+        keeper = threading.Thread(target=self._keep_alive, name="keeper", daemon=True)
+        with self._lock:
+            self._connect()
+            self._take_signals()
+            keeper.start()
+            try:
+                self._load()
+                while self._session.exit is None:
+                    self._turn()
+            finally:
+                self._ended.set()
+                self._close_socket(self._settings.limits.flush_us)
+        keeper.join()
+        self._context.term()
+        code, reason = self._session.exit
+        logger.log(logging.INFO if code == exits.EXIT_DONE else logging.ERROR, "exit %d: %s", code, reason)
+        return code
+
+    # -- main thread, holding the lock ---------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        """Do the oldest work, or wait for a message or for the time of a heartbeat."""
+        if self._stop_requested:
+            self._begin_stop()
+        if self._session.work:
+            self._work()
+            return
+        frames = self._receive(0)
+        if frames is not None:
+            self._session.receive(frames, monotonic_us())
+            if self._session.work:
+                return
+        self._tick()
+
+    def _work(self) -> None:
+        work = self._session.take_work()
+        if isinstance(work, Predict):
+            answer = self._compute(work)
+            if work.epoch == self._session.epoch:
+                self._send(answer)
+            self._session.answered(monotonic_us())
+        else:
+            self._session.answered(monotonic_us())
+            self._leave(work)
+
+    def _compute(self, work: Predict) -> list[Any]:
+        self._is_lent = True
+        self._lock.release()
+        try:
+            return self._container.answer(work.header, work.frames)
+        finally:
+            self._lock.acquire()
+            self._is_lent = False
+
+    def _begin_stop(self) -> None:
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        self._open_socket.set(zmq.RCVTIMEO, self._wake_ms)
+        self._session.stop(monotonic_us())
+        self._flush()
+
+    def _leave(self, work: Leave) -> None:
+        moves = bool(work.addresses) and not self._stop_requested
+        self._session.leave(monotonic_us(), for_good=not moves)
+        self._flush()
+        if moves:
+            logger.info("assigned to %s", " ".join(work.addresses))
+            self._close_socket(self._settings.limits.flush_us)
+            self._addresses, self._next_address = work.addresses, 0
+            self._connect()
+
+    def _load(self) -> None:
+        """Load and warm up the model, the socket being lent; SIGTERM ends it at once, for nothing is in hand."""
+        started_us = monotonic_us()
+        self._is_lent = self._is_loading = True
+        self._lock.release()
+        try:
+            self._container.load(self._settings)
+            self._container.warm_up()
+        except SystemExit as error:
+            reason = "stopped while loading" if self._stop_requested else f"the model called exit({error.code})"
+            self._session.exit = Exit(exits.EXIT_DONE if self._stop_requested else exits.EXIT_MODEL, reason)
+        except Exception as error:
+            logger.exception("the model cannot be loaded")
+            reason = f"the model cannot be loaded: {type(error).__name__}: {error}"
+            self._session.exit = Exit(exits.EXIT_MODEL, reason)
+        finally:
+            self._is_loading = False
+            self._lock.acquire()
+            self._is_lent = False
+        if self._session.exit is None:
+            logger.info("model loaded in %.2f s", (monotonic_us() - started_us) / 1e6)
+            self._session.loaded(monotonic_us())
+        else:
+            self._session.leave(monotonic_us())
+        self._flush()
+
+    def _take_signals(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._on_signal)
+            signal.signal(signal.SIGINT, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Ask for the end. Runs on the main thread between two instructions, or inside ``recv``, which then goes on.
+
+        With its time limit set to zero that ``recv`` still returns a message that is there, whole, and otherwise
+        gives up at once; while the socket is lent it must not be touched, and need not be.
+        """
+        if self._stop_requested:
+            return
+        self._stop_requested = True
+        if self._is_loading:
+            raise SystemExit(0)
+        if not self._is_lent and self._socket is not None:
+            self._socket.set(zmq.RCVTIMEO, 0)
+
+    # -- keeper thread -------------------------------------------------------------------------------------------
+
+    def _keep_alive(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        while not self._ended.wait(self._wake_ms / 1000):
+            if not self._lock.acquire(blocking=False):
+                continue  # the main thread is at the socket and sees to it all itself
+            try:
+                if not self._ended.is_set():
+                    while (frames := self._receive(zmq.NOBLOCK)) is not None:
+                        self._session.receive(frames, monotonic_us())
+                    if self._stop_requested and not self._is_loading:
+                        self._begin_stop()  # already now, so that no batch is sent ahead any more
+                    self._tick()
+            finally:
+                self._lock.release()
+
+    # -- whoever holds the lock ----------------------------------------------------------------------------------
+
+    @property
+    def _open_socket(self) -> zmq.Socket[bytes]:
+        if self._socket is None:
+            raise RuntimeError("the socket is closed")
+        return self._socket
+
+    def _connect(self) -> None:
+        address = self._addresses[self._next_address % len(self._addresses)]
+        self._next_address += 1
+        socket = self._context.socket(zmq.DEALER)
+        socket.set(zmq.LINGER, 0)
+        socket.set(zmq.RCVTIMEO, self._wake_ms)
+        socket.set(zmq.SNDTIMEO, SEND_WAIT_MS)
+        socket.set(zmq.RECONNECT_IVL, RECONNECT_INTERVAL_MS)
+        socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_INTERVAL_MAX_MS)
+        self._socket = socket
+        try:
+            socket.connect(address)
+        except zmq.ZMQError as error:
+            logger.error("cannot connect to %s: %s", address, error)
+        self._session.connect(monotonic_us())
+        self._flush()
+
+    def _close_socket(self, flush_us: int) -> None:
+        socket, self._socket = self._socket, None  # first, because a signal may come between the two
+        if socket is not None:
+            socket.close(linger=flush_us // 1000)
+
+    def _tick(self) -> None:
+        self._session.tick(monotonic_us())
+        if self._session.wants_reconnect:
+            logger.warning("the frontend is silent: connecting afresh")
+            self._close_socket(0)
+            self._connect()
+        else:
+            self._flush()
+
+    def _receive(self, flags: int) -> list[Frame] | None:
+        """Return one whole message, or None; without NOBLOCK it waits for up to ``_wake_ms``."""
+        socket = self._open_socket
+        try:
+            part = socket.recv(flags, copy=False)
+        except zmq.Again:
+            return None
+        frames: list[Frame] = [part.buffer]
+        while part.more:
+            part = socket.recv(flags, copy=False)
+            frames.append(part.buffer)
+        return frames
+
+    def _flush(self) -> None:
+        for message in self._session.take_outbox():
+            self._send(message)
+
+    def _send(self, message: list[Any]) -> None:
+        socket = self._open_socket
+        try:
+            for frame in message[:-1]:
+                socket.send(frame, zmq.SNDMORE)
+            socket.send(message[-1])
+        except zmq.Again:  # only ever before the first frame: a message that has begun is never blocked
+            logger.error("the frontend does not read: connecting afresh")
+            self._close_socket(0)
+            self._connect()
+
+
+def serve(container: ModelContainer) -> NoReturn:
+    """Run a container as this process: settings from the environment, logs to stderr, exit code when it is done."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        settings = ContainerSettings.from_environment()
+    except SettingsError as error:
+        logger.error("exit %d: %s", exits.EXIT_SETTINGS, error)
+        sys.exit(exits.EXIT_SETTINGS)
+    sys.exit(ContainerLoop(container, settings).run())

@@ -1,0 +1,1 @@
+"""Returns the first element of each input."""

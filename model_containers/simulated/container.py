@@ -1,0 +1,131 @@
+"""A model with a price tag and, on request, with faults: for tests, benchmarks and simulations.
+
+A batch of n takes ``base_us + per_item_us * n`` and noise; the outputs are the first elements of the inputs.
+Every parameter is an environment variable, ``CLIPPER_SIMULATED_`` and its name in capitals.
+"""
+
+from __future__ import annotations
+
+import enum
+import itertools
+import os
+import random
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from model_containers.codec import Frame, Header, Inputs
+from model_containers.container import ItemError, ModelContainer
+from model_containers.noop.container import first_elements
+from model_containers.settings import ContainerSettings, SettingsError, read_number
+
+PREFIX: Final = "CLIPPER_SIMULATED_"
+FOREVER_S: Final = 1e9
+
+
+class Fault(enum.Enum):
+    """What goes wrong in every ``fault_every``-th batch."""
+
+    NONE = "none"
+    RAISE = "raise"  # predict_batch raises
+    WRONG_COUNT = "wrong_count"  # one output too few
+    WRONG_TYPE = "wrong_type"  # one number instead of a list
+    ITEM_ERROR = "item_error"  # the first item fails, the others do not
+    NAN = "nan"  # the first output is NaN
+    GARBAGE = "garbage"  # frames that are no message
+    BAD_RESULT = "bad_result"  # a RESULT whose payload is cut short
+    HANG = "hang"  # never answers; heartbeats go on
+    FREEZE = "freeze"  # never answers and stops the whole process (SIGSTOP)
+    EXIT = "exit"  # the process ends at once, as after a crash
+
+
+@dataclass(frozen=True)
+class SimulatedSettings:
+    """The price of a batch and the faults."""
+
+    base_us: int = 0
+    per_item_us: int = 0
+    noise_us: int = 0  # mean of an exponential distribution that is added; 0 = none
+    load_us: int = 0  # time that loading the model takes
+    busy: int = 0  # 1 = compute all that time, holding the interpreter in turns; 0 = sleep
+    seed: int = 0
+    fault: Fault = Fault.NONE
+    fault_every: int = 1
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> SimulatedSettings:
+        """Read the ``CLIPPER_SIMULATED_*`` variables."""
+        given: dict[str, Any] = {}
+        for setting in fields(cls):
+            name = PREFIX + setting.name.upper()
+            text = environment.get(name)
+            if text is not None:
+                given[setting.name] = _read_fault(text) if setting.name == "fault" else read_number(name, text)
+        return cls(**given)
+
+
+def _read_fault(text: str) -> Fault:
+    try:
+        return Fault(text)
+    except ValueError:
+        names = ", ".join(fault.value for fault in Fault)
+        raise SettingsError(f"{PREFIX}FAULT is {text!r}, expected one of {names}") from None
+
+
+class SimulatedContainer(ModelContainer):
+    """Takes the stated time and commits the stated faults."""
+
+    def __init__(self, settings: SimulatedSettings) -> None:
+        self._settings = settings
+        self._random = random.Random(settings.seed)
+        self._batches = itertools.count(1)
+        self._fault = Fault.NONE  # of the batch in hand
+
+    def load(self, settings: ContainerSettings) -> None:
+        """Take ``load_us``."""
+        self._spend(self._settings.load_us)
+
+    def answer(self, header: Header, frames: Sequence[Frame]) -> list[Any]:
+        """Answer as every container does, unless the fault is in the answer itself."""
+        is_due = next(self._batches) % self._settings.fault_every == 0
+        self._fault = self._settings.fault if is_due else Fault.NONE
+        message = super().answer(header, frames)
+        if self._fault == Fault.GARBAGE:
+            return [self._random.randbytes(self._random.randrange(1, 100)) for _ in range(3)]
+        if self._fault == Fault.BAD_RESULT:
+            return [*message[:-1], bytes(memoryview(message[-1]).cast("B"))[:-1]]
+        return message
+
+    def predict_batch(self, inputs: Inputs) -> Any:
+        """Return the first elements after the stated time, or commit a fault."""
+        noise_us = self._random.expovariate(1 / self._settings.noise_us) if self._settings.noise_us else 0
+        self._spend(self._settings.base_us + self._settings.per_item_us * len(inputs) + noise_us)
+        outputs = first_elements(inputs)
+        match self._fault:
+            case Fault.RAISE:
+                raise RuntimeError("simulated failure")
+            case Fault.WRONG_COUNT:
+                return outputs[:-1]
+            case Fault.WRONG_TYPE:
+                return 1.0
+            case Fault.ITEM_ERROR:
+                return [ItemError("simulated item failure"), *outputs[1:]]
+            case Fault.NAN:
+                return [float("nan"), *map(float, outputs[1:])]
+            case Fault.HANG:
+                time.sleep(FOREVER_S)
+            case Fault.FREEZE:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            case Fault.EXIT:
+                os._exit(70)
+        return outputs
+
+    def _spend(self, time_us: float) -> None:
+        if not self._settings.busy:
+            time.sleep(time_us / 1e6)
+            return
+        end_ns = time.monotonic_ns() + int(time_us * 1000)
+        while time.monotonic_ns() < end_ns:
+            pass

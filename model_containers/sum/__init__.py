@@ -1,0 +1,1 @@
+"""Returns the sum of each input."""
