@@ -14,12 +14,21 @@ MAX_REASONS = 5
 
 
 class AnswerProbe:
-    """Asks unique queries of a workload in the background and compares each answer with the model's."""
+    """Asks queries of a workload in the background and compares each answer with the model's.
 
-    def __init__(self, subject: Subject, workload: Workload, template: RequestTemplate) -> None:
+    Parameters
+    ----------
+    fixed_counter : int, optional
+        Ask this very query again and again; default: unique ones.
+    """
+
+    def __init__(
+        self, subject: Subject, workload: Workload, template: RequestTemplate, fixed_counter: int | None = None
+    ) -> None:
         self.subject = subject
         self.workload = workload
         self.template = template
+        self.fixed_counter = fixed_counter
         self.asked = 0
         self.wrong: list[str] = []
         self._ended = threading.Event()
@@ -36,8 +45,10 @@ class AnswerProbe:
     def _run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.subject.port, timeout=10)
         while not self._ended.wait(INTERVAL_S):
+            fixed = self.fixed_counter
+            counter = self.subject.take_counters(1) if fixed is None else fixed
             try:
-                self.subject.ask(connection, self.workload, self.template, self.subject.take_counters(1))
+                self.subject.ask(connection, self.workload, self.template, counter)
             except (OSError, http.client.HTTPException, WrongAnswerError, ValueError, KeyError) as error:
                 connection.close()
                 if len(self.wrong) < MAX_REASONS:

@@ -53,7 +53,7 @@ def measure_cell(subject: Subject, row: Row, round_number: int, options: ClosedL
     _load(subject, row, file, options.warmup_s, first)
     best: Cell | None = None
     for attempt in range(1, options.attempts + 1):
-        with AnswerProbe(subject, row.workload, template) as probe:
+        with AnswerProbe(subject, row.workload, template, first) as probe:
             scraped = parse_metrics(subject.read_metrics())
             before = Snapshot.take(subject.roots())
             load = _load(subject, row, file, options.duration_s, first)

@@ -22,6 +22,34 @@ def render(run: Run) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
+def render_summary(run: Run) -> str:
+    """Return the short table for the README: throughput by row, and what it was measured on."""
+    names = _names(run)
+    lines = []
+    for row in ROWS:
+        if row.is_open_loop:
+            figures = [number(median_of(run.best_rates(row.name, name))) for name in names]
+        else:
+            figures = [_median(run, row, name, lambda cell: cell.requests_per_s, 0) for name in names]
+        if any(figure != "-" for figure in figures):
+            lines.append([row.title, *figures])
+    machine = run.machine
+    day = machine.started_at.split(" ")[0]
+    note = (
+        f"Requests per second, medians of {run.options.get('rounds', '?')} interleaved rounds, {day}, commit "
+        f"`{machine.commit[:12]}`; {machine.cores} x {machine.cpu}, kernel {machine.kernel}; load generator, server "
+        "and model on the same cores. nginx answers a constant: it is the floor, not a peer."
+    )
+    judged = [judgement for judgement in judge_all(run) if judgement.ratio is not None]
+    bars = [
+        [j.bar.title, f"{number(j.ratio, 2)}x", f"{'<=' if j.bar.is_ceiling else '>='} {j.bar.limit}x"] for j in judged
+    ]
+    tables = [markdown_table(["", *names], lines)]
+    if bars:
+        tables.append(markdown_table(["Clipper beside", "ratio", "wanted"], bars))
+    return "\n\n".join([note, *tables]) + "\n"
+
+
 def number(value: float | None, digits: int = 0) -> str:
     """Write a figure with thousands separated; a dash for none."""
     if value is None or math.isnan(value):
@@ -179,8 +207,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
     parser.add_argument("file", type=Path, help="JSON of a run")
     parser.add_argument("--output", type=Path, help="where to write; default: standard output")
+    parser.add_argument("--summary", action="store_true", help="only the short table, for the README")
     options = parser.parse_args(arguments)
-    page = render(load(options.file))
+    run = load(options.file)
+    page = render_summary(run) if options.summary else render(run)
     if options.output:
         options.output.write_text(page, encoding="utf-8")
     else:

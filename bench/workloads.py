@@ -11,6 +11,7 @@ import struct
 import warnings
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,7 @@ def noop_array_around_hole() -> list[Body]:
     return [Body(b"[", b".5,2.5,3.5,4.5]")]
 
 
+@cache
 def fit_linear_model() -> LinearModel:
     """Fit the classifier (the same one each time) and choose inputs of which the answer is certain.
 

@@ -18,7 +18,7 @@ FRONTEND_MODULE = "clipper.frontend"
 
 
 class Clipper(Subject):
-    """Defaults as shipped; three applications with an SLO of 20 ms, one replica each."""
+    """Defaults as shipped; two applications with an SLO of 20 ms, one replica each."""
 
     name = "clipper"
     role = Role.OURS
@@ -26,7 +26,7 @@ class Clipper(Subject):
     paths: ClassVar[Mapping[Workload, str]] = {
         Workload.NOOP: "/noop/predict",
         Workload.LINEAR: "/linear/predict",
-        Workload.LINEAR_BINARY: "/linear-binary/predict",
+        Workload.LINEAR_BINARY: "/linear/predict",
     }
 
     metrics_path = "/metrics"

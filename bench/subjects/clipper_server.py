@@ -1,4 +1,4 @@
-"""Serve the benchmark's three applications with Clipper until SIGTERM, by the public Python API alone."""
+"""Serve the benchmark's applications with Clipper until SIGTERM, by the public Python API alone."""
 
 from __future__ import annotations
 
@@ -7,19 +7,11 @@ import os
 import signal
 import sys
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bench.subjects.servers import linear_model
-from bench.workloads import LINEAR_DIMENSION
+from bench.workloads import LINEAR_DIMENSION, NOOP_DIMENSION
 from clipper import Clipper
 
 SLO_US = 20_000
-
-
-def first_of_each(inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Answer NOOP: the first number of each input of the batch."""
-    return inputs[:, 0]
 
 
 def main() -> None:
@@ -35,20 +27,16 @@ def main() -> None:
 
 
 def serve(clipper: Clipper) -> None:
-    """Deploy the models and link each to an application of its own."""
+    """Deploy the models and link each to an application that declares the length of its inputs."""
     linear = linear_model.load(os.environ["BENCH_LINEAR_MODEL"])
-    clipper.register_application("noop", input_type="doubles", default_output=-1, latency_slo_us=SLO_US)
-    clipper.deploy_model("noop", version=1, model=first_of_each, input_type="doubles")
-    clipper.link_model_to_app("noop", "noop")
-    clipper.register_application("linear", input_type="doubles", default_output=-1, latency_slo_us=SLO_US)
+    for name, dimension in (("noop", NOOP_DIMENSION), ("linear", LINEAR_DIMENSION)):
+        clipper.register_application(
+            name, input_type="doubles", default_output=-1, latency_slo_us=SLO_US, shape=dimension
+        )
+    clipper.deploy_model("noop", version=1, container="noop", input_type="doubles")
     clipper.deploy_model("linear", version=1, model=linear, input_type="doubles")
-    clipper.link_model_to_app("linear", "linear")
-    shape = {"dtype": "float64", "shape": [LINEAR_DIMENSION]}
-    clipper.register_application(
-        "linear-binary", input_type="tensor", default_output=-1, latency_slo_us=SLO_US, **shape
-    )
-    clipper.deploy_model("linear-binary", version=1, model=linear, input_type="tensor")
-    clipper.link_model_to_app("linear-binary", "linear-binary")
+    for name in ("noop", "linear"):
+        clipper.link_model_to_app(name, name)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import io
 import json
 import sys
 import textwrap
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -198,9 +197,3 @@ def test_progress_outside_a_terminal_writes_whole_lines() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61, "1:01"), (3_725, "1:02:05")])
 def test_duration_is_written_as_on_a_clock(seconds: int, text: str) -> None:
     assert format_duration(seconds) == text
-
-
-def test_site_keeps_the_model_in_its_directory(tmp_path: Path) -> None:
-    site = Site(tmp_path, fit_linear_model())
-    site.model.save(site.model_file)
-    assert site.model_file.exists()

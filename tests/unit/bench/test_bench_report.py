@@ -11,7 +11,7 @@ from bench.bars import BARS, Outcome, judge_all, judge_bar
 from bench.compare import exit_code, parse_options
 from bench.machine import Machine
 from bench.prometheus import StageSummary
-from bench.report import number, render
+from bench.report import number, render, render_summary
 from bench.results import Cell, RateCell, RateProbe, Run, SubjectInfo, load, save
 from bench.rows import ROWS, plan
 from bench.subjects.registry import SUBJECTS
@@ -139,6 +139,13 @@ def test_page_marks_disturbed_cells_and_says_who_disturbed() -> None:
     page = render(a_run(a_cell("nginx", 5, is_disturbed=True, other_cores=0.7)))
     assert "5*" in page
     assert "others used 0.70 cores" in page
+
+
+def test_summary_holds_throughput_and_ratios_alone() -> None:
+    summary = render_summary(a_run(a_cell("clipper", 91_800), a_cell("triton", 22_950), a_cell("mosec", 20_465)))
+    assert "| NOOP, c=128 | 91,800 |" in summary
+    assert "4.00x" in summary
+    assert "p99" not in summary
 
 
 def test_page_of_an_empty_run_is_rendered() -> None:
