@@ -89,18 +89,17 @@ class ContainerLoop:
     # -- main thread, holding the lock ---------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        """Do the oldest work, or wait for a message or for the time of a heartbeat."""
+        """Do the oldest work; if there is none, wait for a message or for the time of a heartbeat first."""
         if self._stop_requested:
             self._begin_stop()
+        if not self._session.work:
+            frames = self._receive(0)
+            if frames is not None:
+                self._session.receive(frames, monotonic_us())
         if self._session.work:
             self._work()
-            return
-        frames = self._receive(0)
-        if frames is not None:
-            self._session.receive(frames, monotonic_us())
-            if self._session.work:
-                return
-        self._tick()
+        else:
+            self._tick()
 
     def _work(self) -> None:
         work = self._session.take_work()
