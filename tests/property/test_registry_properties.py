@@ -18,7 +18,11 @@ from clipper.state.store import StoredState
 from clipper.types import Revision
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
@@ -114,6 +118,8 @@ def test_version_outside_the_rule_is_refused(version: object) -> None:
         names.check_version(version)
 
 
-@pytest.mark.parametrize(("spelling", "input_type"), [("double", "doubles"), ("i", "integers"), ("byte", "bytes"), ("strs", "strings")])
+@pytest.mark.parametrize(
+    ("spelling", "input_type"), [("double", "doubles"), ("i", "integers"), ("byte", "bytes"), ("strs", "strings")]
+)
 def test_spellings_of_the_original_system_are_accepted(spelling: str, input_type: str) -> None:
     assert names.check_input_type(spelling) == input_type
