@@ -200,14 +200,17 @@ class ClipperConfig:
         """The socket that worker ``worker`` binds for its containers."""
         return self.run_dir / f"rpc-{worker}.sock"
 
+    def to_json(self) -> str:
+        """Return the text that `parse_config` reads."""
+        return json.dumps(asdict(self), default=str, indent=2, sort_keys=True)
+
     def write(self) -> None:
         """Store the configuration in the run directory, readable by its owner alone."""
-        text = json.dumps(asdict(self), default=str, indent=2, sort_keys=True)
         path = self.run_dir / CONFIG_FILE_NAME
         new_path = path.with_suffix(".new")
         descriptor = os.open(new_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(self.to_json())
         new_path.replace(path)  # nobody reads half a file
 
 
@@ -221,12 +224,22 @@ def read_config(run_dir: Path) -> ClipperConfig:
     """
     path = run_dir / CONFIG_FILE_NAME
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ClipperConfig(run_dir=run_dir)
-    except ValueError as error:
-        raise InvalidArgumentError(f"{path} is not JSON: {error}") from error
+    return parse_config(text, run_dir, str(path))
+
+
+def parse_config(text: str, run_dir: Path, source: str) -> ClipperConfig:
+    """Return the configuration that `ClipperConfig.to_json` wrote; ``source`` is for the error.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The text is not the configuration of this version of Clipper.
+    """
     try:
+        document = json.loads(text)
         return ClipperConfig(
             run_dir=run_dir,
             remove_run_dir=bool(document["remove_run_dir"]),
@@ -236,8 +249,8 @@ def read_config(run_dir: Path) -> ClipperConfig:
             frontend=_component(FrontendConfig, document["frontend"]),
             management=_component(ManagementConfig, document["management"]),
         )
-    except (KeyError, TypeError) as error:
-        raise InvalidArgumentError(f"{path} is not a configuration of this version of Clipper: {error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidArgumentError(f"{source} is not a configuration of this version of Clipper: {error!r}") from error
 
 
 def _component(component: type[_Component], document: Mapping[str, Any]) -> _Component:

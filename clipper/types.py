@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, NewType
+from collections.abc import Callable
+from typing import NamedTuple, NewType, TypeAlias
 
 AppName = NewType("AppName", str)
 ReplicaId = NewType("ReplicaId", str)
 Revision = NewType("Revision", int)
+
+ReplicaListener: TypeAlias = Callable[[str, str, str, str, str], None]
+"""Told of every change of a replica's state: (replica_id, model, version, state, reason)."""
 
 
 class ModelId(NamedTuple):

@@ -1,8 +1,8 @@
 """Encode and decode RPC messages, both directions, in plain Python.
 
 A container decodes PREDICT here and encodes its answers in ``results``; the frontend's side is here too, because the
-two modules are the oracle that the compiled codec (``clipper/_core/rpc_codec.hpp``) is tested against. Frames are ``bytes``
-or ``memoryview``; nothing that a peer sends is trusted: every length and offset is checked before it is used.
+two modules are the oracle that the compiled codec (``clipper/_core/rpc_codec.hpp``) is tested against. Frames are
+``bytes`` or ``memoryview``; nothing that a peer sends is trusted: every length and offset is checked before it is used.
 """
 
 from __future__ import annotations

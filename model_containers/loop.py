@@ -2,9 +2,9 @@
 
 The main thread owns the socket and waits in ``recv`` itself, so that a batch costs no hand-over between threads and no
 poll. Only while it runs the model does it lend the socket: it lets go of a lock, and the keeper thread, which wakes
-twice a heartbeat interval, takes the lock if it is free, reads what came, sends what is due and gives it back. A lock is
-the full memory fence that ZeroMQ asks for when a socket changes threads; letting go and taking it back costs 0.1 us a
-batch, where a socket thread with an inproc pair to the model thread would cost two wake-ups (20-50 us) on every batch.
+twice a heartbeat interval, takes the lock if it is free, reads what came, sends what is due and gives it back. A lock
+is the full memory fence that ZeroMQ asks for when a socket changes threads; letting go and taking it back costs 0.1 us
+a batch, where a socket thread with an inproc pair to the model thread would cost two wake-ups (20-50 us) every time.
 A model that holds the interpreter without a break (C code that does not release the GIL) silences the keeper too: the
 frontend then suspects the replica, which is what it is for.
 """

@@ -1,18 +1,16 @@
 """The RPC socket on the loop: sessions, batches out, results in."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 import zmq
 
 from clipper._core.replica import Replica
+from clipper.types import ReplicaListener
 
 DEFAULT_HEARTBEAT_INTERVAL_US: int
 DEFAULT_HEARTBEAT_TIMEOUT_US: int
 MAX_MESSAGE_BYTES: int
-
-ReplicaListener: TypeAlias = Callable[[str, str, str, str, str], None]
 
 class ReplicaEvents:
     """What the owner of the queries is told; its methods exist in Cython alone."""

@@ -30,11 +30,11 @@ class SnapshotApplier:
     ----------
     core : Core
         The worker's data path.
-    operations_routes : sequence of (str, Route)
+    operations_routes : sequence of (bytes, Route)
         Routes that are there in every snapshot: ``/metrics`` and the health checks.
     """
 
-    def __init__(self, core: Core, operations_routes: Sequence[tuple[str, Route]]) -> None:
+    def __init__(self, core: Core, operations_routes: Sequence[tuple[bytes, Route]]) -> None:
         self._core = core
         self._operations_routes = tuple(operations_routes)
         self._models: dict[ModelId, ModelRuntime] = {}
@@ -135,7 +135,7 @@ class SnapshotApplier:
     def _routes(self, applications: Mapping[str, Application]) -> RouteTable:
         routes = list(self._operations_routes)
         routes += [
-            (f"/{name}/predict", Route("predict", (b"POST",), application, is_predict=True))
+            (f"/{name}/predict".encode(), Route("predict", application, is_predict=True))
             for name, application in applications.items()
         ]
         return RouteTable(routes)

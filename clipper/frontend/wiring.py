@@ -18,8 +18,9 @@ from clipper._core.model_runtime import ModelRuntime
 from clipper._core.prediction_cache import PredictionCacheHandle
 from clipper._core.query_processor import QueryProcessor
 from clipper._core.route_table import RouteTable
-from clipper._core.rpc_server import ReplicaListener, RpcServer
+from clipper._core.rpc_server import RpcServer
 from clipper._core.slot_pool import SlotPoolHandle
+from clipper.types import ReplicaListener
 
 MAX_WORKERS = 16
 _QUERY_ID_EPOCH_S = 1_767_225_600  # 2026-01-01T00:00:00Z
@@ -82,7 +83,7 @@ def build_core(
     """
     options = options or CoreOptions()
     slots = SlotPoolHandle(options.slot_count, options.arena_bytes)
-    cache = PredictionCacheHandle(options.cache_bytes, os.urandom(32))
+    cache = PredictionCacheHandle(options.cache_bytes)
     timer = DeadlineTimer()
     processor = QueryProcessor(
         slots,

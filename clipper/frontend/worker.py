@@ -26,8 +26,6 @@ from clipper.frontend.wiring import CoreOptions, build_core
 
 _log = logging.getLogger("clipper.frontend")
 
-_GET = (b"GET",)
-
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
@@ -70,12 +68,12 @@ class Worker:
         self.snapshots = SnapshotApplier(self.core, self._operations_routes())
         self.control = ControlClient(options.run_dir / "control.sock", self._hello, self._handle)
 
-    def _operations_routes(self) -> list[tuple[str, Route]]:
+    def _operations_routes(self) -> list[tuple[bytes, Route]]:
         # The handlers read `self` when they are called: the snapshots that they report on are made after them.
         return [
-            ("/healthz", Route("healthz", _GET, healthz)),
-            ("/readyz", Route("readyz", _GET, lambda method, query: Readiness(self.snapshots)(method, query))),
-            ("/metrics", Route("metrics", _GET, lambda method, query: MetricsPage(self.core, self.snapshots)(method, query))),
+            (b"/healthz", Route("healthz", healthz)),
+            (b"/readyz", Route("readyz", lambda method, query: Readiness(self.snapshots)(method, query))),
+            (b"/metrics", Route("metrics", lambda method, query: MetricsPage(self.core, self.snapshots)(method, query))),
         ]
 
     async def run(self) -> int:
@@ -85,7 +83,7 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         listener = socket.socket(fileno=self._options.query_fd)
         listener.setblocking(False)
-        server = await loop.create_server(self.core.server.protocol_factory(), sock=listener)
+        server = await loop.create_server(self.core.server.protocol_factory, sock=listener)
         tasks = [asyncio.create_task(self.control.run()), asyncio.create_task(self._housekeep())]
         _log.info("worker %d serves on %s, RPC on %s", self._options.worker, listener.getsockname(), self.rpc_address)
         await self._stop.wait()

@@ -27,6 +27,7 @@ from clipper.management.routes.context import Context
 from clipper.registry.registry import Registry
 from clipper.registry.snapshot import to_snapshot
 from clipper.state.sqlite import SqliteStore
+from clipper.types import ReplicaId
 
 STATE_FILE_NAME: Final = "state.sqlite"
 _logger = logging.getLogger(__name__)
@@ -74,9 +75,13 @@ async def _serve(config: ClipperConfig, registry: Registry, listener: socket.soc
         return channel.rpc_addresses or expected
 
     # The channel is made after the fleet, which it calls: so these look it up when they are called.
-    frontends = FrontendLink(
-        rpc_addresses, lambda gone: channel.tell_gone(gone), lambda drained: channel.tell_drain(drained)
-    )
+    def tell_gone(replica_id: ReplicaId) -> None:
+        channel.tell_gone(replica_id)
+
+    def tell_drain(replica_id: ReplicaId) -> None:
+        channel.tell_drain(replica_id)
+
+    frontends = FrontendLink(rpc_addresses, tell_gone, tell_drain)
     manager = ProcessManager(config.log_dir)
     fleet = Fleet(config.management, frontends, manager)
     channel = ControlChannel(

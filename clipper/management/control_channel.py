@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,9 +84,7 @@ class ControlChannel:
 
     async def start(self, path: Path) -> None:
         """Listen on ``path``; a socket that an earlier incarnation left there is replaced."""
-        path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, path, limit=_MAX_LINE_BYTES)
-        path.chmod(0o600)
+        self._server = await asyncio.start_unix_server(self._serve, sock=_listen(path), limit=_MAX_LINE_BYTES)
 
     async def close(self) -> None:
         """Stop listening and drop every connection; the workers serve on from their last snapshot."""
@@ -216,6 +215,14 @@ class ControlChannel:
 
     def _has_applied(self, index: int, revision: Revision) -> bool:
         return index in self._workers and self._workers[index].applied >= revision
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    return listener
 
 
 def _decode(line: bytes) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def _application_families(applications: Sequence[ApplicationMetrics]) -> Iterato
     yield _family(names.APP_QUERIES, [((a.name,), a.queries) for a in applications])
     yield _family(names.APP_DEFAULTS, [s for a in applications for s in _split((a.name,), a.defaults, names.REASONS)])
     yield _family(names.APP_ERRORS, [s for a in applications for s in _split((a.name,), a.errors, names.REASONS)])
+    yield _family(names.APP_BAD_REQUESTS, [((a.name,), a.bad_requests) for a in applications])
     yield _family(names.APP_LATE, [((a.name,), a.late) for a in applications])
     yield _seconds_histogram(names.APP_LATENCY, [((a.name,), a.latency_us) for a in applications])
     yield _family(names.APP_SLO, [((a.name,), a.latency_slo_us / _MICROSECONDS_PER_SECOND) for a in applications])
@@ -83,12 +84,16 @@ def _model_families(models: Sequence[ModelMetrics]) -> Iterator[Family]:
     yield _histogram(names.MODEL_BATCH_SIZE, [(labels, m.batch_size) for labels, m in labelled], BATCH_SIZE_BOUNDS, 1)
     yield _family(names.MODEL_QUEUE_DEPTH, [(labels, m.queue_depth) for labels, m in labelled])
     yield _family(names.MODEL_EARLY_DROPS, [(labels, m.early_drops) for labels, m in labelled])
+    yield _family(names.MODEL_REFUSED, [(labels, m.refused) for labels, m in labelled])
     yield _family(names.MODEL_REQUEUES, [(labels, m.requeues) for labels, m in labelled])
     yield _family(names.MODEL_FAILURES, [(labels, m.failures) for labels, m in labelled])
     stages = [((*labels, stage), m.stages_us[stage]) for labels, m in labelled for stage in m.stages_us]
     yield _seconds_histogram(names.MODEL_STAGES, stages)
     replicas = [s for labels, m in labelled for s in _split(labels, m.replicas, names.REPLICA_STATES)]
     yield _family(names.MODEL_REPLICAS, replicas)
+    yield _family(names.MODEL_CACHE_HITS, [(labels, m.cache_hits) for labels, m in labelled])
+    yield _family(names.MODEL_CACHE_JOINS, [(labels, m.cache_joins) for labels, m in labelled])
+    yield _family(names.MODEL_CACHE_MISSES, [(labels, m.cache_misses) for labels, m in labelled])
 
 
 def _cache_families(cache: CacheMetrics) -> Iterator[Family]:

@@ -67,6 +67,7 @@ HTTP_SENT = _metric(_C, "http_sent_bytes", (), "bytes", "Bytes written to client
 APP_QUERIES = _metric(_C, "queries", _APP, "", "Queries answered; every input of a batch counts.")
 APP_DEFAULTS = _metric(_C, "default_answers", (*_APP, "reason"), "", "Queries answered with the default output.")
 APP_ERRORS = _metric(_C, "error_answers", (*_APP, "reason"), "", 'Queries answered with an error (on_miss="error").')
+APP_BAD_REQUESTS = _metric(_C, "bad_requests", _APP, "", "Requests refused for what their body says.")
 APP_LATE = _metric(_C, "late_answers", _APP, "", "Queries answered by a model, but after their deadline.")
 APP_LATENCY = _metric(_H, "query_latency_seconds", _APP, "seconds", "From a query's first byte to its answer's.")
 APP_SLO = _metric(_G, "slo_seconds", _APP, "seconds", "The application's latency objective.")
@@ -77,10 +78,14 @@ MODEL_BATCHES = _metric(_C, "model_batches", _MODEL, "", "Batches sent to contai
 MODEL_BATCH_SIZE = _metric(_H, "model_batch_size", _MODEL, "", "Tasks in a batch.")
 MODEL_QUEUE_DEPTH = _metric(_G, "model_queue_depth", _MODEL, "", "Tasks waiting now.")
 MODEL_EARLY_DROPS = _metric(_C, "model_early_drops", _MODEL, "", "Tasks dropped because they would have been late.")
+MODEL_REFUSED = _metric(_C, "model_refused", _MODEL, "", "Tasks refused because the queue or the slot pool was full.")
 MODEL_REQUEUES = _metric(_C, "model_requeues", _MODEL, "", "Tasks queued again because their replica was lost.")
 MODEL_FAILURES = _metric(_C, "model_failures", _MODEL, "", "Tasks whose evaluation failed in the model.")
 MODEL_STAGES = _metric(_H, "stage_seconds", (*_MODEL, "stage"), "seconds", "Time spent in each stage of the journey.")
 MODEL_REPLICAS = _metric(_G, "model_replicas", (*_MODEL, "state"), "", "Replicas by state.")
+MODEL_CACHE_HITS = _metric(_C, "model_cache_hits", _MODEL, "", "Tasks answered from the prediction cache.")
+MODEL_CACHE_JOINS = _metric(_C, "model_cache_joins", _MODEL, "", "Tasks that joined an evaluation already in flight.")
+MODEL_CACHE_MISSES = _metric(_C, "model_cache_misses", _MODEL, "", "Tasks that the prediction cache did not hold.")
 
 # -- prediction cache --------------------------------------------------------------------------------------------
 CACHE_HITS = _metric(_C, "cache_hits", (), "", "Lookups answered from the cache.")

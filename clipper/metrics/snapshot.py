@@ -35,6 +35,7 @@ class ApplicationMetrics:
     defaults: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
     late: int = 0
+    bad_requests: int = 0
     latency_us: HistogramSnapshot = field(default_factory=HistogramSnapshot)
 
     @classmethod
@@ -54,8 +55,12 @@ class ModelMetrics:
     tasks: int = 0
     batches: int = 0
     early_drops: int = 0
+    refused: int = 0
     requeues: int = 0
     failures: int = 0
+    cache_hits: int = 0
+    cache_joins: int = 0
+    cache_misses: int = 0
     batch_size: HistogramSnapshot = field(default_factory=HistogramSnapshot)
     stages_us: Mapping[str, HistogramSnapshot] = field(default_factory=dict)
 

@@ -162,7 +162,7 @@ def check_controller(controller: object) -> str:
 
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
     """Return the labels: 1 to 63 characters each, without commas, colons and control characters."""
-    if isinstance(labels, str) or not all(isinstance(label, str) and _LABEL.fullmatch(label) for label in labels):
+    if isinstance(labels, str) or not all(_LABEL.fullmatch(label) for label in labels):
         raise InvalidArgumentError(
             f"labels={labels!r} is not valid: expected a list of strings of 1 to 63 characters without ',' and ':'"
         )

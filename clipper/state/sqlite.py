@@ -27,17 +27,22 @@ COMMIT;
 class SqliteStore(StateStore):
     """One connection in write-ahead mode; used by one thread.
 
+    Parameters
+    ----------
+    lock_limit_us : int
+        How long a commit waits for another process that holds the file.
+
     Raises
     ------
     StartError
         The file cannot be opened, is no SQLite file, or was written by a newer version of Clipper.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock_limit_us: int = 1_000_000) -> None:
         hint = "move the file away to start with an empty registry"
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # readable by its owner alone
-            self._connection = sqlite3.connect(path, isolation_level=None)
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=lock_limit_us / 1e6)
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if version > _SCHEMA_VERSION:
                 raise StartError(f"the state in {path} was written by a newer version of Clipper", hint=hint)

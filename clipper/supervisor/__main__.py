@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from clipper.config import ClipperConfig, read_config
+from clipper.config import ClipperConfig, parse_config, read_config
 from clipper.errors import ClipperError, StartError
 from clipper.log_file import RotatingLog
 from clipper.supervisor.listeners import Listeners, address_of, open_listeners
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line, claim the run directory and run until told to stop."""
     parser = argparse.ArgumentParser(prog="clipper.supervisor", description=__doc__)
     parser.add_argument("--run-dir", type=Path, required=True, help="directory that holds config.json")
+    parser.add_argument("--config-fd", type=int, default=-1, help="has the configuration instead of config.json")
     parser.add_argument("--owner-pidfd", type=int, default=-1, help="pidfd of the process whose death ends Clipper")
     parser.add_argument("--report-fd", type=int, default=-1, help="gets events of the start as JSON lines")
     options = parser.parse_args(arguments)
@@ -43,17 +44,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.set_inheritable(descriptor, False)
     if options.report_fd >= 0:
         os.set_blocking(options.report_fd, False)
+    owns_run_dir = False
     try:
-        config = read_config(options.run_dir)
+        config = _read_config(options.run_dir, options.config_fd)
         _prepare(config)
+        owns_run_dir = True
         listeners = open_listeners(config.listen)
         config = _with_real_ports(config, listeners)
         config.write()
     except ClipperError as error:
-        _fail(error, options.report_fd)
+        _fail(error, options.report_fd, owns_run_dir)
         return 1
     supervisor = Supervisor(config, listeners, owner_pidfd=options.owner_pidfd, report_fd=options.report_fd)
     return supervisor.run()
+
+
+def _read_config(run_dir: Path, config_fd: int) -> ClipperConfig:
+    if config_fd < 0:
+        return read_config(run_dir)
+    with os.fdopen(config_fd, encoding="utf-8") as file:
+        return parse_config(file.read(), run_dir, "the configuration")
 
 
 def _prepare(config: ClipperConfig) -> None:
@@ -88,10 +98,11 @@ def _with_real_ports(config: ClipperConfig, listeners: Listeners) -> ClipperConf
     return replace(config, listen=replace(config.listen, query_port=query_port, management_port=management_port))
 
 
-def _fail(error: ClipperError, report_fd: int) -> None:
+def _fail(error: ClipperError, report_fd: int, owns_run_dir: bool) -> None:
     sys.stderr.write(f"clipper: {error}\n")
     if report_fd >= 0:
-        report = {"event": "failed", "code": error.code, "error": error.message, "hint": error.hint}
+        report: dict[str, object] = {"event": "failed", "code": error.code, "error": error.message, "hint": error.hint}
+        report["owns_run_dir"] = owns_run_dir
         os.write(report_fd, json.dumps(report).encode() + b"\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -92,10 +93,8 @@ class Child:
         Whatever it spawned in its process group is killed first, while the zombie still holds the group's
         number; then the rest of its output is written, so that its last words are in the log.
         """
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left in the group
             os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # nobody is left in the group
         code = self._process.wait()
         self._copy(_FINAL_DRAIN_BYTES)
         os.close(self.output_fd)

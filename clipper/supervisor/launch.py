@@ -73,25 +73,27 @@ def launch(config: ClipperConfig, start_limit_us: int) -> RunningSupervisor:
     try:
         config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         (config.run_dir / "logs").mkdir(mode=0o700, exist_ok=True)
-        config.write()
         stderr_path = config.log_dir / "supervisor.stderr"
-        stderr_fd = os.open(stderr_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        stderr_fd = os.open(stderr_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StartError(f"run_dir={str(config.run_dir)!r} cannot be used: {error}", hint="choose another") from error
     process: subprocess.Popen[bytes] | None = None
     report_fd, report_write_fd = os.pipe()
     owner_pidfd = os.pidfd_open(os.getpid())
+    config_fd = _memory_file(config.to_json())
+    start: _Start | None = None
     try:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "clipper.supervisor", "--run-dir", str(config.run_dir)),
                 *("--owner-pidfd", str(owner_pidfd), "--report-fd", str(report_write_fd)),
+                *("--config-fd", str(config_fd)),
             ],
             env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=stderr_fd,
             stderr=stderr_fd,
-            pass_fds=(owner_pidfd, report_write_fd),
+            pass_fds=(owner_pidfd, report_write_fd, config_fd),
             start_new_session=True,
         )
         os.close(report_write_fd)
@@ -103,11 +105,11 @@ def launch(config: ClipperConfig, start_limit_us: int) -> RunningSupervisor:
         if process is not None:
             process.kill()
             process.wait()
-        if config.remove_run_dir:
+        if config.remove_run_dir and (start is None or start.owns_run_dir):
             shutil.rmtree(config.run_dir, ignore_errors=True)
         raise
     finally:
-        for descriptor in (report_fd, report_write_fd, owner_pidfd, stderr_fd):
+        for descriptor in (report_fd, report_write_fd, owner_pidfd, config_fd, stderr_fd):
             if descriptor >= 0:
                 os.close(descriptor)
 
@@ -127,6 +129,15 @@ def child_environment() -> dict[str, str]:
     return environment
 
 
+def _memory_file(text: str) -> int:
+    """Return a descriptor from which a child reads ``text``; the run directory may belong to another instance."""
+    descriptor = os.memfd_create("clipper-config")
+    with os.fdopen(descriptor, "w", encoding="utf-8", closefd=False) as file:
+        file.write(text)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
 class _Start:
     """The wait for a supervisor: its report, its death and the two health probes, whichever comes first."""
 
@@ -134,6 +145,7 @@ class _Start:
         self, config: ClipperConfig, process: subprocess.Popen[bytes], report_fd: int, deadline_s: float
     ) -> None:
         self.config = config
+        self.owns_run_dir = True
         self._process = process
         self._report_fd = report_fd
         self._deadline_s = deadline_s
@@ -189,6 +201,7 @@ class _Start:
     def _on_event(self, event: dict[str, Any]) -> None:
         match event["event"]:
             case "failed":
+                self.owns_run_dir = event["owns_run_dir"]
                 kind = InvalidArgumentError if event["code"] == InvalidArgumentError.code else StartError
                 raise kind(event["error"], hint=event["hint"])
             case "listening":

@@ -1,7 +1,7 @@
 """A stand-in for a model container: announces itself as `fake_frontend` expects, and waits for SIGTERM.
 
-``CLIPPER_FAKE`` chooses how it misbehaves: ``raise`` at load, ``silent`` (never ready), ``crash`` (dies when the file
-``<model path>/../../../crash-<replica_id>`` appears), ``stubborn`` (ignores SIGTERM).
+``CLIPPER_FAKE`` chooses how it misbehaves: ``raise`` at load, ``silent`` (never ready), ``crash`` (dies while there is a file
+``<run_dir>/crash``), ``stubborn`` (ignores SIGTERM).
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: end(run_dir))
     if mode != "silent":
         (run_dir / f"ready-{replica_id}").touch()
-    if mode == "crash":
-        time.sleep(0.05)
-        sys.exit(3)
+    while mode == "crash":
+        if (run_dir / "crash").exists():
+            sys.exit(3)
+        time.sleep(0.005)
     while True:
         signal.pause()
 

@@ -1,0 +1,62 @@
+"""`reconcile`, case by case: who goes first, what is late, and when to look again."""
+
+from __future__ import annotations
+
+from clipper.deploy.reconcile import Decision, ReplicaState, ReplicaView, Start, Stop, reconcile
+from clipper.types import ModelId
+
+SVM = ModelId("svm", "1")
+LIMIT_US = 1_000
+
+
+def view(index: int, state: ReplicaState = ReplicaState.READY, since_us: int = 0) -> ReplicaView:
+    return ReplicaView(SVM, index, state, since_us)
+
+
+def decide(wanted: int, *replicas: ReplicaView, now_us: int = 0, frontend_since_us: int | None = 0) -> Decision:
+    return reconcile({SVM: wanted} if wanted else {}, replicas, {}, now_us, LIMIT_US, frontend_since_us)
+
+
+def test_missing_replicas_start_under_the_lowest_free_indexes() -> None:
+    assert decide(3, view(1)).actions == (Start(SVM, 0), Start(SVM, 2))
+
+
+def test_index_of_a_stopping_replica_is_not_given_away() -> None:
+    assert decide(1, view(0, ReplicaState.STOPPING)).actions == (Start(SVM, 1),)
+
+
+def test_scaling_down_stops_those_least_far_on_then_the_newest() -> None:
+    replicas = [view(0), view(1), view(2, ReplicaState.LOADING), view(3, ReplicaState.STARTING)]
+    assert decide(1, *replicas).actions == (Stop(SVM, 3), Stop(SVM, 2), Stop(SVM, 1))
+
+
+def test_version_that_is_not_wanted_is_stopped_whole() -> None:
+    assert set(decide(0, view(0), view(1, ReplicaState.SUSPECT)).actions) == {Stop(SVM, 0), Stop(SVM, 1)}
+
+
+def test_replica_is_late_one_tick_past_the_limit_and_not_before() -> None:
+    starting = view(0, ReplicaState.STARTING, since_us=100)
+    assert decide(1, starting, now_us=100 + LIMIT_US - 1) == Decision((), wake_us=100 + LIMIT_US)
+    assert decide(1, starting, now_us=100 + LIMIT_US).actions == (Stop(SVM, 0, is_failure=True),)
+
+
+def test_nobody_is_late_without_a_frontend_to_register_with() -> None:
+    starting = view(0, ReplicaState.STARTING, since_us=100)
+    assert decide(1, starting, now_us=10 * LIMIT_US, frontend_since_us=None) == Decision((), None)
+    late_us = 5_000 + LIMIT_US
+    assert decide(1, starting, now_us=late_us - 1, frontend_since_us=5_000) == Decision((), late_us)
+    assert decide(1, starting, now_us=late_us, frontend_since_us=5_000).actions != ()
+
+
+def test_suspect_gets_a_replacement_and_goes_when_that_is_ready() -> None:
+    suspect = view(0, ReplicaState.SUSPECT)
+    assert decide(1, suspect).actions == (Start(SVM, 1),)
+    assert decide(1, suspect, view(1, ReplicaState.LOADING)).actions == ()
+    assert decide(1, suspect, view(1)).actions == (Stop(SVM, 0),)
+
+
+def test_suspects_do_not_pile_up() -> None:
+    suspects = [view(index, ReplicaState.SUSPECT, since_us=index) for index in range(3)]
+    assert Stop(SVM, 0) in decide(1, *suspects).actions
+    assert Stop(SVM, 1) in decide(1, *suspects).actions
+    assert Stop(SVM, 2) not in decide(1, *suspects).actions

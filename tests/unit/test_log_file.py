@@ -1,0 +1,59 @@
+"""Log files rotate by size, and their end is what was written last."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clipper.log_file import RotatingLog, read_tail, rotated_path
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.binary(max_size=300), max_size=30), st.integers(0, 3))
+def test_log_files_hold_the_newest_bytes_and_none_exceeds_its_size(writes: list[bytes], keep_count: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "x.log"
+        log = RotatingLog(path, max_bytes=100, keep_count=keep_count)
+        for data in writes:
+            log.write(data)
+        log.close()
+        files = [rotated_path(path, index) for index in range(keep_count, 0, -1)] + [path]
+        parts = [file.read_bytes() for file in files if file.exists()]
+        assert all(len(part) <= 100 for part in parts)
+        assert b"".join(writes).endswith(b"".join(parts))
+        assert len(b"".join(parts)) >= min(len(b"".join(writes)), 100 * keep_count)
+        assert len(os.listdir(directory)) <= keep_count + 1
+
+
+def test_log_appends_to_what_an_earlier_process_left(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    for text in (b"first\n", b"second\n"):
+        log = RotatingLog(path, max_bytes=1024, keep_count=1)
+        log.write(text)
+        log.close()
+    assert path.read_bytes() == b"first\nsecond\n"
+
+
+def test_log_that_cannot_be_written_drops_and_counts(tmp_path: Path) -> None:
+    log = RotatingLog(tmp_path / "missing" / "x.log", max_bytes=1024, keep_count=1)
+    log.write(b"lost")
+    assert log.dropped_bytes == 4
+
+
+def test_tail_reads_back_into_the_rotated_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    log = RotatingLog(path, max_bytes=len(b"line 0\n") * 3, keep_count=2)
+    log.write(b"".join(b"line %d\n" % number for number in range(5)))
+    log.close()
+    assert read_tail(path, 2).split("\n") == ["line 3", "line 4"]
+    assert read_tail(path, 4).split("\n") == ["line 1", "line 2", "line 3", "line 4"]
+
+
+def test_tail_of_a_missing_log_is_empty_and_of_binary_rubbish_is_text(tmp_path: Path) -> None:
+    assert read_tail(tmp_path / "none.log", 5) == ""
+    (tmp_path / "x.log").write_bytes(b"\xff\xfe ok\n")
+    assert read_tail(tmp_path / "x.log", 5).endswith(" ok")
