@@ -1,8 +1,8 @@
 """Encode and decode RPC messages, both directions, in plain Python.
 
 A container decodes PREDICT here and encodes its answers in ``results``; the frontend's side is here too, because the
-two modules are the oracle that the compiled codec (``clipper/_core/rpc_codec.hpp``) is tested against. Frames are ``bytes``
-or ``memoryview``; nothing that a peer sends is trusted: every length and offset is checked before it is used.
+two modules are the oracle that the compiled codec (``clipper/_core/rpc_codec.hpp``) is tested against. Frames are
+``bytes`` or ``memoryview``; nothing that a peer sends is trusted: every length and offset is checked before it is used.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def _uniform(header: Header, payload: Frame, shape: tuple[int, ...]) -> Array:
     if len(payload) != expected_bytes:
         raise WireError(WireStatus.BAD_LENGTH, f"payload of {len(payload)} bytes, expected {expected_bytes}")
     array: Array = np.frombuffer(payload, NUMPY_DTYPES[header.dtype])
-    array = array.reshape(header.item_count, *(shape or (header.elements_per_item,)))
+    array.shape = (header.item_count, *(shape or (header.elements_per_item,)))
     array.flags.writeable = False
     return array
 

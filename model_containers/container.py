@@ -75,7 +75,7 @@ class ModelContainer(ABC):
             outputs = self.predict_batch(request.inputs)
             compute_us = (time.monotonic_ns() - started_ns) // 1000
             encoded = encode_outputs(outputs, request.item_count)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a model may raise anything, and it is told and logged
             now_us = time.monotonic_ns() // 1000
             self._log_failure(header.batch_id, now_us)
             cause = f"{type(error).__name__}: {error}"

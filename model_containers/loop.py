@@ -2,9 +2,9 @@
 
 The main thread owns the socket and waits in ``recv`` itself, so that a batch costs no hand-over between threads and no
 poll. Only while it runs the model does it lend the socket: it lets go of a lock, and the keeper thread, which wakes
-twice a heartbeat interval, takes the lock if it is free, reads what came, sends what is due and gives it back. A lock is
-the full memory fence that ZeroMQ asks for when a socket changes threads; letting go and taking it back costs 0.1 us a
-batch, where a socket thread with an inproc pair to the model thread would cost two wake-ups (20-50 us) on every batch.
+twice a heartbeat interval, takes the lock if it is free, reads what came, sends what is due and gives it back. A lock
+is the full memory fence that ZeroMQ asks for when a socket changes threads; letting go and taking it back costs 0.1 us
+a batch, where a socket thread with an inproc pair to the model thread would cost two wake-ups (20-50 us) every time.
 A model that holds the interpreter without a break (C code that does not release the GIL) silences the keeper too: the
 frontend then suspects the replica, which is what it is for.
 """
@@ -89,18 +89,17 @@ class ContainerLoop:
     # -- main thread, holding the lock ---------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        """Do the oldest work, or wait for a message or for the time of a heartbeat."""
+        """Do the oldest work; if there is none, wait for a message or for the time of a heartbeat first."""
         if self._stop_requested:
             self._begin_stop()
+        if not self._session.work:
+            frames = self._receive(0)
+            if frames is not None:
+                self._session.receive(frames, monotonic_us())
         if self._session.work:
             self._work()
-            return
-        frames = self._receive(0)
-        if frames is not None:
-            self._session.receive(frames, monotonic_us())
-            if self._session.work:
-                return
-        self._tick()
+        else:
+            self._tick()
 
     def _work(self) -> None:
         work = self._session.take_work()

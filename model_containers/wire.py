@@ -140,7 +140,7 @@ class WireStatus(enum.IntEnum):
 
 MAX_ITEMS: Final = 1 << 20  # items of one batch: far above any sensible batch, low enough to size an array by
 MAX_RANK: Final = 16  # dimensions of one item
-MAX_JSON_DEPTH: Final = 512  # nesting of one JSON output; Python's own json gives up near 1,000
+MAX_JSON_DEPTH: Final = 256  # nesting of one JSON output; as for the bodies of queries
 MAX_CAUSE_BYTES: Final = 1024  # a cause is for a reader; the traceback stands in the container's log
 MAX_REGISTER_BYTES: Final = 4096  # the JSON of REGISTER
 

@@ -1,5 +1,6 @@
 // Base64, RFC 4648 section 4, strictly: the standard alphabet, padding required, no whitespace, and the unused bits of
-// the last symbol zero (section 3.5), so that each byte string has exactly one text and equal inputs share a cache entry.
+// the last symbol zero (section 3.5), so that each byte string has exactly one text and equal inputs share a cache
+// entry.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -7,8 +8,8 @@
 namespace clipper {
 
 struct Base64Fault {
-  size_t index = 0;               // of the offending symbol
-  const char* expected = nullptr; // static text
+  size_t index = 0;                // of the offending symbol
+  const char* expected = nullptr;  // static text
 };
 
 // Bytes that decode_base64 may write for a text of n symbols.

@@ -58,12 +58,12 @@ class BatchQueue {
   // The view of `worker` in its life `incarnation`; pools[w] is worker w's pool as mapped here. Memory must be created.
   BatchQueue(void* memory, const std::vector<SlotPool*>& pools, uint32_t worker, uint32_t incarnation)
       : header_(static_cast<Header*>(memory)), pools_(pools), me_(Claimer::of_worker(worker, incarnation)) {
-    char* controls = static_cast<char*>(memory) + kHeaderBytes;
-    char* cells = controls + header_->worker_count * sizeof(Control);
+    controls_ = reinterpret_cast<Control*>(static_cast<char*>(memory) + kHeaderBytes);
+    char* cells = reinterpret_cast<char*>(controls_ + header_->worker_count);
     for (uint32_t origin = 0; origin < header_->worker_count; ++origin) {
-      Control* control = reinterpret_cast<Control*>(controls) + origin;
+      Control& control = controls_[origin];
       for (uint32_t ring = 0; ring < kRings; ++ring) {
-        rings_.emplace_back(&control->head[ring], &control->tail[ring], reinterpret_cast<std::atomic<uint64_t>*>(cells),
+        rings_.emplace_back(&control.head[ring], &control.tail[ring], reinterpret_cast<std::atomic<uint64_t>*>(cells),
                             header_->ring_capacity);
         cells += header_->ring_capacity * sizeof(Hint);
       }
@@ -73,7 +73,7 @@ class BatchQueue {
 
   // Owner: queue an acquired slot of its own pool. False: the ring is full and the slot still the caller's.
   bool push(uint32_t index, uint64_t slo_us) noexcept {
-    HintRing& ring = ring_of(worker(), slo_class(slo_us));
+    HintRing& ring = ring_to_write(slo_class(slo_us));
     if (!ring.has_room() && !drop_stale_head(ring)) return false;
     // Slot first: a hint that arrived before its slot is queued would be thrown away as stale.
     const uint64_t generation = pools_[worker()]->publish(index, header_->queue_id);
@@ -84,7 +84,7 @@ class BatchQueue {
   // Claimer: give a claimed slot back to the queue. False: the requeue ring is full (the slot is still the caller's) or
   // the slot was not the caller's.
   bool requeue(SlotId slot) noexcept {
-    HintRing& ring = ring_of(worker(), kRequeueRing);
+    HintRing& ring = ring_to_write(kRequeueRing);
     if (!ring.has_room() && !drop_stale_head(ring)) return false;
     uint64_t generation = 0;
     if (!pool_of(slot)->requeue(index_of(slot), me_, &generation)) return false;
@@ -141,17 +141,17 @@ class BatchQueue {
   // Hints that wait: exact with one worker that never withdraws a task, else an upper bound of a moment ago.
   uint64_t depth() const noexcept {
     uint64_t sum = 0;
-    for (const HintRing& ring : rings_) {
-      const uint64_t head = ring.head();
+    for_each_used_ring(*this, [&sum](const HintRing& ring) {
+      const uint64_t head = ring.head();  // before tail(): then head <= tail
       sum += ring.tail() - head;
-    }
+    });
     return sum;
   }
 
   // Requeue what a dead claimer held of this queue, in the pools of all workers, and the bits it owed. False: the
   // requeue ring filled up; pop some and call again. A dead origin's own pool is its next life's to recover().
   bool sweep(Claimer dead) noexcept {
-    HintRing& ring = ring_of(worker(), kRequeueRing);
+    HintRing& ring = ring_to_write(kRequeueRing);
     bool swept = true;
     for (uint32_t origin = 0; origin < pools_.size() && swept; ++origin) {
       swept = pools_[origin]->sweep(
@@ -179,10 +179,10 @@ class BatchQueue {
   };
   static_assert(sizeof(Header) <= kHeaderBytes);
 
-  // The tails of a worker's rings have one writer and the heads are all consumers': together they fill six cache lines,
-  // so that looking for work in an empty queue is cheap and producer and consumers share none.
+  // The worker writes the first part, all consumers the second: they share no cache line.
   struct Control {
-    alignas(64) std::atomic<uint64_t> tail[kRings];
+    alignas(64) std::atomic<uint32_t> used;  // bit r: ring r has been written to; never cleared
+    std::atomic<uint64_t> tail[kRings];
     alignas(64) std::atomic<uint64_t> head[kRings];
   };
 
@@ -193,14 +193,32 @@ class BatchQueue {
     uint64_t deadline_us;
   };
 
-  HintRing& ring_of(uint32_t worker, uint32_t ring) noexcept { return rings_[worker * kRings + ring]; }
+  // One of this worker's own rings, made known to consumers. relaxed: the bit only says where to look; a consumer that
+  // does not see it yet does not see the hint yet either, and the next pop does.
+  HintRing& ring_to_write(uint32_t ring) noexcept {
+    std::atomic<uint32_t>& used = controls_[worker()].used;
+    const uint32_t bits = used.load(std::memory_order_relaxed);
+    if ((bits & 1u << ring) == 0) used.store(bits | 1u << ring, std::memory_order_relaxed);
+    return rings_[worker() * kRings + ring];
+  }
+
+  // Most queues ever see one or two classes: the other rings are not looked at, and their memory is never touched.
+  template <class Queue, class Visit>
+  static void for_each_used_ring(Queue& queue, Visit&& visit) noexcept {
+    for (uint32_t worker = 0; worker < queue.header_->worker_count; ++worker) {
+      uint32_t used = queue.controls_[worker].used.load(std::memory_order_relaxed);
+      for (; used != 0; used &= used - 1) {
+        visit(queue.rings_[worker * kRings + static_cast<uint32_t>(__builtin_ctz(used))]);
+      }
+    }
+  }
 
   uint64_t open_cursors() noexcept {
     uint64_t queued = 0;
-    for (HintRing& ring : rings_) {
+    for_each_used_ring(*this, [&](HintRing& ring) {
       const uint64_t head = ring.head();  // before tail(): then head <= tail
       const uint64_t tail = ring.tail();
-      if (head == tail) continue;
+      if (head == tail) return;
       Cursor cursor{&ring, head, tail, 0, 0};
       if (find_live(cursor)) {
         queued += cursor.tail - cursor.position;
@@ -208,7 +226,7 @@ class BatchQueue {
       } else {
         ring.advance(cursor.position);
       }
-    }
+    });
     return queued;
   }
 
@@ -252,6 +270,7 @@ class BatchQueue {
   }
 
   Header* header_;
+  Control* controls_;  // one a worker
   std::vector<SlotPool*> pools_;
   Claimer me_;
   std::vector<HintRing> rings_;   // worker-major; process-local views

@@ -14,10 +14,13 @@ cdef extern from "batch_queue.hpp" namespace "clipper" nogil:
     cdef cppclass CBatchQueue "clipper::BatchQueue":
         @staticmethod
         size_t bytes_needed(uint32_t worker_count, uint32_t ring_capacity) noexcept
+
         @staticmethod
         cbool create(void* memory, uint32_t worker_count, uint32_t ring_capacity, uint32_t queue_id) noexcept
+
         @staticmethod
         cbool is_created(void* memory, uint32_t worker_count) noexcept
+
         CBatchQueue(void* memory, const vector[SlotPool*]& pools, uint32_t worker, uint32_t incarnation) except +
         cbool push(uint32_t slot, uint64_t slo_us) noexcept
         cbool requeue(uint32_t slot) noexcept

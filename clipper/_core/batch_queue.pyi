@@ -1,3 +1,5 @@
+"""The queue of one model version, merged by deadline. The algorithm is in batch_queue.hpp."""
+
 from collections.abc import Sequence
 from typing import final
 

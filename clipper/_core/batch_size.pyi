@@ -1,5 +1,12 @@
+"""Batch-size controllers, one a replica."""
+
+from typing import final
+
+from typing_extensions import disjoint_base
+
 DEFAULT_MAX_BATCH_SIZE: int
 
+@disjoint_base
 class BatchSizeController:
     """How large the next batch of one replica may be. Pure: nothing here reads a clock."""
 
@@ -19,6 +26,7 @@ class BatchSizeController:
             From sent to answered.
         """
 
+@final
 class FixedBatchSize(BatchSizeController):
     """Always the same size."""
 
@@ -26,6 +34,7 @@ class FixedBatchSize(BatchSizeController):
     @property
     def size(self) -> int: ...
 
+@final
 class AimdBatchSize(BatchSizeController):
     """Additive increase, multiplicative decrease around the largest size that stays within the target.
 

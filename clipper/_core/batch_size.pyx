@@ -7,6 +7,7 @@ instead of hundreds. And its additive step is an eighth of the gap between the l
 that a settled controller crosses its target in one batch of nine, by little, whatever the size of the batch.
 """
 
+from cython cimport final
 from libc.stdint cimport uint32_t, uint64_t
 
 from clipper.errors import InvalidArgumentError
@@ -30,6 +31,7 @@ cdef class BatchSizeController:
         pass
 
 
+@final
 cdef class FixedBatchSize(BatchSizeController):
     def __init__(self, uint32_t size):
         if size == 0:
@@ -40,6 +42,7 @@ cdef class FixedBatchSize(BatchSizeController):
         return self.size
 
 
+@final
 cdef class AimdBatchSize(BatchSizeController):
     def __init__(self, uint64_t slo_us, *, uint64_t overhead_us=0, uint32_t max_size=DEFAULT_MAX_BATCH_SIZE):
         if slo_us == 0 or max_size == 0:

@@ -30,7 +30,8 @@ inline std::string describe_value(const char* at, const char* end) {
   }
   constexpr ptrdiff_t kMaxQuotedBytes = 40;
   const char* stop = at;
-  while (stop < end && (is_digit(*stop) || *stop == '-' || *stop == '+' || *stop == '.' || (*stop | 0x20) == 'e')) ++stop;
+  while (stop < end && (is_digit(*stop) || *stop == '-' || *stop == '+' || *stop == '.' || (*stop | 0x20) == 'e'))
+    ++stop;
   if (stop == at) return describe_byte(at, end);
   if (stop - at > kMaxQuotedBytes) return std::string(at, kMaxQuotedBytes) + "...";
   return std::string(at, stop);
@@ -38,7 +39,8 @@ inline std::string describe_value(const char* at, const char* end) {
 
 // "byte 17: found 'x', expected ':' after a key"
 inline std::string describe_fault(const JsonFault& fault, const char* begin, const char* end) {
-  return "byte " + std::to_string(fault.at - begin) + ": found " + describe_byte(fault.at, end) + ", expected " + fault.expected;
+  return "byte " + std::to_string(fault.at - begin) + ": found " + describe_byte(fault.at, end) + ", expected " +
+         fault.expected;
 }
 
 }  // namespace clipper

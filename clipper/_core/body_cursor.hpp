@@ -1,4 +1,5 @@
-// Where the reading of a body has got to, and how it is refused: the common part of input_reader.hpp and body_reader.hpp.
+// Where the reading of a body has got to, and how it is refused: the common part of input_reader.hpp and
+// body_reader.hpp.
 //
 // A method of these readers returns false when the body is refused: with out.error_* set, or, if the document is
 // malformed, without: predict_body.hpp then looks for the first malformed byte, off this path.
@@ -17,16 +18,19 @@ class BodyCursor {
  protected:
   static constexpr uint64_t kAnyCount = std::numeric_limits<uint64_t>::max();
 
-  BodyCursor(const char* begin, const char* end, ParsedBody& out) noexcept : begin_(begin), p_(begin), end_(end), out_(out) {}
+  BodyCursor(const char* begin, const char* end, ParsedBody& out) noexcept
+      : begin_(begin), p_(begin), end_(end), out_(out) {}
 
   void skip_space() noexcept { p_ = skip_whitespace(p_, end_); }
   bool at(char c) const noexcept { return p_ < end_ && *p_ == c; }
 
-  __attribute__((noinline)) bool refuse(const char* code, const char* where, const std::string& expected, uint64_t element = kAnyCount) {
+  __attribute__((noinline)) bool refuse(const char* code, const char* where, const std::string& expected,
+                                        uint64_t element = kAnyCount) {
     return refuse_found(code, where, describe_value(where, end_), expected, element);
   }
 
-  bool refuse_found(const char* code, const char* where, const std::string& found, const std::string& expected, uint64_t element = kAnyCount) {
+  bool refuse_found(const char* code, const char* where, const std::string& found, const std::string& expected,
+                    uint64_t element = kAnyCount) {
     std::string& cause = out_.error_cause;
     cause.clear();
     if (in_batch_) cause += "input_batch item " + std::to_string(out_.input_count()) + ", ";
@@ -53,7 +57,9 @@ class BodyCursor {
   // `out` has room for close - raw bytes. Returns the byte after the decoded text, nullptr if it is refused.
   char* decode_text(const char* raw, const char* close, char* out) {
     char* const decoded_end = decode_string(raw, close, out, fault_);
-    if (decoded_end == nullptr) refuse_found(kBadEncoding, fault_.at, "a lone surrogate", "a \\u escape of a character, or of both halves of a pair");
+    if (decoded_end == nullptr)
+      refuse_found(kBadEncoding, fault_.at, "a lone surrogate",
+                   "a \\u escape of a character, or of both halves of a pair");
     return decoded_end;
   }
 

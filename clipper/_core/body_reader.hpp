@@ -10,7 +10,8 @@ namespace clipper {
 
 class BodyReader : private InputReader {
  public:
-  BodyReader(const char* begin, const char* end, const InputSpec& spec, const BodyLimits& limits, ParsedBody& out) noexcept
+  BodyReader(const char* begin, const char* end, const InputSpec& spec, const BodyLimits& limits,
+             ParsedBody& out) noexcept
       : InputReader(begin, end, spec, limits, out) {}
 
   bool read_body() {
@@ -32,7 +33,8 @@ class BodyReader : private InputReader {
     ++p_;
     skip_space();
     if (p_ != end_) return false;
-    if ((seen_ & (kInput | kInputBatch)) == 0) return refuse("missing_input", p_, "\"input\" or \"input_batch\" among the keys of the body");
+    if ((seen_ & (kInput | kInputBatch)) == 0)
+      return refuse("missing_input", p_, "\"input\" or \"input_batch\" among the keys of the body");
     out_.data.resize(used_bytes_);
     return true;
   }
@@ -46,7 +48,10 @@ class BodyReader : private InputReader {
       case 3: return std::memcmp(name, "uid", 3) == 0 ? kContext : kUnknown;
       case 5: return std::memcmp(name, "input", 5) == 0 ? kInput : kUnknown;
       case 6: return std::memcmp(name, "slo_us", 6) == 0 ? kSloUs : kUnknown;
-      case 7: return std::memcmp(name, "version", 7) == 0 ? kVersion : std::memcmp(name, "context", 7) == 0 ? kContext : kUnknown;
+      case 7:
+        return std::memcmp(name, "version", 7) == 0   ? kVersion
+               : std::memcmp(name, "context", 7) == 0 ? kContext
+                                                      : kUnknown;
       case 11: return std::memcmp(name, "input_batch", 11) == 0 ? kInputBatch : kUnknown;
       default: return kUnknown;
     }
@@ -63,7 +68,8 @@ class BodyReader : private InputReader {
     } else {
       scratch_.resize(bytes);
       const char* decoded_end = decode_string(name, close, scratch_.data(), fault_);
-      key = decoded_end == nullptr ? kUnknown : find_key(scratch_.data(), static_cast<size_t>(decoded_end - scratch_.data()));
+      key = decoded_end == nullptr ? kUnknown
+                                   : find_key(scratch_.data(), static_cast<size_t>(decoded_end - scratch_.data()));
     }
     p_ = close + 1;
     skip_space();
@@ -83,7 +89,9 @@ class BodyReader : private InputReader {
       p_ = next;
       return true;
     }
-    if ((seen_ & key) != 0) return refuse_found("duplicate_key", where, "a key for the second time", "each of the keys that are read at most once");
+    if ((seen_ & key) != 0)
+      return refuse_found("duplicate_key", where, "a key for the second time",
+                          "each of the keys that are read at most once");
     seen_ |= key;
     if ((seen_ & kInput) != 0 && (seen_ & kInputBatch) != 0) {
       return refuse_found("ambiguous_input", where, "both \"input\" and \"input_batch\"", "one of them");
@@ -103,7 +111,8 @@ class BodyReader : private InputReader {
     const ElementStatus status = read_element(p_, end_, out_.slo_us);
     if (status == ElementStatus::Ok && out_.slo_us > 0 && out_.slo_us <= kMaxSloUs) return true;
     if (status == ElementStatus::Malformed) return false;
-    return refuse(status == ElementStatus::WrongType ? "wrong_type" : "out_of_range", where, "\"slo_us\" as a positive integer literal below 2^53");
+    return refuse(status == ElementStatus::WrongType ? "wrong_type" : "out_of_range", where,
+                  "\"slo_us\" as a positive integer literal below 2^53");
   }
 
   // version, context: a string or an integer literal.
@@ -113,7 +122,8 @@ class BodyReader : private InputReader {
       NumberToken token;
       const char* next = scan_number(p_, end_, token, fault_);
       if (next == nullptr || !token.is_integer) return refuse("wrong_type", where, "a string or an integer literal");
-      if (static_cast<uint64_t>(next - where) > limits_.max_label_bytes) return refuse_length(where, static_cast<uint64_t>(next - where), limits_.max_label_bytes);
+      if (static_cast<uint64_t>(next - where) > limits_.max_label_bytes)
+        return refuse_length(where, static_cast<uint64_t>(next - where), limits_.max_label_bytes);
       label.assign(where, next);
       p_ = next;
       return true;
@@ -139,7 +149,8 @@ class BodyReader : private InputReader {
     }
     in_batch_ = true;
     for (;;) {
-      if (out_.input_count() == limits_.max_items) return refuse("too_many_items", p_, "at most " + std::to_string(limits_.max_items) + " inputs");
+      if (out_.input_count() == limits_.max_items)
+        return refuse("too_many_items", p_, "at most " + std::to_string(limits_.max_items) + " inputs");
       if (!read_input()) return false;
       skip_space();
       if (!at(',')) break;

@@ -1,7 +1,8 @@
 // Exact conversion of a checked decimal number to binary floating point: round to nearest, ties to even, one rounding.
 //
 // Three ways, the first that applies:
-//   1. Clinger (PLDI 1990): mantissa <= 2^53 and |exponent| <= 22 are both exact doubles, so one IEEE operation rounds once.
+//   1. Clinger (PLDI 1990): mantissa <= 2^53 and |exponent| <= 22 are both exact doubles, so one IEEE operation rounds
+//   once.
 //   2. Eisel-Lemire (Lemire, "Number parsing at a gigabyte per second", 2021) for up to 19 digits and |exponent| <= 27:
 //      a 128-bit product with a truncated power of five, for which the paper proves that no fallback is needed in that
 //      range. It covers the 16 and 17 digit texts that printing a random double gives.
@@ -20,15 +21,20 @@ namespace clipper {
 __extension__ using uint128 = unsigned __int128;
 
 // IEEE 754 binary16, as bits: C++17 has no such arithmetic type.
-struct Float16 { uint16_t bits; };
+struct Float16 {
+  uint16_t bits;
+};
 
 constexpr int kMaxClingerExponent = 22;
 constexpr uint64_t kMaxClingerMantissa = uint64_t{1} << 53;
-constexpr double kExactPowersOfTen[kMaxClingerExponent + 1] = {
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+constexpr double kExactPowersOfTen[kMaxClingerExponent + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                               1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 // 5^q as a 128-bit fraction with its highest bit set: exact for q >= 0, the next value above for q < 0.
-struct PowerOfFive { uint64_t high, low; };
+struct PowerOfFive {
+  uint64_t high, low;
+};
 
 constexpr int kMaxLemireExponent = 27;  // 5^27 < 2^64
 
@@ -56,13 +62,15 @@ constexpr PowerOfFive make_power_of_five(int q) {
 struct PowersOfFive {
   PowerOfFive values[2 * kMaxLemireExponent + 1];
   constexpr PowersOfFive() : values() {
-    for (int q = -kMaxLemireExponent; q <= kMaxLemireExponent; ++q) values[q + kMaxLemireExponent] = make_power_of_five(q);
+    for (int q = -kMaxLemireExponent; q <= kMaxLemireExponent; ++q)
+      values[q + kMaxLemireExponent] = make_power_of_five(q);
   }
 };
 
 inline constexpr PowersOfFive kPowersOfFive;
 
-// mantissa * 10^q, 0 < mantissa < 2^64, |q| <= 27: the result is always a normal double. Follows the paper's algorithm 1.
+// mantissa * 10^q, 0 < mantissa < 2^64, |q| <= 27: the result is always a normal double. Follows the paper's
+// algorithm 1.
 inline double eisel_lemire(uint64_t mantissa, int q) noexcept {
   const PowerOfFive& power = kPowersOfFive.values[q + kMaxLemireExponent];
   const int zeros = __builtin_clzll(mantissa);
@@ -80,7 +88,8 @@ inline double eisel_lemire(uint64_t mantissa, int q) noexcept {
   uint64_t significand = high >> shift;  // 54 bits: one more than a double keeps
   int64_t exponent = (((152170 + 65536) * q) >> 16) + 63 + upper_bit - zeros + 1023;
   // Exactly half way: only possible for -4 <= q <= 23, where the product is exact; then round to even, not up.
-  if (low <= 1 && q >= -4 && q <= 23 && (significand & 3) == 1 && (significand << shift) == high) significand &= ~uint64_t{1};
+  if (low <= 1 && q >= -4 && q <= 23 && (significand & 3) == 1 && (significand << shift) == high)
+    significand &= ~uint64_t{1};
   significand += significand & 1;
   significand >>= 1;
   if (significand >= uint64_t{2} << 52) {
@@ -96,14 +105,19 @@ inline double eisel_lemire(uint64_t mantissa, int q) noexcept {
 // The value, or infinity if it rounds to that. [begin, end) is the number's text without its sign.
 template <class Real>
 __attribute__((noinline)) Real slow_magnitude(const char* begin, const char* end) noexcept {
-  const LongDecimal decimal(begin, end);
+  // The library cuts exponents at some tens of thousands: exact only where no run of zeros can make up for that.
+  constexpr ptrdiff_t kDirectBytes = 256;
   Real value = 0;
-  const auto result = std::from_chars(decimal.text(), decimal.text_end(), value);
-  if (result.ec == std::errc::result_out_of_range) {
-    // The library says neither which way; a decimal below 1 can only have been too small.
-    return decimal.point() > 0 ? std::numeric_limits<Real>::infinity() : Real(0);
+  std::errc error;
+  if (end - begin <= kDirectBytes) {
+    error = std::from_chars(begin, end, value).ec;
+    if (error == std::errc()) return value;
   }
-  return value;
+  const LongDecimal decimal(begin, end);
+  error = std::from_chars(decimal.text(), decimal.text_end(), value).ec;
+  if (error == std::errc()) return value;
+  // Out of range, and the library does not say which way; a decimal below 1 can only have been too small.
+  return decimal.point() > 0 ? std::numeric_limits<Real>::infinity() : Real(0);
 }
 
 CLIPPER_ALWAYS_INLINE bool fast_magnitude(const NumberToken& token, double& value) noexcept {
@@ -142,13 +156,15 @@ CLIPPER_ALWAYS_INLINE bool narrow_to_float(double nearest, float& value) noexcep
   constexpr uint64_t kDroppedBits = (uint64_t{1} << 29) - 1;
   constexpr uint64_t kHalfWay = uint64_t{1} << 28;
   value = static_cast<float>(nearest);
-  return (bits & kDroppedBits) != kHalfWay && (nearest == 0 || nearest >= static_cast<double>(std::numeric_limits<float>::min())) &&
+  return (bits & kDroppedBits) != kHalfWay &&
+         (nearest == 0 || nearest >= static_cast<double>(std::numeric_limits<float>::min())) &&
          nearest <= static_cast<double>(std::numeric_limits<float>::max());
 }
 
 // Each convert_real returns false if the number rounds to infinity: beyond the type's range.
 
-CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* begin, const char* end, double& value) noexcept {
+CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* begin, const char* end,
+                                        double& value) noexcept {
   const bool is_fast = fast_magnitude(token, value);
   if (__builtin_expect(!is_fast, 0)) value = slow_magnitude<double>(begin + token.negative, end);
   const bool is_finite = is_fast || value <= std::numeric_limits<double>::max();
@@ -156,7 +172,8 @@ CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* be
   return is_finite;
 }
 
-CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* begin, const char* end, float& value) noexcept {
+CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* begin, const char* end,
+                                        float& value) noexcept {
   double nearest;
   const bool is_fast = fast_magnitude(token, nearest) && narrow_to_float(nearest, value);
   if (__builtin_expect(!is_fast, 0)) value = slow_magnitude<float>(begin + token.negative, end);
@@ -166,7 +183,8 @@ CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* be
 }
 
 // binary16 through the nearest double; a double half way between two binary16 values is compared with the text.
-CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* begin, const char* end, Float16& value) noexcept {
+CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* begin, const char* end,
+                                        Float16& value) noexcept {
   double magnitude;
   if (!fast_magnitude(token, magnitude)) magnitude = slow_magnitude<double>(begin + token.negative, end);
   if (!(magnitude < 65536.0)) return false;
@@ -196,13 +214,15 @@ CLIPPER_ALWAYS_INLINE bool convert_real(const NumberToken& token, const char* be
 // A token of scan_short_decimal: its mantissa is below 10^8, so one division is exact, and nothing can overflow.
 // Returns false if the text must be converted by convert_real.
 CLIPPER_ALWAYS_INLINE bool convert_short_decimal(const NumberToken& token, double& value) noexcept {
-  const double magnitude = static_cast<double>(static_cast<int64_t>(token.mantissa)) / kExactPowersOfTen[-token.exponent10];
+  const double magnitude =
+      static_cast<double>(static_cast<int64_t>(token.mantissa)) / kExactPowersOfTen[-token.exponent10];
   value = with_sign<double, uint64_t>(magnitude, token.negative);
   return true;
 }
 
 CLIPPER_ALWAYS_INLINE bool convert_short_decimal(const NumberToken& token, float& value) noexcept {
-  const double nearest = static_cast<double>(static_cast<int64_t>(token.mantissa)) / kExactPowersOfTen[-token.exponent10];
+  const double nearest =
+      static_cast<double>(static_cast<int64_t>(token.mantissa)) / kExactPowersOfTen[-token.exponent10];
   const bool is_exact = narrow_to_float(nearest, value);
   value = with_sign<float, uint32_t>(value, token.negative);
   return is_exact;

@@ -11,12 +11,16 @@
 namespace clipper {
 
 // An element of DType::Bool: 0 or 1 in one byte, as numpy keeps it.
-struct Boolean { uint8_t value; };
+struct Boolean {
+  uint8_t value;
+};
 
 enum class ElementStatus : uint8_t { Ok, Malformed, WrongType, OutOfRange };
 
 // Could another JSON value than a number begin with this byte?
-inline bool begins_other_value(char c) noexcept { return c == '"' || c == '[' || c == '{' || c == 't' || c == 'f' || c == 'n'; }
+inline bool begins_other_value(char c) noexcept {
+  return c == '"' || c == '[' || c == '{' || c == 't' || c == 'f' || c == 'n';
+}
 
 // 20 digits may still be a uint64; [p, end) are digits.
 inline bool parse_long_integer(const char* p, const char* end, uint64_t& value) noexcept {
@@ -24,10 +28,12 @@ inline bool parse_long_integer(const char* p, const char* end, uint64_t& value) 
 }
 
 template <class Int>
-CLIPPER_ALWAYS_INLINE ElementStatus convert_integer(const NumberToken& token, const char* begin, const char* end, Int& value) noexcept {
+CLIPPER_ALWAYS_INLINE ElementStatus convert_integer(const NumberToken& token, const char* begin, const char* end,
+                                                    Int& value) noexcept {
   if (!token.is_integer) return ElementStatus::WrongType;
   uint64_t magnitude = token.mantissa;
-  if (token.digits > kMaxExactDigits && !parse_long_integer(begin + token.negative, end, magnitude)) return ElementStatus::OutOfRange;
+  if (token.digits > kMaxExactDigits && !parse_long_integer(begin + token.negative, end, magnitude))
+    return ElementStatus::OutOfRange;
   constexpr auto kMax = static_cast<uint64_t>(std::numeric_limits<Int>::max());
   constexpr uint64_t kMaxNegative = std::is_signed_v<Int> ? kMax + 1 : 0;
   if (magnitude > (token.negative ? kMaxNegative : kMax)) return ElementStatus::OutOfRange;
@@ -36,7 +42,8 @@ CLIPPER_ALWAYS_INLINE ElementStatus convert_integer(const NumberToken& token, co
 }
 
 template <class Element>
-CLIPPER_ALWAYS_INLINE ElementStatus convert_element(const NumberToken& token, const char* begin, const char* end, Element& value) noexcept {
+CLIPPER_ALWAYS_INLINE ElementStatus convert_element(const NumberToken& token, const char* begin, const char* end,
+                                                    Element& value) noexcept {
   if constexpr (std::is_integral_v<Element>) {
     return convert_integer(token, begin, end, value);
   } else if constexpr (std::is_same_v<Element, Boolean>) {

@@ -8,6 +8,7 @@ one duration a thousand times too long: a single surprise counts as no more than
 model that really changed its speed surprises twice running: then the whole fit is scaled to the new speed at once.
 """
 
+from cython cimport final
 from libc.stdint cimport uint32_t, uint64_t
 
 from clipper.errors import InvalidArgumentError
@@ -18,8 +19,9 @@ cdef double RIDGE_RATIO = 0.0025        # of mean size squared: sizes that sprea
 cdef double LONGEST_US = 9.0e15         # 285 years: keeps every estimate inside 64 bits
 
 
+@final
 cdef class FinishModel:
-    def __init__(self, *, double forget_ratio=0.1):
+    def __init__(self, double forget_ratio=0.1):
         if not 0.0 < forget_ratio < 1.0:
             raise InvalidArgumentError(f"forget_ratio must be between 0 and 1; got {forget_ratio}")
         self._forget = 1.0 - forget_ratio

@@ -9,7 +9,7 @@ from clipper._core.http_server cimport HttpServer
 cdef enum ConnectionState:
     NEW = 0             # no transport yet
     OPEN = 1
-    LINGERING = 2       # the last answer is out and our side is shut; what still comes is dropped until the client closes
+    LINGERING = 2       # the last answer is out, our side is shut; what still comes is dropped until the client closes
     CLOSED = 3
 
 

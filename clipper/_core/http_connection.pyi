@@ -1,8 +1,11 @@
 import asyncio
 
+from typing_extensions import disjoint_base
+
 from clipper._core.http_request import HttpConnection
 from clipper._core.http_server import HttpServer
 
+@disjoint_base
 class AnsweringConnection(HttpConnection):
     """The answering side of a connection: order of answers, flow control, time limits. Base of the protocol."""
 

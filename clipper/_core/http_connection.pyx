@@ -167,7 +167,8 @@ cdef class AnsweringConnection(HttpConnection):
         if self.server.open_connections <= self.server.limit.max_connections:
             return
         # One more than allowed is told so; but those who are told may not pile up either.
-        if self.server.open_connections > self.server.limit.max_connections + self.server.limit.max_connections // 8 + 16:
+        most_told = self.server.limit.max_connections // 8 + 16
+        if self.server.open_connections > self.server.limit.max_connections + most_told:
             self.server.count_refusal("too_many_connections")
             self.abort()
         else:

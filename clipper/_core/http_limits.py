@@ -29,13 +29,13 @@ class HttpLimits:
     max_buffered_body_bytes: int = 256 * 1024 * 1024
     # Requests of one connection that are read and not yet answered. At this many, reading pauses.
     max_pipelined_requests: int = 128
-    # Answers of one connection that wait behind a slower earlier one, or for the end of the turn. Beyond, reading pauses.
+    # Answers of one connection that wait behind a slower earlier one, or for the turn's end. Beyond: reading pauses.
     max_pipelined_bytes: int = 1024 * 1024
     # Open connections. Beyond: 503 and the connection is closed.
     max_connections: int = 10_000
     # A connection without a request in progress is closed after this. nginx: 75 s.
     idle_timeout_us: int = 75_000_000
-    # A request must have arrived whole this long after its first byte. Beyond: 408.
+    # A request must have arrived whole this long after its first bytes (method and path). Beyond: 408.
     request_timeout_us: int = 10_000_000
     # A client that takes nothing of its waiting answers for this long is cut off.
     write_timeout_us: int = 30_000_000

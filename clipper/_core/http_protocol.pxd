@@ -8,6 +8,11 @@ from clipper._core.http_response cimport ReplyTraits, string_view
 from clipper._core.route_table cimport Route
 
 
+cdef extern from "head_scan.hpp" namespace "clipper" nogil:
+    size_t head_bytes(const char* data, size_t bytes) noexcept
+    bint has_one_head(const char* data, size_t bytes) noexcept
+
+
 cdef class BaseHttpProtocol(AnsweringConnection):
     # -- for life
     cdef object _parser                 # httptools.HttpRequestParser

@@ -1,8 +1,11 @@
 import asyncio
 
+from typing_extensions import disjoint_base
+
 from clipper._core.http_connection import AnsweringConnection
 from clipper._core.http_server import HttpServer
 
+@disjoint_base
 class BaseHttpProtocol(AnsweringConnection):
     """The reading side of a connection; its callbacks are httptools'. Made by HttpServer.protocol_factory."""
 

@@ -13,9 +13,6 @@ from clipper._core.http_request cimport method_of
 from clipper._core.http_connection cimport OPEN
 from clipper._core.http_server cimport HttpServer
 
-cdef extern from "<string.h>" nogil:
-    void* memmem(const void* haystack, size_t haystack_bytes, const void* needle, size_t needle_bytes) noexcept
-
 _logger = logging.getLogger("clipper.http")
 _HttpParserError = httptools.HttpParserError
 _HttpParserUpgrade = httptools.HttpParserUpgrade
@@ -23,8 +20,8 @@ _HttpParserCallbackError = httptools.HttpParserCallbackError
 
 cdef enum:
     # A read of at most this much is parsed in one go, since it cannot hold more than about ninety predict requests.
-    # Anything longer, and anything behind an unanswered request, is parsed request by request, so that parsing can
-    # stop at the pipeline's limits: httptools itself cannot be paused.
+    # Anything longer that may hold several, and anything behind an unanswered request, is parsed request by request,
+    # so that parsing can stop at the pipeline's limits: httptools itself cannot be paused.
     _WHOLE_READ_BYTES = 4096
     # A chunked body may spend this many bytes on framing for each byte of its own (a one-byte chunk needs 5), beyond
     # twice max_header_bytes for extensions and trailers. llhttp sets no limit to either.
@@ -61,7 +58,8 @@ cdef class BaseHttpProtocol(AnsweringConnection):
             # Reading is paused, but the transport had this in hand already.
             self._remainder = self._remainder[self._remainder_offset:] + data
             self._remainder_offset = 0
-        elif data_bytes <= _WHOLE_READ_BYTES and self.queue.open_count() == 0:
+        elif self.queue.open_count() == 0 and (
+                data_bytes <= _WHOLE_READ_BYTES or has_one_head(PyBytes_AS_STRING(data), data_bytes)):
             self._feed(data, data_bytes)
         else:
             self._feed_stepwise(data, 0)
@@ -113,7 +111,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
                 self._remainder_offset = offset
                 self.has_remainder = True
                 return 0
-            step_bytes = self._step_bytes(PyBytes_AS_STRING(data) + offset, data_bytes - offset)
+            step_bytes = max(1, self._step_bytes(PyBytes_AS_STRING(data) + offset, data_bytes - offset))
             if step_bytes == data_bytes:
                 self._feed(data, <uint64_t>step_bytes)
             else:
@@ -124,11 +122,11 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         return 0
 
     cdef Py_ssize_t _step_bytes(self, const char* data, Py_ssize_t rest_bytes) noexcept:
-        cdef const char* end
+        cdef size_t to_head_end
         if not self.in_message:
-            end = <const char*>memmem(data, <size_t>rest_bytes, b"\r\n\r\n", 4)
-            if end != NULL:
-                return end - data + 4
+            to_head_end = head_bytes(data, <size_t>rest_bytes)
+            if to_head_end != 0:
+                return <Py_ssize_t>to_head_end
         elif self.head_done and self._head.has_content_length:
             return min(rest_bytes, <Py_ssize_t>(self._head.content_length - self._body_bytes))
         return min(rest_bytes, _WHOLE_READ_BYTES)
@@ -275,7 +273,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         traits.keep_alive = self._parser.should_keep_alive()
         traits.is_head = self._method == Method.Head
         traits.is_http10 = False
-        # llhttp keeps alive, without a Connection header, exactly the versions 1.1 and later, and it knows none later.
+        # Without a Connection header llhttp keeps alive version 1.1 and later, and it knows none later.
         if not traits.keep_alive or self._head.has_connection or self._head.is_chunked:
             version = self._parser.get_http_version()
             traits.is_http10 = version == "1.0"
@@ -296,8 +294,8 @@ cdef class BaseHttpProtocol(AnsweringConnection):
 
     cdef Refusal _check_route(self, bint* ends) except *:
         """Where the request goes, and whether its body will be read. Without `ends` the body is read past first."""
-        # Whoever waits for 100 Continue may or may not send the body after a refusal, and after CONNECT comes no request
-        # (llhttp calls it an upgrade): only the end is clear to both sides.
+        # After a refusal, whoever waits for 100 Continue may or may not send the body, and no request follows CONNECT
+        # (an upgrade to llhttp): only the end is clear to both.
         ends[0] = self._head.expects_continue or (self._method == Method.Other and self._parser.should_upgrade())
         if self._head.content_length > self.server.limit.max_body_bytes:
             ends[0] = True
@@ -314,7 +312,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
             return _refusal(405, b"method_not_allowed", b"the Allow header lists the methods of this path")
         if self._route.is_predict and not self._head.has_content_length and not self._head.is_chunked:
             ends[0] = True
-            return _refusal(411, b"length_required", b"a prediction needs a body: say Content-Length, or send it chunked")
+            return _refusal(411, b"length_required", b"a prediction needs a body: with Content-Length, or chunked")
         return _NO_REFUSAL
 
     cdef int _answer(self) except -1:
@@ -347,7 +345,8 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         query = self._url.partition(b"?")[2]
         status, content_type, body = self._route.target(b"POST" if self._method == Method.Post else b"GET", query)
         return self.respond_typed(
-            self._sequence, status, string_view(PyBytes_AS_STRING(content_type), <size_t>PyBytes_GET_SIZE(content_type)),
+            self._sequence, status,
+            string_view(PyBytes_AS_STRING(content_type), <size_t>PyBytes_GET_SIZE(content_type)),
             string_view(PyBytes_AS_STRING(body), <size_t>PyBytes_GET_SIZE(body)), NULL)
 
     # -- refusals ------------------------------------------------------------------------------------------------

@@ -45,10 +45,10 @@ cdef class HttpConnection:
     A second answer to one sequence, or one to a client that is gone, does nothing.
     """
     # The answer with a JSON body; the head is made here (status line, Date, Content-Length, Connection as the request
-    # needs it, no body for HEAD). `extra_headers`: NULL, or whole lines, each ended by CRLF. Nothing is kept of the pointers.
+    # needs it, no body for HEAD). `extra_headers`: NULL, or whole lines, each ended by CRLF. No pointer is kept.
     cdef int respond_json(self, uint64_t sequence, int status, const char* body, size_t body_bytes,
                           const char* extra_headers) except -1
-    # The answer as whole HTTP bytes, for who makes heads itself; must say `Connection: close` if not keep_alive_for().
+    # The answer as whole HTTP bytes; must say `Connection: close` if not keep_alive_for().
     cdef int respond(self, uint64_t sequence, const char* response, size_t response_bytes) except -1
     # Does the connection stay open after this answer?
     cdef bint keep_alive_for(self, uint64_t sequence) noexcept
@@ -64,11 +64,11 @@ cdef class HttpConnection:
 cdef class PredictHandler:
     """Whoever answers the predict routes: the query processor, or a twin in tests."""
     # A whole request has been read. `body` is borrowed and lives only until this returns. `is_binary`: Content-Type is
-    # application/octet-stream. `clipper_batch`: the Clipper-Batch header, 0 = absent. `arrival_us`: start of the loop turn
-    # that read the request's first byte. Answer with connection.respond_json(sequence, ...), now or later, exactly once.
+    # application/octet-stream. `clipper_batch`: the Clipper-Batch header, 0 = absent. `arrival_us`: start of the loop
+    # turn that read the request's first byte. Answer with connection.respond_json(sequence, ...), now or later, once.
     # An exception is logged and answered with 500.
-    cdef int on_predict(self, HttpConnection connection, uint64_t sequence, Route route, const char* body, size_t body_bytes,
-                        bint is_binary, uint64_t clipper_batch, uint64_t arrival_us) except -1
+    cdef int on_predict(self, HttpConnection connection, uint64_t sequence, Route route, const char* body,
+                        size_t body_bytes, bint is_binary, uint64_t clipper_batch, uint64_t arrival_us) except -1
     # Once per loop turn, after all of its reads and before its answers are written: form and send batches here.
     cdef int on_turn_end(self, uint64_t now_us) except -1
 

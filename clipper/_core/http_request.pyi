@@ -1,9 +1,13 @@
 from collections.abc import Callable
 from typing import final
 
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class HttpConnection:
     """One client connection as the responder sees it; answered from compiled code (http_request.pxd)."""
 
+@disjoint_base
 class PredictHandler:
     """Whoever answers the predict routes; implemented in compiled code (http_request.pxd)."""
 

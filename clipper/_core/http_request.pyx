@@ -56,7 +56,8 @@ cdef class PyPredictHandler(PredictHandler):
 
     def respond(self, uint64_t ticket, int status, bytes body not None):
         connection, sequence = self._waiting.pop(ticket)
-        (<HttpConnection>connection).respond_json(sequence, status, PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body), NULL)
+        (<HttpConnection>connection).respond_json(
+            sequence, status, PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body), NULL)
 
     def respond_raw(self, uint64_t ticket, bytes response not None):
         connection, sequence = self._waiting.pop(ticket)

@@ -55,11 +55,15 @@ cdef class HttpServer:
 
     def begin_drain(self):
         self.draining = True
+        if not self._turn_open:
+            self._read_clock()
         for connection in list(self._connections):
             (<HttpConnection>connection).begin_drain()
         self.flush()
 
     def sweep(self, uint64_t now_us):
+        if not self._turn_open:
+            self._now_us = now_us       # what ends now must not be stamped with the time of the last read
         for connection in list(self._connections):
             (<HttpConnection>connection).sweep(now_us)
         self.flush()

@@ -15,7 +15,8 @@ namespace clipper {
 
 class InputReader : protected BodyCursor {
  protected:
-  InputReader(const char* begin, const char* end, const InputSpec& spec, const BodyLimits& limits, ParsedBody& out) noexcept
+  InputReader(const char* begin, const char* end, const InputSpec& spec, const BodyLimits& limits,
+              ParsedBody& out) noexcept
       : BodyCursor(begin, end, out), spec_(spec), limits_(limits) {}
 
   // Reads the input at p_ to the end of the buffer and notes where it ends.
@@ -46,7 +47,8 @@ class InputReader : protected BodyCursor {
       case DType::Float32: return read_array<float>();
       case DType::Float64: return read_array<double>();
       case DType::Bool: return read_array<Boolean>();
-      default: return refuse_found("wrong_type", p_, "an application whose element type is not numeric", "a numeric one");
+      default:
+        return refuse_found("wrong_type", p_, "an application whose element type is not numeric", "a numeric one");
     }
   }
 
@@ -62,7 +64,8 @@ class InputReader : protected BodyCursor {
     if (is_base64) {
       Base64Fault fault;
       decoded_end = decode_base64(text, static_cast<size_t>(decoded_end - text), text, fault);
-      if (decoded_end == nullptr) return refuse_found("bad_base64", where, "a fault at symbol " + std::to_string(fault.index), fault.expected);
+      if (decoded_end == nullptr)
+        return refuse_found("bad_base64", where, "a fault at symbol " + std::to_string(fault.index), fault.expected);
     }
     const auto bytes = static_cast<size_t>(decoded_end - text);
     if (bytes > limits_.max_string_bytes) return refuse_length(where, bytes, limits_.max_string_bytes);
@@ -92,7 +95,8 @@ class InputReader : protected BodyCursor {
     counts[0] = 0;
     for (;;) {
       if (at(']') && counts[open - 1] == 0) return refuse_count(0, shape[open - 1], "arrays");
-      if (counts[open - 1] == shape[open - 1]) return refuse("wrong_length", p_, std::to_string(shape[open - 1]) + " arrays at this level", counts[open - 1]);
+      if (counts[open - 1] == shape[open - 1])
+        return refuse("wrong_length", p_, std::to_string(shape[open - 1]) + " arrays at this level", counts[open - 1]);
       if (!at('[')) return refuse("wrong_type", p_, "an array, as the shape has it", counts[open - 1]);
       ++p_;
       skip_space();
@@ -155,7 +159,8 @@ class InputReader : protected BodyCursor {
     }
     if (*p != ']') return false;
     p_ = p;
-    if (expected_count != kAnyCount && ++count != expected_count) return refuse_count(count, expected_count, "elements");
+    if (expected_count != kAnyCount && ++count != expected_count)
+      return refuse_count(count, expected_count, "elements");
     ++p_;
     used_bytes_ = static_cast<size_t>(out - out_.data.data());
     return true;
@@ -169,7 +174,9 @@ class InputReader : protected BodyCursor {
 
   std::string expected_element() const {
     switch (spec_.dtype) {
-      case DType::Float16: case DType::Float32: case DType::Float64: return "a number";
+      case DType::Float16:
+      case DType::Float32:
+      case DType::Float64: return "a number";
       case DType::Bool: return "true, false, 0 or 1";
       default: return "an integer literal (no fraction, no exponent)";
     }

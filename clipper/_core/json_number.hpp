@@ -11,11 +11,11 @@ namespace clipper {
 
 // A number whose grammar has been checked.
 struct NumberToken {
-  uint64_t mantissa = 0;     // integer and fraction digits as one integer; meaningless if digits > 19
-  int64_t exponent10 = 0;    // value = mantissa * 10^exponent10; saturates near +-10^15, beyond any body's length
-  uint64_t digits = 0;       // digits in the mantissa, a lone leading 0 not counted
+  uint64_t mantissa = 0;   // integer and fraction digits as one integer; meaningless if digits > 19
+  int64_t exponent10 = 0;  // value = mantissa * 10^exponent10; saturates near +-10^15, beyond any body's length
+  uint64_t digits = 0;     // digits in the mantissa, a lone leading 0 not counted
   bool negative = false;
-  bool is_integer = false;   // written without fraction and exponent
+  bool is_integer = false;  // written without fraction and exponent
 };
 
 constexpr uint64_t kMaxExactDigits = 19;  // 10^19 - 1 < 2^64
@@ -31,8 +31,8 @@ CLIPPER_ALWAYS_INLINE uint64_t combine_digits(uint64_t values) noexcept {
   return ((values & kPairs) * 0x000F424000000064ull + ((values >> 16) & kPairs) * 0x0000271000000001ull) >> 32;
 }
 
-// Flags (in the high bits) the bytes of a word above '9' and those below '0'. Carries and borrows come only out of bytes
-// that are flagged themselves, so the lowest flag is exact, and only that is used.
+// Flags (in the high bits) the bytes of a word above '9' and those below '0'. Carries and borrows come only out of
+// bytes that are flagged themselves, so the lowest flag is exact, and only that is used.
 CLIPPER_ALWAYS_INLINE uint64_t non_digits(uint64_t word) noexcept {
   return ((word + kEveryByte * (0x7F - '9')) | (word - kEveryByte * '0')) & kHighBits;
 }
@@ -101,7 +101,8 @@ inline const char* scan_exponent(const char* p, const char* end, NumberToken& to
 }
 
 // Returns the byte after the number at p, or nullptr with the fault set. p may be `end`.
-CLIPPER_ALWAYS_INLINE const char* scan_number(const char* p, const char* end, NumberToken& token, JsonFault& fault) noexcept {
+CLIPPER_ALWAYS_INLINE const char* scan_number(const char* p, const char* end, NumberToken& token,
+                                              JsonFault& fault) noexcept {
   token.mantissa = 0;
   token.exponent10 = 0;
   token.is_integer = true;
@@ -110,7 +111,8 @@ CLIPPER_ALWAYS_INLINE const char* scan_number(const char* p, const char* end, Nu
     token.negative = true;
     ++p;
   }
-  if (__builtin_expect(p == end || !is_digit(*p), 0)) return fault.set(kJsonError, p, token.negative ? "a digit after the minus sign" : "a JSON value");
+  if (__builtin_expect(p == end || !is_digit(*p), 0))
+    return fault.set(kJsonError, p, token.negative ? "a digit after the minus sign" : "a JSON value");
   const char* const integer = p;
   // One digit before the point is by far the commonest; a predicted branch costs less than the word loop's latency.
   token.mantissa = static_cast<uint64_t>(*p++ - '0');

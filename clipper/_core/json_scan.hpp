@@ -10,8 +10,8 @@
 
 namespace clipper {
 
-constexpr uint64_t kDefaultMaxDepth = 256;   // open arrays and objects, the outermost counted as 1
-constexpr uint64_t kDepthCeiling = 1024;     // what a larger configured limit is cut to: the size of the bit stack
+constexpr uint64_t kDefaultMaxDepth = 256;  // open arrays and objects, the outermost counted as 1
+constexpr uint64_t kDepthCeiling = 1024;    // what a larger configured limit is cut to: the size of the bit stack
 
 inline const char* skip_whitespace(const char* p, const char* end) noexcept {
   while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) ++p;
@@ -21,7 +21,8 @@ inline const char* skip_whitespace(const char* p, const char* end) noexcept {
 // Which of the open containers are objects: one bit a level.
 class NestingStack {
  public:
-  explicit NestingStack(uint64_t max_depth) noexcept : max_depth_(max_depth < kDepthCeiling ? max_depth : kDepthCeiling) {}
+  explicit NestingStack(uint64_t max_depth) noexcept
+      : max_depth_(max_depth < kDepthCeiling ? max_depth : kDepthCeiling) {}
   bool push(bool is_object) noexcept {
     if (depth_ == max_depth_) return false;
     const uint64_t bit = uint64_t{1} << (depth_ & 63);
@@ -40,7 +41,8 @@ class NestingStack {
   uint64_t max_depth_;
 };
 
-inline const char* skip_literal(const char* p, const char* end, const char* literal, size_t bytes, JsonFault& fault) noexcept {
+inline const char* skip_literal(const char* p, const char* end, const char* literal, size_t bytes,
+                                JsonFault& fault) noexcept {
   if (static_cast<size_t>(end - p) >= bytes && std::memcmp(p, literal, bytes) == 0) return p + bytes;
   return fault.set(kJsonError, p, "a JSON value (true, false and null are the only bare words)");
 }
@@ -56,10 +58,12 @@ inline const char* skip_scalar(const char* p, const char* end, JsonFault& fault)
     case 't': return skip_literal(p, end, "true", 4, fault);
     case 'f': return skip_literal(p, end, "false", 5, fault);
     case 'n': return skip_literal(p, end, "null", 4, fault);
-    case 'N': case 'I': return fault.set(kJsonError, p, "a JSON value (JSON has no NaN and no Infinity)");
+    case 'N':
+    case 'I': return fault.set(kJsonError, p, "a JSON value (JSON has no NaN and no Infinity)");
     default: {
       NumberToken token;
-      return scan_number(p, end, token, fault);
+      const char* next = scan_short_decimal(p, end, token);
+      return next != nullptr ? next : scan_number(p, end, token, fault);
     }
   }
 }
@@ -86,7 +90,9 @@ inline const char* skip_to_next_value(const char* p, const char* end, NestingSta
       return in_object ? skip_key(p, end, fault) : p;
     }
     if (p == end || *p != (in_object ? '}' : ']')) {
-      return fault.set(kJsonError, p, in_object ? "',' or '}' after a member of an object" : "',' or ']' after an element of an array");
+      return fault.set(
+          kJsonError, p,
+          in_object ? "',' or '}' after a member of an object" : "',' or ']' after an element of an array");
     }
     open.pop();
     ++p;

@@ -50,15 +50,21 @@ inline uint64_t string_stops(uint64_t word) noexcept {
 inline const char* scan_escape(const char* p, const char* end, JsonFault& fault) noexcept {
   if (end - p < 2) return fault.set(kJsonError, end, "the rest of an escape sequence");
   switch (p[1]) {
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
-      return p + 2;
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return p + 2;
     case 'u':
       for (int i = 2; i < 6; ++i) {
-        if (p + i == end || hex_digit(p[i]) < 0) return fault.set(kJsonError, p + i, "a hexadecimal digit of a \\u escape");
+        if (p + i == end || hex_digit(p[i]) < 0)
+          return fault.set(kJsonError, p + i, "a hexadecimal digit of a \\u escape");
       }
       return p + 6;
-    default:
-      return fault.set(kJsonError, p + 1, "one of \" \\ / b f n r t u after a backslash");
+    default: return fault.set(kJsonError, p + 1, "one of \" \\ / b f n r t u after a backslash");
   }
 }
 

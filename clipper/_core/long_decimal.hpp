@@ -27,8 +27,10 @@ class LongDecimal {
         continue;
       }
       point_ += !in_fraction;
-      if (count_ < kMaxDigits) text_[count_++] = *p;
-      else sticky |= *p != '0';
+      if (count_ < kMaxDigits)
+        text_[count_++] = *p;
+      else
+        sticky |= *p != '0';
     }
     if (p < end) add_exponent(p + 1, end);
     if (sticky) text_[count_++] = '1';
@@ -69,7 +71,7 @@ class LongDecimal {
 
   char text_[kMaxDigits + 32];
   char* text_end_ = nullptr;
-  size_t count_ = 0;   // digits stored, no leading and no trailing zeros
+  size_t count_ = 0;  // digits stored, no leading and no trailing zeros
   int64_t point_ = 0;
 };
 

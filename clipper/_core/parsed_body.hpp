@@ -10,11 +10,11 @@
 namespace clipper {
 
 struct BodyLimits {
-  uint64_t max_items = 4096;                        // inputs in one input_batch
-  uint64_t max_depth = kDefaultMaxDepth;            // open arrays and objects, the body counted as 1; taken as at least
-                                                    // kMinDepthLimit and at most kDepthCeiling
-  uint64_t max_string_bytes = uint64_t{16} << 20;   // one decoded strings or bytes input: 16 MiB, the body limit
-  uint64_t max_label_bytes = 1024;                  // decoded version or context: they become keys of tables
+  uint64_t max_items = 4096;                       // inputs in one input_batch
+  uint64_t max_depth = kDefaultMaxDepth;           // open arrays and objects, the body counted as 1; taken as at least
+                                                   // kMinDepthLimit and at most kDepthCeiling
+  uint64_t max_string_bytes = uint64_t{16} << 20;  // one decoded strings or bytes input: 16 MiB, the body limit
+  uint64_t max_label_bytes = 1024;                 // decoded version or context: they become keys of tables
 };
 
 // Reading a tensor opens at most kMaxRank + 2 arrays and objects; no limit may forbid those.
@@ -29,9 +29,9 @@ struct ParsedBody {
   bool is_batch = false;          // "input_batch", or a Clipper-Batch header
   bool has_version = false;
   bool has_context = false;
-  std::string version;            // decoded UTF-8
-  std::string context;            // decoded UTF-8
-  uint64_t slo_us = 0;            // 0 = absent
+  std::string version;  // decoded UTF-8
+  std::string context;  // decoded UTF-8
+  uint64_t slo_us = 0;  // 0 = absent
 
   const char* error_code = nullptr;  // static text; nullptr = no error
   std::string error_cause;           // what was found, where, what was expected

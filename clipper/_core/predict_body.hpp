@@ -66,7 +66,8 @@ inline bool refuse_for_memory(ParsedBody& out) noexcept {
 }
 
 // Fills `out`; false => out.error_code and out.error_cause say why, and the rest of it has no meaning.
-inline bool parse_json_body(const char* p, size_t n, const InputSpec& spec, const BodyLimits& limits, ParsedBody& out) noexcept {
+inline bool parse_json_body(const char* p, size_t n, const InputSpec& spec, const BodyLimits& limits,
+                            ParsedBody& out) noexcept {
   out.clear();
   try {
     BodyLimits effective = limits;
@@ -86,22 +87,32 @@ inline bool refuse_binary(ParsedBody& out, const char* code, std::string cause) 
   return false;
 }
 
-inline bool read_binary_body(const char* p, size_t n, const InputSpec& spec, const BodyLimits& limits, uint64_t clipper_batch, ParsedBody& out) {
-  if (spec.type == InputType::Strings) return refuse_binary(out, "no_binary_form", "strings have no binary form, expected a JSON body");
-  if (spec.element_count == 0) return refuse_binary(out, "no_binary_form", "the application declares no shape, expected a JSON body");
+inline bool read_binary_body(const char* p, size_t n, const InputSpec& spec, const BodyLimits& limits,
+                             uint64_t clipper_batch, ParsedBody& out) {
+  if (spec.type == InputType::Strings)
+    return refuse_binary(out, "no_binary_form", "strings have no binary form, expected a JSON body");
+  if (spec.element_count == 0)
+    return refuse_binary(out, "no_binary_form", "the application declares no shape, expected a JSON body");
   if (clipper_batch > limits.max_items) {
-    return refuse_binary(out, "too_many_items", "Clipper-Batch: found " + std::to_string(clipper_batch) + " inputs, expected at most " + std::to_string(limits.max_items));
+    return refuse_binary(out, "too_many_items",
+                         "Clipper-Batch: found " + std::to_string(clipper_batch) + " inputs, expected at most " +
+                             std::to_string(limits.max_items));
   }
   const uint64_t count = clipper_batch == 0 ? 1 : clipper_batch;
   uint64_t item_bytes, expected_bytes;
   const bool overflow = __builtin_mul_overflow(spec.element_count, uint64_t{dtype_bytes(spec.dtype)}, &item_bytes) ||
                         __builtin_mul_overflow(item_bytes, count, &expected_bytes);
   if (overflow || n != expected_bytes) {
-    return refuse_binary(out, "wrong_length", "the body has " + std::to_string(n) + " bytes, expected " + std::to_string(count) + " input(s) of " +
-                                                  std::to_string(spec.element_count) + " elements of " + std::to_string(dtype_bytes(spec.dtype)) + " bytes");
+    return refuse_binary(out, "wrong_length",
+                         "the body has " + std::to_string(n) + " bytes, expected " + std::to_string(count) +
+                             " input(s) of " + std::to_string(spec.element_count) + " elements of " +
+                             std::to_string(dtype_bytes(spec.dtype)) + " bytes");
   }
   for (size_t i = 0; spec.dtype == DType::Bool && i < n; ++i) {
-    if (static_cast<unsigned char>(p[i]) > 1) return refuse_binary(out, "out_of_range", "byte " + std::to_string(i) + ": found " + describe_byte(p + i, p + n) + ", expected a boolean, byte 0 or 1");
+    if (static_cast<unsigned char>(p[i]) > 1)
+      return refuse_binary(
+          out, "out_of_range",
+          "byte " + std::to_string(i) + ": found " + describe_byte(p + i, p + n) + ", expected a boolean, byte 0 or 1");
   }
   out.is_batch = clipper_batch != 0;
   out.data.assign(p, p + n);
@@ -111,7 +122,8 @@ inline bool read_binary_body(const char* p, size_t n, const InputSpec& spec, con
 
 // The application/octet-stream form: row-major little-endian data of one input, or of `clipper_batch` inputs
 // (0 = the header is absent; the caller refuses a header that says 0).
-inline bool parse_binary_body(const char* p, size_t n, const InputSpec& spec, const BodyLimits& limits, uint64_t clipper_batch, ParsedBody& out) noexcept {
+inline bool parse_binary_body(const char* p, size_t n, const InputSpec& spec, const BodyLimits& limits,
+                              uint64_t clipper_batch, ParsedBody& out) noexcept {
   out.clear();
   try {
     return read_binary_body(p, n, spec, limits, clipper_batch, out);

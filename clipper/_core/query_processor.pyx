@@ -8,7 +8,7 @@ touched only by reference (the connection, the application, the plan).
 import cython
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint8_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, strcmp
 
 from clipper._core.counters cimport MissReason, Stage
 from clipper._core.finish_estimate cimport FinishEstimate
@@ -62,7 +62,8 @@ cdef class QueryProcessor(PredictHandler):
             ok = c_parse_json_body(body, body_bytes, app.input_spec, app.body_limits, self.body)
         if not ok:
             app.stats.bad_requests += 1
-            return self.refuse(connection, sequence, 400, self.body.error_code, <bytes>self.body.error_cause)
+            return self.refuse(connection, sequence, 415 if strcmp(self.body.error_code, b"no_binary_form") == 0 else 400,
+                               self.body.error_code, <bytes>self.body.error_cause)
         plan = app.plan
         if self.body.has_version:
             plan = self.plan_for_version(app, <bytes>self.body.version)

@@ -1,7 +1,5 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import final
-
-PythonTarget = Callable[[bytes, bytes], tuple[int, bytes, bytes]]
 
 @final
 class Route:

@@ -11,10 +11,11 @@
 #include <vector>
 
 #include "input_spec.hpp"
-#include "json_check.hpp"
+#include "json_scan.hpp"
 #include "json_write.hpp"
 #include "output.hpp"
 #include "rpc_schema.hpp"
+#include "utf8.hpp"
 
 namespace clipper {
 
@@ -31,6 +32,8 @@ struct ItemResult {
 inline bool is_text(DType dtype) noexcept {
   return dtype == DType::Bytes || dtype == DType::String || dtype == DType::Json;
 }
+
+inline bool is_utf8(const char* text, size_t bytes) noexcept { return find_invalid_utf8(text, text + bytes) == nullptr; }
 
 inline uint64_t load_u64(const char* at) noexcept {  // frames have no alignment
   uint64_t value;
@@ -239,7 +242,7 @@ class ResultDecoder {
       if (!is_utf8(view.data, view.bytes)) return refuse(RpcStatus::BadText, i, 0);
       if (has_failed(i)) {
         status = add_failed(view.data, view.bytes);
-      } else if (is_json(view.data, view.bytes)) {
+      } else if (validate_json(view.data, view.bytes)) {
         status = add(view.data, view.bytes, false);
       } else if (dtype_ == DType::Json) {
         return refuse(RpcStatus::BadJson, i, 0);

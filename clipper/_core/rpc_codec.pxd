@@ -93,9 +93,9 @@ cdef extern from "rpc_schema.hpp" namespace "clipper" nogil:
     const char* rpc_status_text(RpcStatus status) noexcept
 
 
-cdef extern from "json_check.hpp" namespace "clipper" nogil:
-    cpp_bool rpc_is_utf8 "clipper::is_utf8"(const char* text, size_t bytes) noexcept
-    cpp_bool rpc_is_json "clipper::is_json"(const char* text, size_t bytes) noexcept
+cdef extern from "json_scan.hpp" namespace "clipper" nogil:
+    cdef uint64_t kDefaultMaxDepth      # brackets open at a time in one JSON output
+    cpp_bool validate_json(const char* text, size_t bytes) noexcept
 
 
 cdef extern from "rpc_codec.hpp" namespace "clipper" nogil:

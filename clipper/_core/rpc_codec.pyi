@@ -3,7 +3,7 @@
 The data path calls the C++ of ``rpc_codec.hpp`` itself, through ``rpc_codec.pxd``.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clipper.errors import ProtocolError
 
@@ -85,5 +85,5 @@ def decode_cause(frames: list[bytes]) -> str:
 def is_json(text: bytes) -> bool:
     """Is it exactly one RFC 8259 value in UTF-8, nested no deeper than MAX_JSON_DEPTH?"""
 
-def schema() -> dict[str, object]:
+def schema() -> dict[str, Any]:
     """Return the constants of the C++ schema by name."""

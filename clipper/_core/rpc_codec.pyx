@@ -160,8 +160,7 @@ def decode_cause(list frames not None):
 
 
 def is_json(bytes text not None):
-    cdef size_t size = PyBytes_GET_SIZE(text)
-    return bool(rpc_is_utf8(PyBytes_AS_STRING(text), size) and rpc_is_json(PyBytes_AS_STRING(text), size))
+    return bool(validate_json(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)))
 
 
 def schema():
@@ -199,10 +198,17 @@ def schema():
             "BAD_TEXT": <int>RpcStatus.BadText, "BAD_JSON": <int>RpcStatus.BadJson,
         },
         "input_types": {name.upper(): value for value, name in enumerate(INPUT_TYPES, start=1)},
+        "dtypes": {  # NONE is 0: its name is a keyword here
+            "INT8": <int>DType.Int8, "UINT8": <int>DType.UInt8, "INT16": <int>DType.Int16,
+            "UINT16": <int>DType.UInt16, "INT32": <int>DType.Int32, "UINT32": <int>DType.UInt32,
+            "INT64": <int>DType.Int64, "UINT64": <int>DType.UInt64, "FLOAT16": <int>DType.Float16,
+            "FLOAT32": <int>DType.Float32, "FLOAT64": <int>DType.Float64, "BOOL": <int>DType.Bool,
+            "BYTES": <int>DType.Bytes, "STRING": <int>DType.String, "JSON": <int>DType.Json,
+        },
         "dtype_bytes": [dtype_bytes(<DType><int>dtype) for dtype in range(16)],
         "allowed_flags": [rpc_allowed_flags(kind) for kind in range(1, 9)],
         "limits": {
-            "MAX_ITEMS": kRpcMaxItems, "MAX_RANK": kRpcMaxRank, "MAX_CAUSE_BYTES": kRpcMaxCauseBytes,
-            "MAX_REGISTER_BYTES": kRpcMaxRegisterBytes,
+            "MAX_ITEMS": kRpcMaxItems, "MAX_RANK": kRpcMaxRank, "MAX_JSON_DEPTH": kDefaultMaxDepth,
+            "MAX_CAUSE_BYTES": kRpcMaxCauseBytes, "MAX_REGISTER_BYTES": kRpcMaxRegisterBytes,
         },
     }

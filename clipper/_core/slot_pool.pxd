@@ -12,8 +12,10 @@ cdef extern from "slot_pool.hpp" namespace "clipper" nogil:
     cdef cppclass SlotPool:
         @staticmethod
         size_t bytes_needed(uint32_t slot_count, uint64_t arena_bytes) noexcept
+
         @staticmethod
         SlotPool* create(void* memory, uint32_t slot_count, uint64_t arena_bytes, uint32_t worker) noexcept
+
         @staticmethod
         SlotPool* attach(void* memory) noexcept
 

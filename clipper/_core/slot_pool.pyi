@@ -1,3 +1,5 @@
+"""Slot pools: the predict tasks of a worker, queued and in flight. The algorithm is in slot_pool.hpp."""
+
 from typing import final
 
 from typing_extensions import Buffer

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Slot pools for Python: memory, life time and checks. The work is in slot_pool.hpp."""
 
-from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
+import mmap
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromObject, PyMemoryView_GET_BUFFER
@@ -24,7 +24,7 @@ cdef class PoolMemory:
     cdef int map(self, object memory, size_t size_bytes) except -1:
         """Hold ``memory`` (any writable buffer, page-aligned), or map private memory if it is None."""
         if memory is None:
-            memory = mmap(-1, size_bytes, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+            memory = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         view = PyMemoryView_FromObject(memory)
         buffer = PyMemoryView_GET_BUFFER(view)
         if buffer.readonly or <size_t>buffer.len < size_bytes:

@@ -7,7 +7,8 @@
 
 namespace clipper {
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the word-at-a-time loops and the typed buffers are little-endian");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "the word-at-a-time loops and the typed buffers are little-endian");
 
 // For what runs once per number: a call would cost as much as the work, and keep its results in memory.
 #define CLIPPER_ALWAYS_INLINE inline __attribute__((always_inline))
@@ -22,7 +23,9 @@ inline uint64_t load8(const char* p) noexcept {
 }
 
 // Index of the lowest flagged byte of a word whose flags are the bytes' high bits; `flags` must not be 0.
-inline unsigned first_flagged_byte(uint64_t flags) noexcept { return static_cast<unsigned>(__builtin_ctzll(flags)) >> 3; }
+inline unsigned first_flagged_byte(uint64_t flags) noexcept {
+  return static_cast<unsigned>(__builtin_ctzll(flags)) >> 3;
+}
 
 inline bool is_utf8_continuation(unsigned char byte) noexcept { return (byte & 0xC0) == 0x80; }
 
@@ -39,7 +42,9 @@ inline size_t utf8_sequence_bytes(const char* p, const char* end) noexcept {
     if (lead == 0xED && s[1] > 0x9F) return 0;  // a surrogate
     return 3;
   }
-  if (lead > 0xF4 || left < 4 || !is_utf8_continuation(s[1]) || !is_utf8_continuation(s[2]) || !is_utf8_continuation(s[3])) return 0;
+  if (lead > 0xF4 || left < 4 || !is_utf8_continuation(s[1]) || !is_utf8_continuation(s[2]) ||
+      !is_utf8_continuation(s[3]))
+    return 0;
   if (lead == 0xF0 && s[1] < 0x90) return 0;  // overlong
   if (lead == 0xF4 && s[1] > 0x8F) return 0;  // above U+10FFFF
   return 4;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import random
 import socket
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from clipper._core.route_table import Route, RouteTable
 from tests.support.http_mocks import defer
 from tests.support.http_responses import get, parse_responses, post, post_chunked
 from tests.support.http_server_thread import SOCKET_TIMEOUT_S, read_all, read_responses_bytes, serving
@@ -52,10 +54,8 @@ def test_ten_thousand_pipelined_requests_are_all_answered() -> None:
         client.setblocking(False)
         give_up = time.monotonic() + 3 * SOCKET_TIMEOUT_S
         while received.count(b"HTTP/1.1 200 OK") < 10_000 and time.monotonic() < give_up:
-            try:
+            with contextlib.suppress(BlockingIOError):
                 sent += client.send(stream[sent : sent + 100_000])
-            except BlockingIOError:
-                pass
             try:
                 received += client.recv(1_000_000)
             except BlockingIOError:
@@ -70,10 +70,8 @@ def test_body_over_the_limit_is_413_while_the_client_is_still_sending() -> None:
         client.setblocking(False)
         give_up = time.monotonic() + SOCKET_TIMEOUT_S
         while b"\r\n\r\n" not in received and time.monotonic() < give_up:
-            try:
+            with contextlib.suppress(BlockingIOError):
                 client.send(b"x" * 65_536)
-            except BlockingIOError:
-                pass
             try:
                 received += client.recv(65_536)
             except BlockingIOError:
@@ -145,6 +143,19 @@ def test_half_closed_client_gets_its_answer_over_a_socket() -> None:
         assert [response.status for response in parse_responses(read_all(client))] == [200]
 
 
+def test_client_that_vanishes_in_the_middle_of_its_answer_disturbs_nobody() -> None:
+    with serving() as server, server.connect() as other:
+        for _ in range(20):
+            client = server.connect()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(get(b"/large?5000000") * 2)
+            assert client.recv(1_000)
+            client.close()
+        other.sendall(post())
+        assert parse_responses(read_responses_bytes(other, 1))[0].status == 200
+        server.wait_until(lambda: server.server.open_connections == 1)
+
+
 @pytest.mark.timeout(60)
 def test_client_that_never_reads_is_cut_and_its_memory_is_bounded() -> None:
     with serving(write_timeout_us=300_000) as server, server.connect() as client, server.connect() as other:
@@ -179,7 +190,7 @@ def test_five_hundred_stalled_clients_do_not_disturb_the_others() -> None:
                 lively.sendall(whole)
                 assert parse_responses(read_responses_bytes(lively, 1))[0].status == 200
                 slowest_s = max(slowest_s, time.monotonic() - started)
-        assert slowest_s < 1.0
+        assert slowest_s < 2.0  # far below any timeout here, with room for a busy machine
         begun = sum(1 for index in range(STALLED_CLIENTS) if index % len(whole) > len(b"POST /"))
         server.wait_until(lambda: server.server.refusals.get("request_timeout", 0) >= begun)
         for client in stalled:
@@ -191,7 +202,8 @@ def test_drain_answers_what_is_in_flight_and_closes_the_rest() -> None:
         busy.sendall(post() * 2)
         server.wait_until(lambda: len(server.handler.waiting) == 2)
         server.wait_until(lambda: server.server.open_connections == 2)
-        server.call(lambda: (server.listener.close(), server.server.begin_drain()))
+        server.call(server.listener.close)
+        server.call(server.server.begin_drain)
         assert read_all(idle) == b""
         assert not server.call(lambda: server.server.idle)
         server.answer(0)
@@ -201,8 +213,6 @@ def test_drain_answers_what_is_in_flight_and_closes_the_rest() -> None:
 
 
 def test_routes_swapped_while_serving_take_effect_with_the_next_request() -> None:
-    from clipper._core.route_table import Route, RouteTable
-
     with serving() as server, server.connect() as client:
         client.sendall(post(path=b"/new/predict"))
         assert parse_responses(read_responses_bytes(client, 1))[0].status == 404

@@ -46,6 +46,23 @@ def start(address: str, tmp_path: Path) -> Iterator[Start]:
         process.kill()
 
 
+@pytest.fixture
+def slow_script(tmp_path: Path) -> Path:
+    """A container that marks the start of each batch by a file, then takes 0.8 s for it."""
+    script = tmp_path / "slow.py"
+    script.write_text(
+        "import pathlib, time\n"
+        "from model_containers import ModelContainer, serve\n"
+        "class Slow(ModelContainer):\n"
+        "    def predict_batch(self, inputs):\n"
+        "        pathlib.Path('in_hand').touch()\n"
+        "        time.sleep(0.8)\n"
+        "        return inputs[:, 0]\n"
+        "serve(Slow())\n"
+    )
+    return script
+
+
 def doubles(*values: float) -> bytes:
     return struct.pack(f"<{len(values)}d", *values)
 
@@ -181,12 +198,12 @@ def test_container_frontend_lost_its_sessions_registers_again(frontend: PuppetFr
 
 
 def test_container_frontend_restarted_registers_again_and_drops_old_answers(
-    frontend: PuppetFrontend, start: Start, address: str
+    frontend: PuppetFrontend, start: Start, address: str, slow_script: Path
 ) -> None:
-    start("simulated", CLIPPER_SIMULATED_BASE_US="600000")
+    start(str(slow_script))
     (before,) = frontend.wait_ready()
     stale = frontend.send_batch([doubles(1)])
-    frontend.wait_for(lambda: True)
+    frontend.wait_for((slow_script.parent / "in_hand").exists)
     frontend.close()
     restarted = PuppetFrontend(address, first_batch_id=stale)  # ids are given out again
     try:
@@ -254,11 +271,13 @@ def test_container_loading_for_long_is_registered_at_once(frontend: PuppetFronte
     assert session.longest_silence_s < 1.0
 
 
-def test_container_sigterm_during_a_batch_finishes_it_and_exits_zero(frontend: PuppetFrontend, start: Start) -> None:
-    container = start("simulated", CLIPPER_SIMULATED_BASE_US="800000")
+def test_container_sigterm_during_a_batch_finishes_it_and_exits_zero(
+    frontend: PuppetFrontend, start: Start, slow_script: Path
+) -> None:
+    container = start(str(slow_script))
     frontend.wait_ready()
     running, ahead = frontend.send_batch([doubles(1)]), frontend.send_batch([doubles(2)])
-    time.sleep(0.2)  # so that the first batch is in hand: the signal is to hit the running model
+    frontend.wait_for((slow_script.parent / "in_hand").exists)
     container.terminate()
     assert texts(frontend.wait_answer(running).outputs) == [b"1.0"]
     assert texts(frontend.wait_answer(ahead).outputs) == [b"2.0"]

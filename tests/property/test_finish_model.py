@@ -33,9 +33,7 @@ def test_model_before_any_observation_is_optimistic() -> None:
 
 
 @given(st.lists(st.tuples(sizes, durations_us), max_size=60), sizes)
-def test_prediction_is_never_negative_and_never_shrinks_with_size(
-    batches: list[tuple[int, int]], size: int
-) -> None:
+def test_prediction_is_never_negative_and_never_shrinks_with_size(batches: list[tuple[int, int]], size: int) -> None:
     model = FinishModel()
     for batch_size, duration_us in batches:
         model.record(batch_size, duration_us)

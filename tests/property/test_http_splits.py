@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.http_mocks import MockServer, defer
+from tests.support.http_mocks import MockServer, defer, echo
 from tests.support.http_responses import get, parse_responses, post, post_chunked
 
 UPGRADE = (b"Connection: Upgrade", b"Upgrade: h2c")
@@ -25,17 +26,19 @@ requests = st.one_of(
     st.just(get(b"*", method=b"OPTIONS")),
     st.just(post(b"abc", b"Expect: 100-continue")),
 )
-endings = st.sampled_from([b"", post(b"{}", b"Connection: close"), post(version=b"HTTP/1.0"), b"garbage\r\n\r\n", b"POST /app"])
+endings = st.sampled_from(
+    [b"", post(b"{}", b"Connection: close"), post(version=b"HTTP/1.0"), b"garbage\r\n\r\n", b"POST /app"]
+)
 streams = st.builds(lambda parts, end: b"".join(parts) + end, st.lists(requests, min_size=1, max_size=8), endings)
 
 
 def cut(stream: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted({place % (len(stream) + 1) for place in places}), len(stream)]
-    return [stream[a:b] for a, b in zip(edges, edges[1:], strict=False) if a != b]
+    return [stream[a:b] for a, b in itertools.pairwise(edges) if a != b]
 
 
 def written(stream: list[bytes], *, one_turn: bool = False, **limits: int) -> bytes:
-    bench = MockServer(**limits)
+    bench = MockServer(echo, **limits)
     client = bench.connect()
     if one_turn:
         client.send_in_one_turn(*stream)
@@ -79,7 +82,8 @@ def test_deferred_answers_in_any_order_leave_in_request_order(sizes: list[int], 
 
 pieces = st.sampled_from(
     [b"POST ", b"/app/predict", b" HTTP/1.1", b"\r\n", b"\r\n\r\n", b"Content-Length: 3", b"Transfer-Encoding: chunked",
-     b"Connection: ", b"Upgrade", b"close", b"Expect: 100-continue", b"0", b"3", b"abc", b"\n", b"\x00", b":", b";", b"CONNECT "]
+     b"Connection: ", b"Upgrade", b"close", b"Expect: 100-continue", b"0", b"3", b"abc", b"\n", b"\x00", b":", b";",
+     b"CONNECT "]
 )  # fmt: skip
 
 

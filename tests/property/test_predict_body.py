@@ -17,7 +17,20 @@ from tests.support import predict_body_twin as twin
 Spec = tuple[str, str | None, tuple[int, ...] | None]
 Answer = tuple[Any, ...]
 
-NUMERIC_DTYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64", "bool"]
+NUMERIC_DTYPES = [
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "bool",
+]
 SPECS: list[Spec] = [
     ("integers", None, None),
     ("integers", None, (3,)),
@@ -63,7 +76,27 @@ near_numbers = st.one_of(
         st.sampled_from(["", "", "", "e", "E", "e+", "e-", "E-", "ee"]),
         st.text("0123456789", max_size=4),
     ).map("".join),
-    st.sampled_from(["NaN", "Infinity", "-Infinity", "nan", "inf", "0x10", "1_000", "１", "1f", ".5", "1.", "-", "1e", "-0", "-0.0", "1e400", "1e-400"]),
+    st.sampled_from(
+        [
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "nan",
+            "inf",
+            "0x10",
+            "1_000",
+            "１",
+            "1f",
+            ".5",
+            "1.",
+            "-",
+            "1e",
+            "-0",
+            "-0.0",
+            "1e400",
+            "1e-400",
+        ]
+    ),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.floats(width=32, allow_nan=False, allow_infinity=False).map(repr),
     st.integers(-(2**65), 2**65).map(str),
@@ -72,16 +105,37 @@ near_numbers = st.one_of(
     ),
 )
 escapes = st.one_of(
-    st.sampled_from([r"\"", r"\\", r"\/", r"\b", r"\f", r"\n", r"\r", r"\t", r"\x", r"\u12", r"\u12g4", r"\ud83d\ude00", r"\ud800", r"\udc00\ud800", r"\u0000", "\\"]),
+    st.sampled_from(
+        [
+            r"\"",
+            r"\\",
+            r"\/",
+            r"\b",
+            r"\f",
+            r"\n",
+            r"\r",
+            r"\t",
+            r"\x",
+            r"\u12",
+            r"\u12g4",
+            r"\ud83d\ude00",
+            r"\ud800",
+            r"\udc00\ud800",
+            r"\u0000",
+            "\\",
+        ]
+    ),
     st.integers(0, 0xFFFF).map(lambda unit: f"\\u{unit:04x}"),
     st.integers(0xD700, 0xE0FF).map(lambda unit: f"\\u{unit:04X}"),
 )
 plain_text = st.text(st.characters(codec="utf-8", exclude_characters='"\\', min_codepoint=0x20), max_size=12)
 string_texts = st.lists(st.one_of(plain_text, escapes), max_size=5).map(lambda parts: '"' + "".join(parts) + '"')
-base64_texts = st.binary(max_size=7).map(lambda data: '"' + base64.b64encode(data).decode() + '"') | st.text("Aa+/=-_ ", max_size=9).map(
-    lambda text: '"' + text + '"'
+base64_texts = st.binary(max_size=7).map(lambda data: '"' + base64.b64encode(data).decode() + '"') | st.text(
+    "Aa+/=-_ ", max_size=9
+).map(lambda text: '"' + text + '"')
+scalars = st.one_of(
+    near_numbers, string_texts, base64_texts, st.sampled_from(["true", "false", "null", "tru", "nulll", ""])
 )
-scalars = st.one_of(near_numbers, string_texts, base64_texts, st.sampled_from(["true", "false", "null", "tru", "nulll", ""]))
 
 
 def spaced(parts: list[str], pads: list[str]) -> str:
@@ -91,12 +145,31 @@ def spaced(parts: list[str], pads: list[str]) -> str:
 @st.composite
 def lists_of(draw: st.DrawFn, elements: st.SearchStrategy[str], brackets: str = "[]", max_size: int = 5) -> str:
     separator = draw(st.sampled_from([",", ",", ",", ", ", "\n,\t", ",,", ";"]))
-    return brackets[0] + draw(spaces) + separator.join(draw(st.lists(elements, max_size=max_size))) + draw(spaces) + brackets[1]
+    return (
+        brackets[0]
+        + draw(spaces)
+        + separator.join(draw(st.lists(elements, max_size=max_size)))
+        + draw(spaces)
+        + brackets[1]
+    )
 
 
 @st.composite
 def members(draw: st.DrawFn, values: st.SearchStrategy[str]) -> str:
-    names = ["input", "input_batch", "version", "context", "uid", "slo_us", "other", "", "Input", "inpu\\u0074", "\\u0069nput_batch", "\\ud800"]
+    names = [
+        "input",
+        "input_batch",
+        "version",
+        "context",
+        "uid",
+        "slo_us",
+        "other",
+        "",
+        "Input",
+        "inpu\\u0074",
+        "\\u0069nput_batch",
+        "\\ud800",
+    ]
     name = draw(st.sampled_from(names) | st.just("input"))
     return f'"{name}"{draw(spaces)}:{draw(spaces)}{draw(values)}'
 
@@ -112,7 +185,9 @@ json_inputs = st.one_of(
     st.binary(max_size=6).map(lambda data: base64.b64encode(data).decode()),
 )
 json_values = st.recursive(
-    st.none() | json_numbers | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6
+    st.none() | json_numbers | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
 )
 
 
@@ -192,7 +267,12 @@ def test_numbers_convert_as_the_twin_converts_them(texts: list[str], dtype: str,
         check_same(body, ("tensor", dtype, (count,)))
 
 
-@given(string_texts | base64_texts, st.sampled_from(["strings", "bytes"]), st.sampled_from(["input", "version", "uid", "other"]), st.integers(0, 30))
+@given(
+    string_texts | base64_texts,
+    st.sampled_from(["strings", "bytes"]),
+    st.sampled_from(["input", "version", "uid", "other"]),
+    st.integers(0, 30),
+)
 @example(r'"\ud800"', "strings", "other", 30)
 @example(r'"\ud800"', "strings", "version", 30)
 @example('"QQ=="', "bytes", "input", 30)
@@ -202,10 +282,14 @@ def test_numbers_convert_as_the_twin_converts_them(texts: list[str], dtype: str,
 def test_strings_decode_as_the_twin_decodes_them(text: str, input_type: str, name: str, max_bytes: int) -> None:
     body = f'{{"{name}":{text},"input_batch":["",""]}}'.encode("utf-8", "surrogatepass")
     check_same(body, (input_type, None, None), max_string_bytes=max_bytes, max_label_bytes=max_bytes)
-    check_same(f'{{"{name}":{text}}}'.encode("utf-8", "surrogatepass"), (input_type, None, None), max_string_bytes=max_bytes)
+    check_same(
+        f'{{"{name}":{text}}}'.encode("utf-8", "surrogatepass"), (input_type, None, None), max_string_bytes=max_bytes
+    )
 
 
-@given(st.text("[]{}:,\"1a \\", max_size=20), st.integers(60, 68), st.sampled_from(["[", '{"k":', '[{"k":']), st.booleans())
+@given(
+    st.text('[]{}:,"1a \\', max_size=20), st.integers(60, 68), st.sampled_from(["[", '{"k":', '[{"k":']), st.booleans()
+)
 @example("", 63, "[", True)
 @example("", 64, "[", True)
 @example("{[", 63, "[", False)
@@ -241,12 +325,17 @@ def test_validation_agrees_with_the_twin(text: str, tail: bytes) -> None:
 @example(b"\x01\x02", ("tensor", "bool", (2,)), 0, 4)
 def test_binary_bodies_are_answered_as_by_the_twin(body: bytes, spec: Spec, clipper_batch: int, max_items: int) -> None:
     options = {"clipper_batch": clipper_batch, "max_items": max_items}
-    assert answer_of(predict_body.parse_binary_body, body, *spec, **options) == answer_of(twin.parse_binary_body, body, *spec, **options)
+    assert answer_of(predict_body.parse_binary_body, body, *spec, **options) == answer_of(
+        twin.parse_binary_body, body, *spec, **options
+    )
 
 
 TRUNCATED = [
     (b'{"input":[0.125,-1e3 , 17],"version":"2","slo_us":20000}', ("doubles", None, None)),
-    (b' { "other" : {"a":[1,{"b":null}],"c":"\\ud83d\\ude00"} , "\\u0069nput_batch" : [[1,2],[3,4]] } ', ("tensor", "int8", (2,))),
+    (
+        b' { "other" : {"a":[1,{"b":null}],"c":"\\ud83d\\ude00"} , "\\u0069nput_batch" : [[1,2],[3,4]] } ',
+        ("tensor", "int8", (2,)),
+    ),
     ('{"input":"na\u00efve \\u00e9 \U0001f600","uid":12}'.encode(), ("strings", None, None)),
     (b'{"context":"user","input":"AAECAwQ="}', ("bytes", None, None)),
     (b'{"input":[[[1],[2]],[[3],[4]]],"x":[true,false,null,-0.5E+10]}', ("tensor", "float16", (2, 2, 1))),

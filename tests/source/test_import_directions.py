@@ -18,6 +18,8 @@ BASE = {"errors", "types", "config", "backoff", "log_file"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "types": {"errors"},
+    "backoff": set(),
+    "log_file": set(),
     "config": {"errors", "types"},
     "backoff": set(),
     "log_file": set(),

@@ -138,7 +138,8 @@ class MockClient:
 
 def echo(name: str, body: bytes, is_binary: bool, clipper_batch: int) -> Answer:
     """Answer at once with what was understood."""
-    return 200, b'{"bytes": %d, "binary": %d, "batch": %d, "sum": %d}' % (len(body), is_binary, clipper_batch, sum(body))
+    understood = (len(body), is_binary, clipper_batch, sum(body))
+    return 200, b'{"bytes": %d, "binary": %d, "batch": %d, "sum": %d}' % understood
 
 
 def defer(name: str, body: bytes, is_binary: bool, clipper_batch: int) -> Answer:

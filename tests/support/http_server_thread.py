@@ -56,7 +56,11 @@ class ServerThread:
         return done.result(SOCKET_TIMEOUT_S)
 
     def answer(self, ticket: int, body: bytes = b"{}") -> None:
-        self.call(lambda: (self.handler.respond(ticket, 200, body), self.server.flush()))
+        def respond() -> None:
+            self.handler.respond(ticket, 200, body)
+            self.server.flush()
+
+        self.call(respond)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait, within the socket timeout, until the condition holds on the loop's thread."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 
 import pytest
 
@@ -235,3 +237,29 @@ def test_counters_tell_what_happened() -> None:
     assert bench.server.sent_bytes_total == len(client.transport.written)
     assert bench.server.refusals == {"not_found": 1}
     assert bench.clock.now_us == START_US
+
+
+def test_connection_that_is_gone_is_freed_without_the_collector() -> None:
+    bench = MockServer()
+    client = bench.connect()
+    client.send(post(), post(b"abc")[:-1])
+    client.lose()
+    reference = weakref.ref(client.protocol)
+    gc.disable()
+    try:
+        del client
+        assert reference() is None
+    finally:
+        gc.enable()
+
+
+def test_refusal_made_by_a_sweep_lingers_from_the_sweep_on() -> None:
+    bench = MockServer(request_timeout_us=1_000, linger_timeout_us=500)
+    client = bench.connect()
+    client.send(post()[:-1])
+    bench.sweep_after(10_000)
+    assert client.transport.eof_written
+    bench.sweep_after(499)
+    assert not client.transport.aborted
+    bench.sweep_after(1)
+    assert client.transport.aborted

@@ -34,7 +34,8 @@ def test_path_in_each_of_its_spellings_finds_its_route(path: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [b"/", b"/app", b"/app/predict//", b"//app/predict", b"/app%2fpredict/x", b"/App/predict", b"*", b"/%zz", b"/%ff"]
+    "path",
+    [b"/", b"/app", b"/app/predict//", b"//app/predict", b"/app%2fpredict/x", b"/App/predict", b"*", b"/%zz", b"/%ff"],
 )
 def test_unknown_path_is_404_and_the_connection_goes_on(path: bytes) -> None:
     client = MockServer().connect()
@@ -66,7 +67,8 @@ def test_get_on_an_operation_calls_it_with_the_query() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "allow"), [(b"/app/predict", "POST, OPTIONS"), (b"/metrics", "GET, HEAD, OPTIONS"), (b"*", "GET, HEAD, POST, OPTIONS")]
+    ("path", "allow"),
+    [(b"/app/predict", "POST, OPTIONS"), (b"/metrics", "GET, HEAD, OPTIONS"), (b"*", "GET, HEAD, POST, OPTIONS")],
 )
 def test_options_is_204_with_allow(path: bytes, allow: str) -> None:
     response = ask(get(path, method=b"OPTIONS"))
@@ -119,7 +121,8 @@ def test_clipper_batch_that_is_no_positive_number_is_400(value: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "field", [b"Clipper-Batch: 1", b"Content-Type: a/b", b"Host: b", b"Expect: 100-continue", b"Content-Encoding: identity"]
+    "field",
+    [b"Clipper-Batch: 1", b"Content-Type: a/b", b"Host: b", b"Expect: 100-continue", b"Content-Encoding: identity"],
 )
 def test_header_of_which_one_can_be_meant_given_twice_is_400(field: bytes) -> None:
     assert ask(post(b"{}", field, field)).error == "duplicate_header"
@@ -239,4 +242,4 @@ def test_response_carries_a_valid_date_and_json_type() -> None:
 
 
 def test_parser_reason_in_an_error_is_valid_json() -> None:
-    assert ask(b"\xff\"\\\x00\r\n\r\n").error == "malformed_request"
+    assert ask(b'\xff"\\\x00\r\n\r\n').error == "malformed_request"

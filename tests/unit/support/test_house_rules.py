@@ -16,6 +16,7 @@ PLUGINS = ("-p", "tests.support.left_out", "-p", "tests.support.leaks", "-p", "n
 def run_suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A directory in which pytest runs in a process of its own, with our plugins."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     return pytester
 
 

@@ -1,0 +1,179 @@
+"""Compare Clipper with nginx, Triton, Mosec, granian and blacksheep in one run: `python -m bench.compare`.
+
+Writes bench/results/<time>-<commit>.json and the Markdown rendered from it, and prints the latter. README.md tells the
+method. The exit code is 1 if a judged bar is missed or a subject that took part answered wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.bars import Outcome, judge_all
+from bench.closed_loop import ClosedLoopOptions, measure_cell
+from bench.install_peers import missing_tools
+from bench.loadgen.open_loop import build_client
+from bench.loadgen.wrk import LoadError
+from bench.machine import describe_machine
+from bench.open_loop import OpenLoopOptions, search_rate
+from bench.progress import Progress, format_duration
+from bench.report import render
+from bench.results import Run, SubjectInfo, median_of, save
+from bench.rows import NOOP_C128, ROWS, Row, Step, plan
+from bench.subjects.registry import SUBJECTS
+from bench.subjects.subject import Site, Subject, SubjectError
+from bench.workloads import fit_linear_model
+
+RESULTS = Path(__file__).with_name("results")
+ANSWERS_CHECKED = 64  # of each workload, one after another, before anything is measured
+START_COST_S = 5.0
+DEFAULT_GUESS_PER_S = 10_000.0  # where the open-loop search begins if no closed-loop figure is there
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """How a whole run is made."""
+
+    rounds: int
+    closed: ClosedLoopOptions
+    open: OpenLoopOptions
+    rows: frozenset[str]
+    subjects: tuple[str, ...]
+    is_quick: bool
+
+    def described(self) -> dict[str, object]:
+        """Return what the report says of them."""
+        return {
+            "rounds": self.rounds,
+            "seconds a cell": self.closed.duration_s,
+            "warm-up seconds": self.closed.warmup_s,
+            "open-loop seconds": self.open.duration_s,
+            "open-loop connections": self.open.connections,
+            "others at most, cores": self.closed.max_other_cores,
+            "seed": self.open.seed,
+            "quick": self.is_quick,
+        }
+
+
+class Comparison:
+    """One run: keeps the subjects (and their counters) for its whole length, and collects the result."""
+
+    def __init__(self, options: CompareOptions, site: Site) -> None:
+        self.options = options
+        chosen = [kind for kind in SUBJECTS if kind.name in options.subjects]
+        self.subjects = {kind.name: kind(site) for kind in chosen}
+        self.run = Run(describe_machine(), options.described(), [_info(s) for s in self.subjects.values()])
+        present = [type(s) for s in self.subjects.values() if s.missing() is None]
+        self.steps = plan(present, options.rounds, options.rows)
+        self.progress = Progress(sum(self._cost(step) for step in self.steps))
+
+    def measure(self) -> Run:
+        """Take every step; a subject that fails one is reported and tried again in the next."""
+        for step in self.steps:
+            try:
+                self._take(step)
+            except (SubjectError, LoadError, OSError) as error:
+                rows = ", ".join(row.name for row in step.rows)
+                self.run.failures.append(f"{step.subject.name}, round {step.round}, {rows}: {error}")
+            self.progress.advance(self._cost(step))
+        self.progress.end()
+        return self.run
+
+    def _take(self, step: Step) -> None:
+        subject = self.subjects[step.subject.name]
+        self.progress.show(f"round {step.round}: starting {subject.name}")
+        try:
+            subject.start()
+            subject.wait_ready()
+            for workload in dict.fromkeys(row.workload for row in step.rows):
+                subject.check(workload, ANSWERS_CHECKED)
+            for row in step.rows:
+                self.progress.show(f"round {step.round}: {subject.name}, {row.title}")
+                self._measure_row(subject, row, step.round)
+        finally:
+            subject.stop()
+
+    def _measure_row(self, subject: Subject, row: Row, round_number: int) -> None:
+        if row.is_open_loop:
+            closed = median_of(cell.requests_per_s for cell in self.run.of(NOOP_C128.name, subject.name))
+            guess = closed or DEFAULT_GUESS_PER_S
+            self.run.rates.append(search_rate(subject, row, round_number, guess, self.options.open))
+        else:
+            self.run.cells.append(measure_cell(subject, row, round_number, self.options.closed))
+
+    def _cost(self, step: Step) -> float:
+        cell_s = self.options.closed.duration_s + self.options.closed.warmup_s + 1
+        search_s = (self.options.open.duration_s + self.options.open.warmup_s + 1) * self.options.open.max_runs * 0.7
+        return START_COST_S + sum(search_s if row.is_open_loop else cell_s for row in step.rows)
+
+
+def _info(subject: Subject) -> SubjectInfo:
+    missing = subject.missing()
+    version = "" if missing else subject.version()
+    return SubjectInfo(subject.name, subject.role.value, version, subject.settings, missing)
+
+
+def parse_options(arguments: Sequence[str] | None) -> CompareOptions:
+    """Read the command line."""
+    names, rows = [kind.name for kind in SUBJECTS], [row.name for row in ROWS]
+    parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smoke: one round, 2 s cells, short searches")
+    parser.add_argument("--rounds", type=int, help="default: 2, the second in reverse order; 1 with --quick")
+    parser.add_argument("--seconds", type=int, help="of a cell; default: 10, or 2 with --quick")
+    parser.add_argument("--subjects", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--rows", nargs="+", choices=rows, default=rows, metavar="ROW", help=", ".join(rows))
+    parser.add_argument("--max-other-cores", type=float, default=0.2, help="what other processes may use (%(default)s)")
+    given = parser.parse_args(arguments)
+    quick: bool = given.quick
+    closed = ClosedLoopOptions(
+        duration_s=given.seconds or (2 if quick else 10),
+        warmup_s=1 if quick else 2,
+        max_other_cores=given.max_other_cores,
+        attempts=1 if quick else 4,
+    )
+    searching = OpenLoopOptions(max_other_cores=given.max_other_cores)
+    if quick:
+        searching = OpenLoopOptions(
+            duration_s=1.5, warmup_s=0.5, max_runs=6, resolution_ratio=1.15, max_other_cores=given.max_other_cores
+        )
+    rounds = given.rounds or (1 if quick else 2)
+    return CompareOptions(rounds, closed, searching, frozenset(given.rows), tuple(given.subjects), quick)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse_options(arguments)
+    for tool, package in missing_tools().items():
+        sys.stderr.write(f"{tool} is missing: apt-get install -y --no-install-recommends {package}\n")
+    build_client()
+    with tempfile.TemporaryDirectory(prefix="clipper-bench-") as directory:
+        site = Site(Path(directory), fit_linear_model())
+        site.model.save(site.model_file)
+        comparison = Comparison(options, site)
+        for info in comparison.run.subjects:
+            if info.missing:
+                sys.stderr.write(f"left out: {info.name}: {info.missing}\n")
+        sys.stderr.write(f"about {format_duration(comparison.progress.total_cost)} in all\n")
+        run = comparison.measure()
+    name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{run.machine.commit[:8]}"
+    save(run, RESULTS / f"{name}.json")
+    page = render(run)
+    (RESULTS / f"{name}.md").write_text(page, encoding="utf-8")
+    sys.stdout.write(f"{page}\nwritten to {RESULTS / name}.json and .md\n")
+    return exit_code(run, options.is_quick)
+
+
+def exit_code(run: Run, is_quick: bool) -> int:
+    """Return 1 for wrong answers, failed subjects and, unless it was only a smoke run, missed bars."""
+    if run.failures or any(cell.wrong for cell in run.cells):
+        return 1
+    missed = any(judgement.outcome is Outcome.FAIL for judgement in judge_all(run))
+    return 1 if missed and not is_quick else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+"""Renders the JSON of a run as Markdown: `python -m bench.report bench/results/RUN.json`. Nothing is typed by hand."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from bench.bars import OURS, Outcome, judge_all
+from bench.prometheus import StageSummary
+from bench.results import Cell, Run, load, median_of
+from bench.rows import ROWS, Row
+
+DISTURBED_MARK = "*"
+
+
+def render(run: Run) -> str:
+    """Return the page of a run."""
+    sections = [_head(run), _table(run), _bars(run), _open_loop(run), _server_side(run), _subjects(run), _doubts(run)]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def render_summary(run: Run) -> str:
+    """Return the short table for the README: throughput by row, and what it was measured on."""
+    names = _names(run)
+    lines = []
+    for row in ROWS:
+        if row.is_open_loop:
+            figures = [number(median_of(run.best_rates(row.name, name))) for name in names]
+        else:
+            figures = [_median(run, row, name, lambda cell: cell.requests_per_s, 0) for name in names]
+        if any(figure != "-" for figure in figures):
+            lines.append([row.title, *figures])
+    machine = run.machine
+    day = machine.started_at.split(" ")[0]
+    note = (
+        f"Requests per second, medians of {run.options.get('rounds', '?')} interleaved rounds, {day}, commit "
+        f"`{machine.commit[:12]}`; {machine.cores} x {machine.cpu}, kernel {machine.kernel}; load generator, server "
+        "and model on the same cores. nginx answers a constant: it is the floor, not a peer."
+    )
+    judged = [judgement for judgement in judge_all(run) if judgement.ratio is not None]
+    bars = [
+        [j.bar.title, f"{number(j.ratio, 2)}x", f"{'<=' if j.bar.is_ceiling else '>='} {j.bar.limit}x"] for j in judged
+    ]
+    tables = [markdown_table(["", *names], lines)]
+    if bars:
+        tables.append(markdown_table(["Clipper beside", "ratio", "wanted"], bars))
+    return "\n\n".join([note, *tables]) + "\n"
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """Write a figure with thousands separated; a dash for none."""
+    if value is None or math.isnan(value):
+        return "-"
+    return "no bound" if math.isinf(value) else f"{value:,.{digits}f}"
+
+
+def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table; the first column is text, the others stand to the right."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *lines])
+
+
+def _head(run: Run) -> str:
+    machine = run.machine
+    changes = " with local changes" if machine.has_local_changes else ""
+    facts = [
+        f"{machine.started_at} UTC, commit `{machine.commit[:12]}`{changes}.",
+        f"{machine.cores} x {machine.cpu}, {machine.memory_gb:.0f} GB, {machine.system}, kernel {machine.kernel}, "
+        f"Python {machine.python}, {machine.compiler}, {machine.wrk.split(' Copyright')[0]}.",
+        "Load generator, server and model share these cores; only ratios inside one run compare.",
+        "Options: " + ", ".join(f"{name} {value}" for name, value in run.options.items()) + ".",
+    ]
+    if machine.variables:
+        facts.append("Environment: " + ", ".join(f"`{k}={v}`" for k, v in machine.variables.items()) + ".")
+    return "# Clipper beside its peers\n\n" + "\n".join(facts)
+
+
+def _names(run: Run) -> list[str]:
+    return [subject.name for subject in run.subjects if subject.missing is None]
+
+
+def _table(run: Run) -> str:
+    names = _names(run)
+    figures: list[tuple[str, Callable[[Cell], float], int]] = [
+        ("requests/s", lambda cell: cell.requests_per_s, 0),
+        ("p50 ms", lambda cell: cell.p50_us / 1e3, 2),
+        ("p99 ms", lambda cell: cell.p99_us / 1e3, 2),
+        ("server CPU us/query", lambda cell: cell.server_cpu_us_per_query, 1),
+        ("load generator, cores", lambda cell: cell.load_cores, 2),
+    ]
+    lines = []
+    for row in ROWS:
+        if row.is_open_loop:
+            rates = [number(median_of(run.best_rates(row.name, name))) for name in names]
+            if any(rate != "-" for rate in rates):
+                lines.append([f"{row.title}: requests/s", *rates])
+            continue
+        for title, figure, digits in figures:
+            values = [_median(run, row, name, figure, digits) for name in names]
+            if any(value != "-" for value in values):
+                lines.append([f"{row.title}: {title}", *values])
+    return f"## Medians of {run.options.get('rounds', '?')} rounds\n\n" + markdown_table(["", *names], lines)
+
+
+def _median(run: Run, row: Row, name: str, figure: Callable[[Cell], float], digits: int) -> str:
+    cells = run.of(row.name, name)
+    mark = DISTURBED_MARK if any(cell.is_disturbed for cell in cells) else ""
+    return number(median_of(figure(cell) for cell in cells), digits) + mark
+
+
+def _bars(run: Run) -> str:
+    lines = []
+    for judgement in judge_all(run):
+        bar, sign = judgement.bar, "<=" if judgement.bar.is_ceiling else ">="
+        peer = f"{number(judgement.theirs, 1)} ({judgement.peer})" if judgement.peer else "-"
+        outcome = judgement.outcome.value
+        if judgement.outcome is not Outcome.NOT_JUDGED:
+            outcome = f"**{outcome}**"
+        if judgement.reason:
+            outcome += f" ({judgement.reason})"
+        ratio = f"{number(judgement.ratio, 2)}x" if judgement.ratio is not None else "-"
+        wanted = f"{sign} {bar.limit}x"
+        lines.append([bar.title, bar.metric.unit, number(judgement.ours, 1), peer, ratio, wanted, outcome])
+    head = ["bar", "figure", OURS, "best peer", "ratio", "wanted", "outcome"]
+    return "## Bars\n\n" + markdown_table(head, lines)
+
+
+def _open_loop(run: Run) -> str:
+    if not run.rates:
+        return ""
+    lines = []
+    for cell in run.rates:
+        for probe in cell.probes:
+            lines.append(
+                [
+                    f"{cell.subject}, round {cell.round}",
+                    number(probe.rate_per_s),
+                    f"{probe.verdict}{': ' + probe.note if probe.note else ''}",
+                    number(probe.p50_us / 1e3, 2),
+                    number(probe.p99_us / 1e3, 2),
+                    number(probe.failed),
+                    number(probe.lag_p99_us / 1e3, 2),
+                    number(probe.load_cores, 2),
+                ]
+            )
+    limited = sorted({cell.subject for cell in run.rates if cell.is_limited_by_client})
+    note = f"\n\nThe client, not the server, ended the search of: {', '.join(limited)}." if limited else ""
+    head = ["search", "rate/s", "verdict", "p50 ms", "p99 ms", "failed", "client lag p99 ms", "client cores"]
+    return "## Open loop, every run\n\n" + markdown_table(head, lines) + note
+
+
+def _server_side(run: Run) -> str:
+    """The server's own view: stage histograms and counters of the last round, by row."""
+    parts = []
+    for row in ROWS:
+        cells = [cell for cell in run.of(row.name, OURS) if cell.stages or cell.counters]
+        if not cells:
+            continue
+        cell = cells[-1]
+        part = f"### {row.title}, round {cell.round}: {cell.requests:,} requests"
+        if cell.stages:
+            lines = [_stage_line(stage) for stage in cell.stages]
+            part += "\n\n" + markdown_table(["histogram", "count", "mean", "p50", "p99"], lines)
+        if cell.counters:
+            lines = [[f"`{name}`", number(value)] for name, value in sorted(cell.counters.items())]
+            part += "\n\n" + markdown_table(["counter", "grew by"], lines)
+        parts.append(part)
+    return "## What Clipper says of the same cells\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _stage_line(stage: StageSummary) -> list[str]:
+    figures = [scaled(stage.name, value) for value in (stage.mean, stage.p50, stage.p99)]
+    return [f"`{stage.name}`", number(stage.count), *figures]
+
+
+def scaled(name: str, value: float) -> str:
+    """Write seconds as microseconds, anything else as it is."""
+    return f"{number(value * 1e6)} us" if "_seconds" in name else number(value, 1)
+
+
+def _subjects(run: Run) -> str:
+    lines = [
+        [subject.name, subject.role, subject.version or "-", subject.missing or subject.settings]
+        for subject in run.subjects
+    ]
+    table = markdown_table(["subject", "as", "version", "settings, or why it is missing"], lines)
+    return "## Subjects\n\n" + table.replace("---:", "---")
+
+
+def _doubts(run: Run) -> str:
+    """Whatever takes from the trust in the run."""
+    doubts = [f"* {failure}" for failure in run.failures]
+    for cell in run.cells:
+        where = f"{cell.subject}, {cell.row}, round {cell.round}"
+        if cell.is_disturbed:
+            doubts.append(f"* {where}: disturbed ({DISTURBED_MARK}), others used {cell.other_cores:.2f} cores")
+        if cell.errors or cell.misses or cell.probe_defaults:
+            doubts.append(
+                f"* {where}: of {cell.requests:,} requests {cell.errors:,} failed and {cell.misses:,} got a default or "
+                f"error answer; of {cell.probes} probes beside them {cell.probe_defaults} got a default answer"
+            )
+        doubts += [f"* {where}: wrong answer: {wrong}" for wrong in cell.wrong]
+    return "## Doubts\n\n" + "\n".join(doubts) if doubts else ""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
+    parser.add_argument("file", type=Path, help="JSON of a run")
+    parser.add_argument("--output", type=Path, help="where to write; default: standard output")
+    parser.add_argument("--summary", action="store_true", help="only the short table, for the README")
+    options = parser.parse_args(arguments)
+    run = load(options.file)
+    page = render_summary(run) if options.summary else render(run)
+    if options.output:
+        options.output.write_text(page, encoding="utf-8")
+    else:
+        sys.stdout.write(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""granian: a Rust HTTP server; RSGI and orjson, the model inline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from bench.subjects.peer import PeerSubject
+from bench.subjects.subject import Role
+from bench.workloads import Workload
+
+
+class Granian(PeerSubject):
+    """One worker, uvloop, no access log."""
+
+    name = "granian"
+    role = Role.INLINE
+    settings = "RSGI + orjson, model inline, 1 worker, uvloop, HTTP/1, no access log"
+    paths: ClassVar[Mapping[Workload, str]] = {Workload.NOOP: "/noop", Workload.LINEAR: "/linear"}
+    distributions = ("granian", "uvloop", "orjson", "scikit-learn")
+
+    def command(self) -> list[str]:
+        """Return granian's own command line."""
+        options = ["--interface", "rsgi", "--http", "1", "--no-ws", "--workers", "1", "--loop", "uvloop"]
+        address = ["--host", "127.0.0.1", "--port", str(self.port)]
+        return [str(self.program("granian")), *options, *address, "bench.subjects.servers.granian_app:app"]

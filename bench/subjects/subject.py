@@ -1,0 +1,287 @@
+"""What the harness needs to know of a server: how to start it, what to ask it, and what a right answer is."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bench.loadgen.open_loop import Expectation
+from bench.loadgen.request import FIRST_COUNTER, LAST_COUNTER, RequestTemplate
+from bench.procfs import family, read_processes
+from bench.workloads import LinearModel, Workload, json_template, noop_array_around_hole, right_answer, wrap
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ATTEMPTS_AT_AN_ANSWER = 5
+STOP_LIMIT_S = 20
+START_LIMIT_S = 90
+# One BLAS thread everywhere: on two cores more of them only fight with the load generator.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class Role(StrEnum):
+    """What a subject is compared as."""
+
+    OURS = "ours"
+    FLOOR = "floor"  # answers without a model
+    BATCHING = "batching"  # forms batches, model in a process of its own
+    INLINE = "inline"  # the model runs in the web server's process, one query at a time
+
+
+class SubjectError(Exception):
+    """A subject did not start, died, or answers wrong."""
+
+
+class WrongAnswerError(SubjectError):
+    """An answer is not the model's own."""
+
+
+class DefaultAnswerError(WrongAnswerError):
+    """An answer is the application's default output: honest, but no success."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a subject works: a directory for its files, and the model that it serves."""
+
+    run_dir: Path
+    model: LinearModel
+
+    @property
+    def model_file(self) -> Path:
+        """The saved model."""
+        return self.run_dir / "linear_model.npz"
+
+
+class Subject(ABC):
+    """One server, started and stopped again for each block of measurements.
+
+    `start` returns at once, `ready` says whether answers are right by now, `stop` leaves no process behind.
+    """
+
+    name: ClassVar[str]
+    role: ClassVar[Role]
+    settings: ClassVar[str]  # how it is set up, for the report
+    paths: ClassVar[Mapping[Workload, str]]  # the workloads it serves, and where
+    metrics_path: ClassVar[str | None] = None  # where it tells its counters in Prometheus text format
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.directory = site.run_dir / self.name
+        self.log_file = self.directory / "log"
+        self.port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+        self._next_counter = FIRST_COUNTER
+        self._not_ready = "no answer yet"
+
+    # -- what a subject says of itself ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def missing(self) -> str | None:
+        """Why it cannot run here and how to change that, or None."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """Name the versions of what runs."""
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """Return the command line that serves on `self.port`; may write files into `self.directory` first."""
+
+    def environment(self) -> dict[str, str]:
+        """Return what is added to the environment of the process."""
+        return {}
+
+    def template(self, workload: Workload) -> RequestTemplate | None:
+        """Return the requests of a workload, or None where the subject does not serve it."""
+        path = self.paths.get(workload)
+        if path is None or workload is Workload.LINEAR_BINARY:
+            return None
+        arrays = noop_array_around_hole() if workload is Workload.NOOP else self.site.model.array_around_hole()
+        return json_template(path, wrap(arrays, b'{"input":', b"}"))
+
+    def output_of(self, workload: Workload, answer: bytes) -> Any:
+        """Return the model's output as it stands in an answer; raise WrongAnswerError if it was not the model's."""
+        return json.loads(answer)["output"]
+
+    def expectation(self, workload: Workload) -> Expectation:
+        """Return what the open-loop client looks for in each answer."""
+        return Expectation(echoes_counter=workload is Workload.NOOP)
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the server on a free port."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        command = self.command()
+        setpriv = shutil.which("setpriv")
+        if setpriv:  # nothing outlives the harness, however that ends
+            command = [setpriv, "--pdeathsig", "TERM", *command]
+        environment = {**os.environ, **ONE_THREAD, "BENCH_LINEAR_MODEL": str(self.site.model_file)}
+        environment["PYTHONPATH"] = str(REPOSITORY)
+        environment.update(self.environment())
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def ready(self) -> bool:
+        """Whether every workload is answered rightly.
+
+        Raises
+        ------
+        SubjectError
+            If the process has died.
+        """
+        if not self.is_running():
+            raise SubjectError(f"{self.name} died while starting; its log ends: {self.log_tail()}")
+        try:
+            for workload in self.paths:
+                self.check(workload, 1)
+        except (OSError, http.client.HTTPException, WrongAnswerError, ValueError, KeyError) as error:
+            self._not_ready = str(error) or repr(error)
+            return False
+        return True
+
+    def wait_ready(self) -> None:
+        """Wait until it is ready, for at most START_LIMIT_S."""
+        deadline = time.monotonic() + START_LIMIT_S
+        while not self.ready():
+            if time.monotonic() > deadline:
+                reason = f"{self._not_ready}; its log ends: {self.log_tail()}"
+                raise SubjectError(f"{self.name} is not ready after {START_LIMIT_S} s: {reason}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End the server and everything that descends from it."""
+        if self.process is None:
+            return
+        members = self.pids()
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            pass
+        for pid in members | self.pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait()
+        self.process = None
+
+    def pids(self) -> set[int]:
+        """Every process of the server."""
+        return family(read_processes(), self.roots())
+
+    def roots(self) -> list[int]:
+        """The process that was started, from which the others descend."""
+        return [self.process.pid] if self.process else []
+
+    def is_running(self) -> bool:
+        """Whether the process that was started is still there."""
+        return self.process is not None and self.process.poll() is None
+
+    def log_tail(self) -> str:
+        """Return the last lines of the server's log."""
+        if not self.log_file.exists():
+            return "(no log)"
+        return " | ".join(self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
+
+    def read_metrics(self) -> str:
+        """Return the text of its metrics; empty if it has none.
+
+        Raises
+        ------
+        SubjectError
+            If it has, but does not tell them.
+        """
+        if self.metrics_path is None:
+            return ""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", self.metrics_path)
+            response = connection.getresponse()
+            text = response.read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+        if response.status != 200:
+            raise SubjectError(f"{self.name} answers {response.status} to {self.metrics_path}: {text[:200]}")
+        return text
+
+    # -- questions and answers -----------------------------------------------------------------------------------
+
+    def take_counters(self, count: int) -> int:
+        """Reserve counters that no query had before; return the first. They begin again after ninety million."""
+        if self._next_counter + count > LAST_COUNTER:
+            self._next_counter = FIRST_COUNTER
+        first = self._next_counter
+        self._next_counter += count
+        return first
+
+    def check(self, workload: Workload, count: int) -> None:
+        """Ask `count` queries one after another and compare the answers with the model's.
+
+        A default output is asked again a few times: here it is the answers that are checked, not the speed.
+
+        Raises
+        ------
+        WrongAnswerError
+            At the first answer that differs.
+        """
+        template = self.template(workload)
+        if template is None:
+            return
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            first = self.take_counters(count)
+            for counter in range(first, first + count):
+                for attempt in range(1, ATTEMPTS_AT_AN_ANSWER + 1):
+                    try:
+                        self.ask(connection, workload, template, counter)
+                        break
+                    except DefaultAnswerError:
+                        if attempt == ATTEMPTS_AT_AN_ANSWER:
+                            raise
+        finally:
+            connection.close()
+
+    def ask(
+        self, connection: http.client.HTTPConnection, workload: Workload, template: RequestTemplate, counter: int
+    ) -> None:
+        """Ask one query on a kept connection; raise WrongAnswerError if the answer is not the model's."""
+        connection.request("POST", template.path, template.body(counter), dict(template.headers))
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status != 200:
+            raise WrongAnswerError(f"{self.name} answers {response.status} to {workload}: {answer[:200]!r}")
+        output, wanted = self.output_of(workload, answer), right_answer(workload, counter, self.site.model)
+        if output != wanted:
+            raise WrongAnswerError(f"{self.name} answers {output!r} to {workload} where the model says {wanted!r}")
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,61 @@
+"""What an open-loop run is taken to show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.loadgen.histogram import bucket_of
+from bench.loadgen.open_loop import OpenLoopRun
+from bench.loadgen.rate_search import Verdict
+from bench.open_loop import judge
+
+
+def a_run(latency_ms: float = 5, lag_ms: float = 0.1, idle_ratio: float = 0.5, **failures: int) -> OpenLoopRun:
+    failed = sum(failures.values())
+    seen: dict[str, Any] = {
+        "scheduled": 1_000,
+        "completed": 1_000 - failed,
+        "bad_status": 0,
+        "wrong_answer": 0,
+        "lost": 0,
+        "unanswered": 0,
+        "latency_ns": [[bucket_of(round(latency_ms * 1e6)), 1_000 - failed]],
+        "lag_ns": [[bucket_of(round(lag_ms * 1e6)), 1_000]],
+        "idle_ratio": idle_ratio,
+        "cpu_us": 1,
+        "elapsed_us": 1,
+        "next_counter": 1,
+    }
+    return OpenLoopRun.from_json(100.0, {**seen, **failures})
+
+
+def test_run_under_the_bar_holds() -> None:
+    assert judge(a_run(), is_disturbed=False)[0] is Verdict.HOLDS
+
+
+def test_run_over_the_bar_fails() -> None:
+    assert judge(a_run(latency_ms=21), is_disturbed=False)[0] is Verdict.FAILS
+
+
+def test_run_with_two_percent_failures_fails_and_names_them() -> None:
+    verdict, reason = judge(a_run(wrong_answer=20), is_disturbed=False)
+    assert verdict is Verdict.FAILS
+    assert reason == "wrong_answer 20"
+
+
+def test_slow_run_of_a_late_client_is_void() -> None:
+    verdict, reason = judge(a_run(latency_ms=30, lag_ms=10), is_disturbed=False)
+    assert verdict is Verdict.VOID
+    assert "late" in reason
+
+
+def test_slow_run_of_a_saturated_client_is_void() -> None:
+    assert judge(a_run(latency_ms=30, idle_ratio=0.0), is_disturbed=False)[0] is Verdict.VOID
+
+
+def test_slow_run_beside_busy_processes_is_void() -> None:
+    assert judge(a_run(latency_ms=30), is_disturbed=True)[0] is Verdict.VOID
+
+
+def test_good_run_holds_all_the_more_when_it_was_disturbed() -> None:
+    assert judge(a_run(lag_ms=10), is_disturbed=True)[0] is Verdict.HOLDS
