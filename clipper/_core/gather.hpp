@@ -82,7 +82,8 @@ inline bool read_numbers(const Output* output, std::vector<double>& values, bool
 // The arithmetic mean of numbers, or the element-wise mean of flat arrays of equal length.
 inline Combined combine_mean(Query* query) {
   Combined combined;
-  std::vector<double> sum, values;
+  std::vector<double> values;
+  std::vector<long double> sum;   // wider: the sum of doubles must not overflow, their mean cannot
   bool is_array = false, first = true;
   uint16_t answered = 0;
   for (uint16_t i = 0; i < query->member_count; ++i) {
@@ -93,7 +94,7 @@ inline Combined combine_mean(Query* query) {
       combined.failure = "the combine rule \"mean\" needs outputs that are numbers or flat arrays of numbers";
       return combined;
     }
-    if (first) { sum = values; is_array = this_is_array; first = false; }
+    if (first) { sum.assign(values.begin(), values.end()); is_array = this_is_array; first = false; }
     else if (this_is_array != is_array || values.size() != sum.size()) {
       combined.failure = "the combine rule \"mean\" needs outputs of one shape from every model";
       return combined;
@@ -108,7 +109,7 @@ inline Combined combine_mean(Query* query) {
   if (is_array) text.push_back('[');
   for (size_t k = 0; k < sum.size(); ++k) {
     if (k != 0) text.push_back(',');
-    text.append(digits, write_number(digits, sum[k] / answered));
+    text.append(digits, write_number(digits, static_cast<double>(sum[k] / answered)));
   }
   if (is_array) text.push_back(']');
   combined.output = Output::create(text.data(), static_cast<uint32_t>(text.size()));
