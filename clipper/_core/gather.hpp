@@ -16,7 +16,7 @@ enum class CombineRule : uint8_t { Single = 0, Majority = 1, Mean = 2 };
 struct Combined {
   Output* output = nullptr;        // an owned reference, or null when nothing could be combined
   double confidence = 0.0;         // share of all members, the missing ones included, that stand behind the output
-  const char* failure = nullptr;   // why there is no output although members answered
+  const char* failure = nullptr;   // why there is no output although members answered; stands in a JSON string as it is
 };
 
 inline uint16_t answered_members(Query* query) noexcept {
@@ -91,12 +91,12 @@ inline Combined combine_mean(Query* query) {
     if (member.state != MemberState::Answered) continue;
     bool this_is_array = false;
     if (!read_numbers(member.output, values, this_is_array)) {
-      combined.failure = "the combine rule \"mean\" needs outputs that are numbers or flat arrays of numbers";
+      combined.failure = "the combine rule mean needs outputs that are numbers or flat arrays of numbers";
       return combined;
     }
     if (first) { sum.assign(values.begin(), values.end()); is_array = this_is_array; first = false; }
     else if (this_is_array != is_array || values.size() != sum.size()) {
-      combined.failure = "the combine rule \"mean\" needs outputs of one shape from every model";
+      combined.failure = "the combine rule mean needs outputs of one shape from every model";
       return combined;
     } else {
       for (size_t k = 0; k < sum.size(); ++k) sum[k] += values[k];

@@ -53,7 +53,7 @@ cdef class RpcServer:
     cdef readonly dict replicas_by_id       # replica_id -> Replica
     cdef readonly uint64_t heartbeat_interval_us
     cdef readonly uint64_t heartbeat_timeout_us
-    cdef readonly uint64_t overdue_floor_us # no batch is overdue before
+    cdef public uint64_t overdue_floor_us   # no batch is overdue before
     cdef uint64_t next_batch_id
     # reuse
     cdef ZmqMessage[8] frames               # of the message being read, identity first

@@ -56,11 +56,11 @@ def application(name: str = "app", models: Sequence[str] = ("m",), **changes: An
 
 
 def model(name: str = "m", versions: Sequence[str] = ("1",), **changes: Any) -> dict[str, Any]:
-    """Describe a model, its first version being the current one."""
+    """Describe a model whose batches hold all that waits, its first version being the current one."""
     described: dict[str, Any] = {
         "input_type": "doubles",
-        "controller": "aimd",
-        "batch_size": 0,
+        "controller": "fixed",
+        "batch_size": 1024,
         "max_batch_size": 0,
         "labels": [],
     }
