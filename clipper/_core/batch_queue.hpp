@@ -138,6 +138,16 @@ class BatchQueue {
     return static_cast<int>(batch.size());
   }
 
+  // Owner: take a task of its own pool out of the queue again (nobody waits for it any more); it is claimed then. Its
+  // hint goes when it reaches the head of its ring. False: it was not queued, or somebody was faster.
+  bool withdraw(uint32_t index) noexcept {
+    SlotPool* pool = pools_[worker()];
+    const SlotWord word = pool->word(index);
+    if (state_of(word) != SlotState::Queued || !pool->claim(index, generation_of(word), me_)) return false;
+    for_each_used_ring(*this, [this](HintRing& ring) { drop_stale_head(ring); });
+    return true;
+  }
+
   // Hints that wait: exact with one worker that never withdraws a task, else an upper bound of a moment ago.
   uint64_t depth() const noexcept {
     uint64_t sum = 0;

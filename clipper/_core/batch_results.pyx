@@ -75,7 +75,7 @@ cdef class BatchResults(ReplicaEvents):
             if processor.tasks[slot].drop_deadline_us > now_us and not model.retired and model.queue.requeue(slot) == 0:
                 model.counters.requeues += 1
             else:
-                processor.complete_task(slot, MemberState.Deadline, NULL, now_us)
+                processor.complete_task(slot, MemberState.NoReplica if model.retired else MemberState.Deadline, NULL, now_us)
         processor.server.turn_now_us()         # opens a turn, whose end dispatches what was queued again
         return processor.mark_dirty(model)
 

@@ -49,6 +49,7 @@ cdef extern from "query.hpp" namespace "clipper" nogil:
         uint16_t first_arm
         uint64_t query_id
         uint64_t arrival_us
+        uint64_t deadline_us
         uint64_t last_output_us
         Member* members()
     cppclass TaskRecord:
@@ -121,6 +122,7 @@ cdef class QueryProcessor(PredictHandler):
                          uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1
     cdef int start_member(self, Application app, ModelRuntime model, Query* query, Member* member, const char* data,
                           uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1
+    cdef int leave(self, Member* member, uint64_t now_us) except -1
     cdef int join(self, Member* member, uint32_t slot, uint64_t fire_us) except -1
     cdef uint64_t random(self) noexcept
     # hops 6 and 7

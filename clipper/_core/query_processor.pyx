@@ -124,6 +124,7 @@ cdef class QueryProcessor(PredictHandler):
         self.next_query_id += self.query_id_step
         query.arrival_us = now_us
         query.last_output_us = now_us
+        query.deadline_us = now_us + slo_us
         query.fire_us = now_us + (slo_us - self.reply_margin_us if slo_us > 2 * self.reply_margin_us else slo_us / 2)
         query.plan = <void*>plan
         Py_INCREF(plan)
@@ -149,7 +150,7 @@ cdef class QueryProcessor(PredictHandler):
         cdef bint use_cache = self.cache_enabled and app.use_cache
         cdef TaskRecord* task
         if use_cache:
-            key = self.hash[0](model.uid, <uint32_t>app.input_spec.dtype, data_bytes, data, data_bytes)
+            key = self.hash[0](model.uid, app.cache_tag, data_bytes, data, data_bytes)
             result = self.cache.fetch(key, now_us, &output, &joined)
             if result == FetchResult.Hit:
                 model.cache_hits += 1
@@ -224,16 +225,14 @@ cdef class QueryProcessor(PredictHandler):
     cdef int on_turn_end(self, uint64_t now_us) except -1:
         cdef ModelRuntime model
         cdef uint32_t slot
-        cdef list models
         for slot in self.fresh:
             model = <ModelRuntime>self.tasks[slot].model
             model.counters.record_stage(Stage.Parse, now_us - self.tasks[slot].pushed_us)
             self.tasks[slot].pushed_us = now_us
         self.fresh.clear()
         if self.dirty_models:
-            models = self.dirty_models
-            self.dirty_models = []
-            for model in models:
+            while self.dirty_models:           # a replica lost in a send marks its model again
+                model = self.dirty_models.pop()
                 model.dirty = False
                 self.dispatch(model, now_us)
             if self.rpc.has_input():           # a send may have swallowed the edge of what came in meanwhile
@@ -327,6 +326,15 @@ cdef class QueryProcessor(PredictHandler):
                 self.complete_task(slot, MemberState.Deadline, NULL, now_us)
         self.cache.remove_model(model.uid)
 
+    cdef int leave(self, Member* member, uint64_t now_us) except -1:
+        """The member's deadline has come. A task in flight goes on, for the cache; one that is queued for nobody ends here."""
+        cdef uint32_t slot = member.slot
+        cdef TaskRecord* task = &self.tasks[slot]
+        detach_waiter(task[0], member)
+        if task.waiters == NULL and (<ModelRuntime>task.model).queue.withdraw(slot) == 0:
+            self.complete_task(slot, MemberState.Deadline, NULL, now_us)
+        return 0
+
     # -- hops 9 and 10: answers --------------------------------------------------------------------------------------
 
     def on_timer(self):
@@ -344,8 +352,8 @@ cdef class QueryProcessor(PredictHandler):
             for index in range(query.member_count):
                 member = &query.members()[index]
                 if member.state == MemberState.Pending:
-                    detach_waiter(self.tasks[member.slot], member)
                     member.state = MemberState.Deadline
+                    self.leave(member, now_us)
             self.finish(query, now_us)
         self.arm()
 
@@ -363,7 +371,7 @@ cdef class QueryProcessor(PredictHandler):
         if combined.output != NULL:
             self.append_answer(query, plan, combined)
             combined.output.release()
-            if now_us > query.fire_us + self.reply_margin_us:
+            if now_us > query.deadline_us:
                 app.stats.counters.late += 1
         else:
             status = self.append_miss(query, app, combined.failure)
@@ -410,7 +418,7 @@ cdef class QueryProcessor(PredictHandler):
         # MissReason counts the same reasons from zero; MemberState has the two states that are no miss before them.
         if app.answers_errors:
             app.stats.counters.count_error(<MissReason><uint8_t>(<uint8_t>worst - 2))
-            append_error(self.text, told.code, told.explanation if failure == NULL else string_view(failure), cause)
+            append_error(self.text, query.query_id, query.request.is_batch, told.code, told.explanation if failure == NULL else string_view(failure), cause)
             return told.http_status
         app.stats.counters.count_default(<MissReason><uint8_t>(<uint8_t>worst - 2))
         append_default(self.text, query.query_id, string_view(<const char*>app.default_output, len(app.default_output)),

@@ -53,6 +53,7 @@ cdef class RpcServer:
     cdef readonly dict replicas_by_id       # replica_id -> Replica
     cdef readonly uint64_t heartbeat_interval_us
     cdef readonly uint64_t heartbeat_timeout_us
+    cdef public uint64_t overdue_floor_us   # no batch is overdue before
     cdef uint64_t next_batch_id
     # reuse
     cdef ZmqMessage[8] frames               # of the message being read, identity first
@@ -78,6 +79,8 @@ cdef class RpcServer:
     cdef int register(self, bytes identity, object who, uint64_t now_us) except -1
     cdef int handle_known(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
     cdef int step(self, Replica replica, int event, str reason) except -1
+    cdef bint is_overdue(self, Replica replica, uint64_t now_us) noexcept
+    cdef int judge(self, Replica replica, uint64_t now_us) except -1
     cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1
     # results
     cdef int handle_result(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1

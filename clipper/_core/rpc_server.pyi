@@ -10,6 +10,7 @@ from clipper.types import ReplicaListener
 
 DEFAULT_HEARTBEAT_INTERVAL_US: int
 DEFAULT_HEARTBEAT_TIMEOUT_US: int
+DEFAULT_OVERDUE_FLOOR_US: int
 MAX_MESSAGE_BYTES: int
 
 class ReplicaEvents:
@@ -30,7 +31,9 @@ class RpcServer:
     heartbeat_interval_us : int
         How often :meth:`tick` is to be called.
     heartbeat_timeout_us : int
-        A replica that is silent for longer is lost.
+        A replica that is silent for longer is suspected: it gets no more batches, and its batch goes to others.
+    overdue_floor_us : int
+        A replica is suspected, too, if its batch takes ten times the predicted time, and at least this long.
 
     Raises
     ------
@@ -43,6 +46,7 @@ class RpcServer:
     replicas_by_id: dict[str, Replica]
     heartbeat_interval_us: int
     heartbeat_timeout_us: int
+    overdue_floor_us: int
     messages_received: int
     messages_sent: int
     protocol_errors: int
@@ -57,6 +61,7 @@ class RpcServer:
         *,
         heartbeat_interval_us: int = ...,
         heartbeat_timeout_us: int = ...,
+        overdue_floor_us: int = ...,
     ) -> None: ...
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wait for messages on this loop."""
@@ -74,4 +79,4 @@ class RpcServer:
         """Ask a container to finish its batch and leave."""
 
     def tick(self, now_us: int) -> None:
-        """Send heartbeats, end silent sessions. Called every heartbeat interval."""
+        """Send heartbeats, suspect silent and overdue replicas. Called every heartbeat interval."""

@@ -13,6 +13,7 @@ import zmq
 from libc.errno cimport EINTR
 from libc.string cimport memcpy
 
+from clipper._core.finish_estimate cimport FinishEstimate
 from clipper._core.finish_model cimport FinishModel
 from clipper._core.rpc_codec import decode_register
 from clipper._core.rpc_codec cimport (
@@ -22,8 +23,9 @@ from clipper._core.rpc_codec cimport (
 )
 from clipper._core.rpc_session import SessionEvent, SessionState
 from clipper._core.rpc_session cimport (
-    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_READY, EVENT_REGISTERED,
-    EVENT_RESULT, STATE_CLOSED, STATE_DRAINING, STATE_READY, next_state,
+    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_OVERDUE, EVENT_READY,
+    EVENT_RECOVERED, EVENT_REGISTERED, EVENT_RESULT, EVENT_SILENT, STATE_CLOSED, STATE_DRAINING, STATE_READY, STATE_SUSPECT,
+    next_state,
 )
 from clipper.errors import ProtocolError
 
@@ -34,6 +36,9 @@ _log = logging.getLogger("clipper.frontend.rpc")
 
 DEFAULT_HEARTBEAT_INTERVAL_US = 500_000
 DEFAULT_HEARTBEAT_TIMEOUT_US = 3_000_000   # six heartbeats
+DEFAULT_OVERDUE_FLOOR_US = 10_000_000      # a first batch may compile its model
+cdef double OVERDUE_RATIO = 10.0           # of the predicted duration
+cdef uint64_t LOST_TIMEOUTS = 10           # of silence, until a suspect is given up for good
 MAX_MESSAGE_BYTES = 1 << 30                # a frame above this drops the connection that sends it
 cdef enum:
     MAX_FRAMES = 8                        # identity, header and at most three more; what is longer is garbage
@@ -64,7 +69,8 @@ cdef class ReplicaEvents:
 cdef class RpcServer:
     def __init__(self, context, str address, ReplicaEvents events, listener, *,
                  uint64_t heartbeat_interval_us=DEFAULT_HEARTBEAT_INTERVAL_US,
-                 uint64_t heartbeat_timeout_us=DEFAULT_HEARTBEAT_TIMEOUT_US):
+                 uint64_t heartbeat_timeout_us=DEFAULT_HEARTBEAT_TIMEOUT_US,
+                 uint64_t overdue_floor_us=DEFAULT_OVERDUE_FLOOR_US):
         cdef string error
         if not self.zmq.load(error):
             raise ImportError(f"{error.decode()}: pyzmq's wheels carry libzmq as a library of its own; install one")
@@ -72,6 +78,7 @@ cdef class RpcServer:
         self.listener = listener
         self.heartbeat_interval_us = heartbeat_interval_us
         self.heartbeat_timeout_us = heartbeat_timeout_us
+        self.overdue_floor_us = overdue_floor_us
         self.replicas = {}
         self.replicas_by_id = {}
         self.next_batch_id = 1
@@ -99,6 +106,7 @@ cdef class RpcServer:
         if self.loop is not None:
             self.loop.remove_reader(self.file_descriptor)
             self.loop = None
+        self.handle = NULL                     # to ZeroMQ no socket; the memory behind it may go at any time
         self.socket.close(linger=200)
 
     # -- receiving ---------------------------------------------------------------------------------------------------
@@ -126,7 +134,10 @@ cdef class RpcServer:
                     self.loop.call_soon(self.on_readable)
                     break
                 count += 1
-                self.read_message()
+                try:
+                    self.read_message()
+                except Exception:              # one message's trouble must not keep the others waiting: their edge is gone
+                    _log.exception("a message from a container could not be handled")
         finally:
             self.reading = False
         if count > 0:
@@ -184,7 +195,11 @@ cdef class RpcServer:
         if replica is None:
             return self.handle_stranger(identity, header, now_us)
         replica.last_seen_us = now_us
-        return self.handle_known(replica, header, now_us)
+        self.handle_known(replica, header, now_us)
+        if replica.session_state == STATE_SUSPECT and not self.is_overdue(replica, now_us):
+            self.step(replica, EVENT_RECOVERED, "heard again")
+            self.events.on_replica_ready(replica, now_us)
+        return 0
 
     cdef int handle_known(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
         """A message of a live session. What the session's table does not allow is a protocol error."""
@@ -217,6 +232,8 @@ cdef class RpcServer:
             return self.lose(replica, "it has drained", now_us)
         if event == EVENT_REGISTERED:
             self.send_control(replica.identity, kRpcHeartbeat, 0, None)
+        elif event == EVENT_LEAVING:           # it hears, after all that was sent before, that nothing more will come
+            self.send_control(replica.identity, kRpcDrain, 0, None)
         self.step(replica, event, "it is leaving" if event == EVENT_LEAVING else "")
         if event == EVENT_READY:
             return self.events.on_replica_ready(replica, now_us)
@@ -310,17 +327,44 @@ cdef class RpcServer:
             return
         self.send_control(replica.identity, kRpcDrain, 0, None)
         self.step(replica, EVENT_DRAIN, "asked to leave")
+        self.read_messages(monotonic_us())     # the send may have swallowed the edge of what came in meanwhile
 
     def tick(self, uint64_t now_us):
         """Heartbeats out, silent sessions ended. Called every heartbeat interval."""
         cdef Replica replica
-        for replica in list(self.replicas.values()):
-            if now_us > replica.last_seen_us + self.heartbeat_timeout_us:
-                self.lose(replica, f"it was silent for {(now_us - replica.last_seen_us) / 1e6:.1f} s", now_us)
-            else:
-                self.send_control(replica.identity, kRpcHeartbeat, 0, None)
+        self.read_messages(now_us)             # it may be this process that was not running: first hear, then judge
+        if not self.has_input():
+            for replica in list(self.replicas.values()):
+                self.judge(replica, now_us)
+        for replica in self.replicas.values():
+            self.send_control(replica.identity, kRpcHeartbeat, 0, None)
         self.read_messages(now_us)
         self.events.on_messages_done(now_us)
+
+    cdef bint is_overdue(self, Replica replica, uint64_t now_us) noexcept:
+        """Whether it holds its batch far beyond the predicted time."""
+        cdef FinishEstimate estimate
+        if not replica.busy:
+            return False
+        estimate = replica.finish_model.estimate()
+        estimate.base_us = max(<uint64_t>(<double>estimate.base_us * OVERDUE_RATIO), self.overdue_floor_us)
+        estimate.per_item_us *= OVERDUE_RATIO
+        return now_us > estimate.finish_us(replica.sent_us, replica.slots.size())
+
+    cdef int judge(self, Replica replica, uint64_t now_us) except -1:
+        """Suspects a replica that is silent or overdue, by the session's table: it gets no more work, and is replaced."""
+        cdef uint64_t silence_us = now_us - replica.last_seen_us if now_us > replica.last_seen_us else 0
+        cdef bint was_ready = replica.ready
+        if silence_us > self.heartbeat_timeout_us:
+            if replica.session_state == STATE_SUSPECT and silence_us > LOST_TIMEOUTS * self.heartbeat_timeout_us:
+                return self.lose(replica, f"it was silent for {silence_us / 1e6:.1f} s", now_us)
+            self.step(replica, EVENT_SILENT, f"it was silent for {silence_us / 1e6:.1f} s")
+            if was_ready:
+                return self.events.on_replica_lost(replica, now_us)     # others may still answer its batch in time
+        elif self.is_overdue(replica, now_us):
+            # Its batch stays with it: what it still answers is good for the cache.
+            self.step(replica, EVENT_OVERDUE, f"it has had its batch for {(now_us - replica.sent_us) / 1e6:.1f} s")
+        return 0
 
     # -- results -----------------------------------------------------------------------------------------------------
 

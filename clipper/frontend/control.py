@@ -74,6 +74,11 @@ class ControlClient:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
-            answer = self._handle(json.loads(line))
+            message = json.loads(line)
+            try:
+                answer = self._handle(message)
+            except Exception:  # a message that is not understood must not end the channel for those that are
+                _log.exception("a message from management was not carried out: %.200r", message)
+                continue
             if answer is not None:
                 self.send(answer)

@@ -110,8 +110,11 @@ class Worker:
         while True:
             await asyncio.sleep(interval_s)
             now_us = time.monotonic_ns() // 1_000
-            self.core.rpc.tick(now_us)
-            self.core.server.sweep(now_us)
+            try:
+                self.core.rpc.tick(now_us)
+                self.core.server.sweep(now_us)
+            except Exception:  # without the next beats every container would be given up
+                _log.exception("housekeeping failed; it goes on at the next beat")
 
     # -- the control channel -----------------------------------------------------------------------------------------
 
