@@ -30,7 +30,9 @@ from model_containers import codec
 from model_containers.wire import DType, MessageType
 
 SLO_US = 60_000_000  # under valgrind everything takes fifty times its time; nothing may become late or be dropped
-CACHE_BYTES = 256 << 10  # small, so that a short warm-up fills it: from then on each new output evicts one, as in service
+CACHE_BYTES = (
+    256 << 10
+)  # small, so that a short warm-up fills it: from then on each new output evicts one, as in service
 
 _addresses = (f"inproc://clipper-data-path-{number}" for number in itertools.count())
 
@@ -204,7 +206,14 @@ class DataPath:
 
 
 def _snapshot(models: Sequence[PuppetModel]) -> dict[str, Any]:
-    version = {"version": "1", "input_type": "doubles", "controller": "aimd", "batch_size": 0, "max_batch_size": 0, "labels": []}
+    version = {
+        "version": "1",
+        "input_type": "doubles",
+        "controller": "aimd",
+        "batch_size": 0,
+        "max_batch_size": 0,
+        "labels": [],
+    }
     return {
         "type": "snapshot",
         "revision": 1,
