@@ -115,7 +115,9 @@ class Reader:
         for command, shown in commands_of(block.text):
             printed = self._with_documents_ports(self._run(self._with_real_ports(command)))
             if not matches(shown, printed):
-                raise DocumentError(f"{self._at(block)}: $ {command}\nprints\n{printed}\nand the document says\n{shown}")
+                raise DocumentError(
+                    f"{self._at(block)}: $ {command}\nprints\n{printed}\nand the document says\n{shown}"
+                )
 
     def _run(self, command: str) -> str:
         done = subprocess.run(
@@ -144,9 +146,10 @@ class Reader:
     @contextlib.contextmanager
     def on_free_ports(self) -> Iterator[None]:
         """Let every Clipper take free ports and time, and stop those that are up at the end."""
-        start, register = Clipper.start.__func__, Clipper.register_application  # type: ignore[attr-defined]
+        patched: Any = Clipper
+        start, register = patched.start.__func__, patched.register_application
 
-        def start_on_free_ports(kind: type[Clipper], *_ports: int, **options: Any) -> Clipper:
+        def start_on_free_ports(kind: type[Clipper], /, *_ports: int, **options: Any) -> Clipper:
             clipper: Clipper = start(kind, **{**options, "query_port": 0, "management_port": 0})
             self.started.append(clipper)
             return clipper
@@ -155,8 +158,8 @@ class Reader:
             given = options.pop("latency_slo_us", None) or values[2]
             register(clipper, name, *values[:2], latency_slo_us=max(given, SLO_US), **options)
 
-        Clipper.start = classmethod(start_on_free_ports)  # type: ignore[assignment]
-        Clipper.register_application = register_with_time  # type: ignore[method-assign,assignment]
+        patched.start = classmethod(start_on_free_ports)
+        patched.register_application = register_with_time
         try:
             yield
         finally:
