@@ -125,13 +125,6 @@ def test_deployed_model_has_its_replicas_ready_and_its_files_in_place(clipper: C
 
 
 @pytest.mark.parametrize(("mode", "text"), [("raise", "the model is broken on purpose"), ("silent", "loading broken")])
-def test_log_of_a_replica_that_never_was_is_not_found(clipper: Clipper) -> None:
-    deploy(clipper, "logged")
-    clipper.logs("logged:1:0")
-    with pytest.raises(NotFoundError, match="no log of a replica 'logged:1:7'"):
-        clipper.logs("logged:1:7")
-
-
 def test_failed_deployment_carries_the_log_and_leaves_nothing(
     clipper: Clipper, run_dir: Path, mode: str, text: str
 ) -> None:
@@ -264,6 +257,13 @@ def test_new_version_becomes_current_and_the_old_one_can_be_brought_back(clipper
 def _current(clipper: Clipper, name: str) -> str:
     (model,) = (model for model in clipper.status()["models"] if model["name"] == name)
     return str(model["current_version"])
+
+
+def test_log_of_a_replica_that_never_was_is_not_found(clipper: Clipper) -> None:
+    deploy(clipper, "logged")
+    clipper.logs("logged:1:0")
+    with pytest.raises(NotFoundError, match="no log of a replica 'logged:1:7'"):
+        clipper.logs("logged:1:7")
 
 
 def test_predict_takes_arrays_bytes_and_batches(clipper: Clipper) -> None:
