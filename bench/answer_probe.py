@@ -6,7 +6,7 @@ import http.client
 import threading
 
 from bench.loadgen.request import RequestTemplate
-from bench.subjects.subject import Subject, WrongAnswerError
+from bench.subjects.subject import DefaultAnswerError, Subject, WrongAnswerError
 from bench.workloads import Workload
 
 INTERVAL_S = 0.1  # ten queries a second: nothing beside the load, and enough to see a server that answers wrong
@@ -30,6 +30,7 @@ class AnswerProbe:
         self.template = template
         self.fixed_counter = fixed_counter
         self.asked = 0
+        self.defaults = 0  # answers that were the default output
         self.wrong: list[str] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -49,6 +50,8 @@ class AnswerProbe:
             counter = self.subject.take_counters(1) if fixed is None else fixed
             try:
                 self.subject.ask(connection, self.workload, self.template, counter)
+            except DefaultAnswerError:
+                self.defaults += 1
             except (OSError, http.client.HTTPException, WrongAnswerError, ValueError, KeyError) as error:
                 connection.close()
                 if len(self.wrong) < MAX_REASONS:

@@ -62,6 +62,7 @@ def measure_cell(subject: Subject, row: Row, round_number: int, options: ClosedL
         if not subject.is_running():
             raise SubjectError(f"{subject.name} died under {row.title}; its log ends: {subject.log_tail()}")
         usage = usage_between(before, after, load.load.cpu_us)
+        missed = misses(grown)
         cell = Cell(
             row=row.name,
             subject=subject.name,
@@ -69,13 +70,14 @@ def measure_cell(subject: Subject, row: Row, round_number: int, options: ClosedL
             connections=row.connections,
             requests=load.requests,
             duration_us=load.duration_us,
-            requests_per_s=load.requests_per_s,
+            requests_per_s=max(0, load.requests - load.errors - missed) / (load.duration_us / 1e6),
             p50_us=load.p50_us,
             p99_us=load.p99_us,
             max_us=load.max_us,
             errors=load.errors,
-            misses=misses(grown),
+            misses=missed,
             probes=probe.asked,
+            probe_defaults=probe.defaults,
             wrong=tuple(probe.wrong),
             server_cpu_us_per_query=usage.server_cpu_us / max(1, load.requests),
             server_cores=usage.server_cores,

@@ -169,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def exit_code(run: Run, is_quick: bool) -> int:
     """Return 1 for wrong answers, failed subjects and, unless it was only a smoke run, missed bars."""
-    if run.failures or any(not cell.is_good for cell in run.cells):
+    if run.failures or any(cell.wrong for cell in run.cells):
         return 1
     missed = any(judgement.outcome is Outcome.FAIL for judgement in judge_all(run))
     return 1 if missed and not is_quick else 0

@@ -45,7 +45,7 @@ def describe_machine() -> Machine:
         wrk=_first_line(["wrk", "--version"]),
         compiler=_first_line(["g++", "--version"]),
         commit=_first_line(["git", "rev-parse", "HEAD"]),
-        has_local_changes=bool(_first_line(["git", "status", "--porcelain", "--untracked-files=no"])),
+        has_local_changes=_first_line(["git", "status", "--porcelain", "--untracked-files=no"]) not in ("", "unknown"),
         started_at=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
         variables={name: os.environ[name] for name in RECORDED_VARIABLES if name in os.environ},
     )
@@ -65,4 +65,6 @@ def _first_line(command: list[str]) -> str:
         return "missing"
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
     lines = (done.stdout or done.stderr).strip().splitlines()
+    if command[0] == "git" and done.returncode != 0:
+        return "unknown"  # not a checkout
     return lines[0].strip() if lines else ""

@@ -197,9 +197,12 @@ def _doubts(run: Run) -> str:
         where = f"{cell.subject}, {cell.row}, round {cell.round}"
         if cell.is_disturbed:
             doubts.append(f"* {where}: disturbed ({DISTURBED_MARK}), others used {cell.other_cores:.2f} cores")
-        if not cell.is_good:
-            causes = f"{cell.errors} failed, {cell.misses} default or error answers, {len(cell.wrong)} wrong"
-            doubts.append(f"* {where}: {causes} {'; '.join(cell.wrong)}".rstrip())
+        if cell.errors or cell.misses or cell.probe_defaults:
+            doubts.append(
+                f"* {where}: of {cell.requests:,} requests {cell.errors:,} failed and {cell.misses:,} got a default or "
+                f"error answer; of {cell.probes} probes beside them {cell.probe_defaults} got a default answer"
+            )
+        doubts += [f"* {where}: wrong answer: {wrong}" for wrong in cell.wrong]
     return "## Doubts\n\n" + "\n".join(doubts) if doubts else ""
 
 

@@ -37,13 +37,14 @@ class Cell:
     connections: int
     requests: int
     duration_us: int
-    requests_per_s: float
+    requests_per_s: float  # of good answers: failed requests, default outputs and errors are not throughput
     p50_us: float
     p99_us: float
     max_us: float
     errors: int  # as wrk saw them
     misses: int  # default outputs and errors, as the server counted them
     probes: int  # answers compared with the model's while the load ran
+    probe_defaults: int  # how many of them were default outputs
     wrong: tuple[str, ...]  # what was wrong with those that differed
     server_cpu_us_per_query: float
     server_cores: float
@@ -56,9 +57,9 @@ class Cell:
     stages: tuple[StageSummary, ...] = ()
 
     @property
-    def is_good(self) -> bool:
-        """Whether every answer that was looked at was the model's."""
-        return not self.wrong and self.misses == 0 and self.errors == 0
+    def failed_ratio(self) -> float:
+        """The part of the requests that got no answer of the model."""
+        return (self.errors + self.misses) / self.requests if self.requests else 1.0
 
 
 @dataclass(frozen=True)

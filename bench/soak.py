@@ -28,6 +28,8 @@ from bench.workloads import Workload, fit_linear_model
 
 SLICE_S = 10  # wrk runs by time, so the queries are counted slice by slice
 SAMPLE_INTERVAL_S = 1.0
+EXPECTED_PER_S = 50_000  # only for the time left, until it has been seen
+MAX_FAILED_RATIO = 0.01  # the soak is about memory, but queries must reach the model
 MB = 1_000_000
 
 
@@ -94,8 +96,9 @@ class SoakResult:
 
     @property
     def holds(self) -> bool:
-        """Whether memory stayed under the limit and every query was answered by the model."""
-        return 0 < self.peak_bytes < self.limit_bytes and self.errors == 0 and self.misses == 0
+        """Whether memory stayed under the limit, with the queries answered by the model."""
+        failed = self.errors + self.misses
+        return 0 < self.peak_bytes < self.limit_bytes and failed <= MAX_FAILED_RATIO * self.queries
 
 
 def soak(subject: Clipper, pids: Callable[[], Collection[int]], options: argparse.Namespace) -> SoakResult:
@@ -106,7 +109,7 @@ def soak(subject: Clipper, pids: Callable[[], Collection[int]], options: argpars
         raise SubjectError(f"clipper does not serve {workload}")
     file = subject.site.run_dir / "soak.requests"
     template.write(file, subject.port)
-    progress = Progress(float(options.count))
+    progress = Progress(options.count / EXPECTED_PER_S)
     counter, queries, errors = FIRST_COUNTER, 0, 0
     scraped = parse_metrics(subject.read_metrics())
     started_s = time.monotonic()
@@ -121,7 +124,7 @@ def soak(subject: Clipper, pids: Callable[[], Collection[int]], options: argpars
                 counter = FIRST_COUNTER
             queries += load.requests
             errors += load.errors
-            progress.advance(load.requests)
+            progress.advance(load.requests / EXPECTED_PER_S)
     progress.end()
     grown = growth(scraped, parse_metrics(subject.read_metrics()))
     return SoakResult(

@@ -209,7 +209,7 @@ def _uniform(header: Header, payload: Frame, shape: tuple[int, ...]) -> Array:
     if len(payload) != expected_bytes:
         raise WireError(WireStatus.BAD_LENGTH, f"payload of {len(payload)} bytes, expected {expected_bytes}")
     array: Array = np.frombuffer(payload, NUMPY_DTYPES[header.dtype])
-    array = array.reshape(header.item_count, *(shape or (header.elements_per_item,)))
+    array.shape = (header.item_count, *(shape or (header.elements_per_item,)))
     array.flags.writeable = False
     return array
 

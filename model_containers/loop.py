@@ -89,18 +89,17 @@ class ContainerLoop:
     # -- main thread, holding the lock ---------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        """Do the oldest work, or wait for a message or for the time of a heartbeat."""
+        """Do the oldest work; if there is none, wait for a message or for the time of a heartbeat first."""
         if self._stop_requested:
             self._begin_stop()
+        if not self._session.work:
+            frames = self._receive(0)
+            if frames is not None:
+                self._session.receive(frames, monotonic_us())
         if self._session.work:
             self._work()
-            return
-        frames = self._receive(0)
-        if frames is not None:
-            self._session.receive(frames, monotonic_us())
-            if self._session.work:
-                return
-        self._tick()
+        else:
+            self._tick()
 
     def _work(self) -> None:
         work = self._session.take_work()
@@ -143,9 +142,10 @@ class ContainerLoop:
     def _load(self) -> None:
         """Load and warm up the model, the socket being lent; SIGTERM ends it at once, for nothing is in hand."""
         started_us = monotonic_us()
-        self._is_lent = self._is_loading = True
+        self._is_lent = True
         self._lock.release()
         try:
+            self._is_loading = True  # from here on the signal handler may raise
             self._container.load(self._settings)
             self._container.warm_up()
         except SystemExit as error:

@@ -65,11 +65,13 @@ def _encode_array(array: Array, item_count: int) -> EncodedOutputs:
     if array.ndim == 0:
         raise OutputsError("predict_batch returned an array without dimensions, expected one output per input")
     _check_count(len(array), item_count)
-    if array.dtype not in DTYPES_OF_NUMPY:
+    dtype = DTYPES_OF_NUMPY.get(array.dtype)
+    if dtype is None:
         array = _with_wire_dtype(array)
-    if array.ndim <= 2 and array.dtype in DTYPES_OF_NUMPY:
-        return encode_array(array if array.flags.c_contiguous else np.ascontiguousarray(array))
-    return _encode_list(list(array))
+        dtype = DTYPES_OF_NUMPY.get(array.dtype)
+    if dtype is None or array.ndim > 2:
+        return _encode_list(list(array))
+    return encode_array(np.ascontiguousarray(array), dtype)
 
 
 def _with_wire_dtype(array: Array) -> Array:
@@ -84,7 +86,7 @@ def _encode_list(outputs: Sequence[Any]) -> EncodedOutputs:
     if len(kinds) == 1:
         array = _as_typed_array(kinds.pop(), outputs)
         if array is not None:
-            return encode_array(array)
+            return encode_array(array, DTYPES_OF_NUMPY[array.dtype])
     embeds_text = any(isinstance(output, str) for output in outputs)
     items = [_encode_item(output) for output in outputs]
     texts, failed = [text for text, _ in items], [bad for _, bad in items]

@@ -47,17 +47,17 @@ class ItemResult(NamedTuple):
     failed: bool
 
 
+_VECTOR: Final = int(Flag.VECTOR)  # a plain integer for the hot path
 DTYPES_OF_NUMPY: Final = {
     NUMPY_DTYPES[dtype]: int(dtype) for dtype in wire.RESULT_DTYPES if dtype not in wire.TEXT_DTYPES
 }
 
 
-def encode_array(array: Array) -> EncodedOutputs:
-    """Prepare a contiguous array of shape (batch,) or (batch, dim) whose dtype is in ``DTYPES_OF_NUMPY``."""
-    dtype = DTYPES_OF_NUMPY[array.dtype]
+def encode_array(array: Array, dtype: int) -> EncodedOutputs:
+    """Prepare a contiguous array of shape (batch,) or (batch, dim); ``dtype`` is its entry in ``DTYPES_OF_NUMPY``."""
     if array.ndim == 1:
         return EncodedOutputs(dtype, 0, 1, (array,))
-    return EncodedOutputs(dtype, int(Flag.VECTOR), array.shape[1], (array,))
+    return EncodedOutputs(dtype, _VECTOR, array.shape[1], (array,))
 
 
 def encode_texts(dtype: DType, texts: Sequence[bytes], failed: Sequence[bool]) -> EncodedOutputs:

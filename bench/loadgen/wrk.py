@@ -33,11 +33,6 @@ class WrkResult:
     errors: int  # answers other than 2xx or 3xx, and socket errors
     load: ChildCpu
 
-    @property
-    def requests_per_s(self) -> float:
-        """Good answers a second: errors are not throughput."""
-        return max(0, self.requests - self.errors) / (self.duration_us / 1e6)
-
 
 def run_wrk(port: int, template: Path, connections: int, duration_s: int, first_counter: int) -> WrkResult:
     """Run wrk once, against 127.0.0.1.

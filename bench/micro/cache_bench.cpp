@@ -1,7 +1,7 @@
 // What the cache hop costs: hash by input size, hit, and the whole miss path at a full cache; the longest single call.
 //   g++ -std=c++17 -O2 -DNDEBUG -Iclipper/_core bench/micro/cache_bench.cpp -o /tmp/cache_bench && /tmp/cache_bench
-// Each figure is the lower quartile of many short rounds, most of which nothing else interrupts. Single calls are timed by
-// the thread's CPU clock (about 0.3 us of each is the clock's own), which does not run while others have the core.
+// Each figure is the lower quartile of many short rounds, most of which nothing else interrupts. Single calls are timed
+// by the thread's CPU clock (about 0.3 us of each is the clock's own), which does not run while others have the core.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

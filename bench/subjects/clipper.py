@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from bench.loadgen.open_loop import Expectation
 from bench.loadgen.request import CounterForm, RequestTemplate
 from bench.procfs import command_line
-from bench.subjects.subject import Role, Subject, WrongAnswerError, free_port
+from bench.subjects.subject import DefaultAnswerError, Role, Subject, free_port
 from bench.workloads import Workload
 
 FRONTEND_MODULE = "clipper.frontend"
@@ -61,7 +61,7 @@ class Clipper(Subject):
         """Return the output; a default output is no answer."""
         seen = json.loads(answer)
         if seen["default"] is not False:
-            raise WrongAnswerError(f"clipper answers its default: {seen.get('default_explanation', '')!r}")
+            raise DefaultAnswerError(f"clipper answers its default: {seen.get('default_explanation', '')!r}")
         return seen["output"]
 
     def expectation(self, workload: Workload) -> Expectation:

@@ -256,10 +256,13 @@ class BatchQueue {
     return false;
   }
 
+  // A tie goes to the ring that comes first, so that the order does not depend on which rings ran dry before.
   Cursor& earliest() noexcept {
     Cursor* best = &cursors_[0];
     for (Cursor& cursor : cursors_) {
-      if (cursor.deadline_us < best->deadline_us) best = &cursor;
+      if (cursor.deadline_us < best->deadline_us || (cursor.deadline_us == best->deadline_us && cursor.ring < best->ring)) {
+        best = &cursor;
+      }
     }
     return *best;
   }

@@ -7,7 +7,7 @@ from libcpp.string cimport string
 from clipper._core.counters cimport Stage
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
-from clipper._core.query_processor cimport MemberState
+from clipper._core.query cimport MemberState
 from clipper._core.reply cimport append_json_string
 from clipper._core.rpc_codec cimport ItemResult
 

@@ -5,7 +5,8 @@
 namespace clipper {
 
 inline const char* PredictionCache::broken_invariant() const {
-  uint64_t marks = 0, residents = 0, resident_bytes = 0, dead_entries = 0, used_bytes = 0, small_bytes = 0, main_bytes = 0;
+  uint64_t marks = 0, residents = 0, dead_entries = 0;
+  uint64_t resident_bytes = 0, used_bytes = 0, small_bytes = 0, main_bytes = 0;
   for (uint32_t i = 0; i < entries_.top(); ++i) {
     const CacheEntry& entry = entries_[i];
     if (entry.state == CacheEntryState::Free) continue;
@@ -35,7 +36,8 @@ inline const char* PredictionCache::broken_invariant() const {
   if (entries_.top() - in_use > CacheEntryPool::kSpareEntries + in_use / 8) return "there are too many holes";
   uint64_t queued = 0, of_models = 0;
   for (const Queue* queue : {&small_, &main_}) {
-    for (uint32_t i = queue->list.newest, newer = kNoEntry; i != kNoEntry; newer = i, i = entries_[i].order.older, ++queued) {
+    uint32_t newer = kNoEntry;
+    for (uint32_t i = queue->list.newest; i != kNoEntry; newer = i, i = entries_[i].order.older, ++queued) {
       if (entries_[i].order.newer != newer) return "a queue's links do not agree";
     }
   }

@@ -1,5 +1,5 @@
-// Remembers the keys that the prediction cache lately gave up unread, in eight bytes each and without a list: a key that
-// comes back while it is remembered was evicted too early, and goes to the main queue at once (S3-FIFO).
+// Remembers the keys that the prediction cache lately gave up unread, in eight bytes each and without a list: a key
+// that comes back while it is remembered was evicted too early, and goes to the main queue at once (S3-FIFO).
 //
 // Fingerprint and time of eviction stand in buckets of one cache line; the oldest of a bucket makes room. Time is the
 // number of evictions so far, and a fingerprint older than the caller's limit counts as forgotten. A false positive

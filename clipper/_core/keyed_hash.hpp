@@ -12,8 +12,8 @@
 //   words is padded with zeros. Each block is compressed to 256 bits by NH (Black et al., UMAC, CRYPTO '99), twice:
 //     A = sum over pairs i of (m[2i] +64 k[2i]  ) * (m[2i+1] +64 k[2i+1])  mod 2^128
 //     B = sum over pairs i of (m[2i] +64 k[2i+2]) * (m[2i+1] +64 k[2i+3])  mod 2^128     (+64: addition mod 2^64)
-//   A block's coefficient is c = A.low g[0] + A.high g[1] + B.low g[2] + B.high g[3] mod p; the first one's (0 for empty
-//   data) has the header added: model_uid g[4] + element_count g[5] + (type_tag + 2^32 bytes) g[6].
+//   A block's coefficient is c = A.low g[0] + A.high g[1] + B.low g[2] + B.high g[3] mod p; the first one's (0 for
+//   empty data) has the header added: model_uid g[4] + element_count g[5] + (type_tag + 2^32 bytes) g[6].
 //   h = the polynomial in g[7] with these coefficients, mod p, the first block's leading. The result is a bijection of
 //   h (see scatter), which changes nothing in the bound.
 //
@@ -24,8 +24,8 @@
 //    constant mod 2^128, with (a, b) != (c, d), say a != c. Fix k too: x = a +64 k and y = c +64 k differ, and
 //    x u - y v = constant, u = b +64 k', v = d +64 k'. At most one k' solves this: between two solutions u and v change
 //    by du and dv, equal or 2^64 apart, and x du = y dv mod 2^128. du = dv gives (x - y) du = 0, so du = 0. If not,
-//    the signs are opposite and |du| + |dv| = 2^64: then 0 < x |du| + y |dv| < 2^128 cannot be 0 mod 2^128. (b != d: the
-//    same with k and k' exchanged.) So B collides with probability 2^-64 at most given that A does, and by the same
+//    the signs are opposite and |du| + |dv| = 2^64: then 0 < x |du| + y |dv| < 2^128 cannot be 0 mod 2^128. (b != d:
+//    the same with k and k' exchanged.) So B collides with probability 2^-64 at most given that A does, and by the same
 //    argument A with 2^-64: the block's source stays the same with 2^-128 at most.
 //  * Headers differ: the first coefficients' sources do. Numbers of blocks differ: so do the bytes in the headers, and
 //    the longer one's leading coefficient, whose source is not zero, stands against none.

@@ -4,7 +4,7 @@ from libcpp.string cimport string
 
 from clipper._core.http_response cimport string_view
 from clipper._core.output cimport Output
-from clipper._core.query_processor cimport MemberState
+from clipper._core.query cimport MemberState
 
 cdef extern from "reply.hpp" namespace "clipper" nogil:
     cppclass MissText:

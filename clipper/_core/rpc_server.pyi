@@ -1,23 +1,22 @@
-"""The RPC socket on the loop: sessions, batches out, results in."""
+"""Sessions with containers: who is there, who may be given a batch, what came back."""
 
-import asyncio
 from typing import Any, final
 
 import zmq
 
 from clipper._core.replica import Replica
+from clipper._core.rpc_socket import RpcSocket
 from clipper.types import ReplicaListener
 
 DEFAULT_HEARTBEAT_INTERVAL_US: int
 DEFAULT_HEARTBEAT_TIMEOUT_US: int
 DEFAULT_OVERDUE_FLOOR_US: int
-MAX_MESSAGE_BYTES: int
 
 class ReplicaEvents:
     """What the owner of the queries is told; its methods exist in Cython alone."""
 
 @final
-class RpcServer:
+class RpcServer(RpcSocket):
     """A ROUTER socket that containers connect to.
 
     Parameters
@@ -41,14 +40,11 @@ class RpcServer:
         If libzmq is not found in the process.
     """
 
-    address: str
     replicas: dict[bytes, Replica]
     replicas_by_id: dict[str, Replica]
     heartbeat_interval_us: int
     heartbeat_timeout_us: int
     overdue_floor_us: int
-    messages_received: int
-    messages_sent: int
     protocol_errors: int
     late_results: int
 
@@ -63,14 +59,8 @@ class RpcServer:
         heartbeat_timeout_us: int = ...,
         overdue_floor_us: int = ...,
     ) -> None: ...
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait for messages on this loop."""
-
     def close(self) -> None:
         """Tell every container to finish and leave, and close the socket."""
-
-    def on_readable(self) -> None:
-        """The loop's reader callback."""
 
     def replica_gone(self, replica_id: str) -> None:
         """Its process has died, says who started it: faster than a missed heartbeat."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -323,7 +323,7 @@ class Clipper:
     def predict_batch(
         self,
         app_name: str,
-        inputs: Sequence[Any],
+        inputs: Iterable[Any],
         *,
         version: str | int | None = None,
         context: str | None = None,

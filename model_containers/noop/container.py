@@ -13,9 +13,9 @@ from model_containers.container import ItemError, ModelContainer
 def first_elements(inputs: Inputs) -> Any:
     """Return the first element (character, byte) of each input; an empty input fails alone."""
     if isinstance(inputs, np.ndarray):
-        if inputs[0].size == 0:
-            return [ItemError("the input is empty")] * len(inputs)
-        return inputs[:, 0] if inputs.ndim == 2 else inputs.reshape(len(inputs), -1)[:, 0]
+        if inputs.ndim != 2:
+            inputs = inputs.reshape(len(inputs), -1)
+        return inputs[:, 0] if inputs.shape[1] else [ItemError("the input is empty")] * len(inputs)
     return [one[0] if len(one) else ItemError("the input is empty") for one in inputs]
 
 

@@ -279,6 +279,17 @@ void other_life_of_a_claimer_is_nobody() {
   CHECK(next_life.depth() == 0 && next_life.sweep(f.queue().me()) && next_life.depth() == 1);
 }
 
+void sweep_leaves_the_tasks_of_other_queues_alone() {
+  Fixture f(8, 1 << 16, 8);
+  check::Mapping other_rings(BatchQueue::bytes_needed(1, 8));
+  CHECK(BatchQueue::create(other_rings.data(), 1, 8, 8));  // another model version over the same pool
+  BatchQueue other(other_rings.data(), f.pools, 0, 2);
+  const SlotId slot = f.add(1);
+  CHECK(f.pop(1).size() == 1 && other.sweep(f.queue().me()) && other.depth() == 0);
+  BatchQueue next_life(f.rings.data(), f.pools, 0, 2);
+  CHECK(next_life.sweep(f.queue().me()) && (f.pop(1) == Ids{slot}));
+}
+
 void last_slots_of_a_large_pool_are_drained() {
   const uint32_t count = 16384;
   Fixture f(count, 1 << 21, 16384);
@@ -314,6 +325,7 @@ int main() {
   sweep_requeues_what_a_dead_claimer_held();
   sweep_of_more_than_the_ring_holds_can_be_repeated();
   other_life_of_a_claimer_is_nobody();
+  sweep_leaves_the_tasks_of_other_queues_alone();
   last_slots_of_a_large_pool_are_drained();
   return check::result();
 }

@@ -125,7 +125,9 @@ def test_deployed_model_has_its_replicas_ready_and_its_files_in_place(clipper: C
 
 
 @pytest.mark.parametrize(("mode", "text"), [("raise", "the model is broken on purpose"), ("silent", "loading broken")])
-def test_failed_deployment_carries_the_log_and_leaves_nothing(clipper: Clipper, run_dir: Path, mode: str, text: str) -> None:
+def test_failed_deployment_carries_the_log_and_leaves_nothing(
+    clipper: Clipper, run_dir: Path, mode: str, text: str
+) -> None:
     with pytest.raises(DeployError) as caught:
         deploy(clipper, "broken", mode=mode, replicas=2)
     assert text in caught.value.log_tail
@@ -179,7 +181,12 @@ def test_deployment_with_a_bad_value_is_refused(clipper: Clipper, options: dict[
 
 def test_files_outside_the_staging_directory_are_refused(clipper: Clipper, run_dir: Path, tmp_path: Path) -> None:
     body = {"version": "1", "input_type": "doubles", "container": "fake"}
-    for path in (str(tmp_path), str(run_dir / "models"), str(run_dir / "models" / ".staging" / ".." / ".."), "relative"):
+    for path in (
+        str(tmp_path),
+        str(run_dir / "models"),
+        str(run_dir / "models" / ".staging" / ".." / ".."),
+        "relative",
+    ):
         answer = httpx.post(f"{clipper.management_url}/api/v1/models/x/versions", json={**body, "files": path})
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_argument")
 
@@ -210,7 +217,9 @@ def test_dead_replica_is_reported_to_the_frontend_at_once_and_replaced(clipper: 
     assert victim["pid"] not in {replica["pid"] for replica in replicas_of(clipper, "mortal")}
 
 
-def test_version_that_fails_five_times_in_a_row_is_quarantined_until_asked_for_anew(clipper: Clipper, run_dir: Path) -> None:
+def test_version_that_fails_five_times_in_a_row_is_quarantined_until_asked_for_anew(
+    clipper: Clipper, run_dir: Path
+) -> None:
     deploy(clipper, "crashing", mode="crash")
     crash = run_dir / "crash"
     crash.touch()

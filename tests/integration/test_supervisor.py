@@ -56,7 +56,13 @@ def container_command(run_dir: Path, replica_id: str, mode: str) -> dict[str, An
         "CLIPPER_FAKE": mode,
     }
     argv = [sys.executable, str(SUPPORT / "fake_container.py")]
-    return {"op": "start", "id": replica_id, "argv": argv, "env": env, "log": str(run_dir / "logs" / f"{replica_id}.log")}
+    return {
+        "op": "start",
+        "id": replica_id,
+        "argv": argv,
+        "env": env,
+        "log": str(run_dir / "logs" / f"{replica_id}.log"),
+    }
 
 
 @contextlib.contextmanager
@@ -132,7 +138,9 @@ def test_second_sigterm_kills_what_does_not_end(run_dir: Path) -> None:
     with running(with_fake_management(run_dir, containers=1, mode="stubborn")) as supervisor:
         wait_for_containers(run_dir, 1)
         supervisor.process.terminate()
-        wait_until(lambda: "frontend" in (run_dir / "ended.txt").read_text() if (run_dir / "ended.txt").exists() else False)
+        wait_until(
+            lambda: "frontend" in (run_dir / "ended.txt").read_text() if (run_dir / "ended.txt").exists() else False
+        )
         supervisor.process.terminate()
         assert supervisor.process.wait(5) == 0
 

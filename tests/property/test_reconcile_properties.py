@@ -51,12 +51,14 @@ class World:
 
 @settings(max_examples=150, deadline=None)
 @given(desired_states, replica_sets)
-def test_reconcile_converges_from_any_state_and_then_rests(desired: dict[ModelId, int], replicas: list[ReplicaView]) -> None:
+def test_reconcile_converges_from_any_state_and_then_rests(
+    desired: dict[ModelId, int], replicas: list[ReplicaView]
+) -> None:
     world = World(replicas)
     for _ in range(6):
         world.step(desired)
         world.pass_time()
-    counts = {model_id: 0 for model_id in MODELS}
+    counts = dict.fromkeys(MODELS, 0)
     for replica in world.replicas.values():
         assert replica.state is ReplicaState.READY
         counts[replica.model_id] += 1
@@ -66,7 +68,9 @@ def test_reconcile_converges_from_any_state_and_then_rests(desired: dict[ModelId
 
 @settings(max_examples=150, deadline=None)
 @given(desired_states, replica_sets)
-def test_reconcile_decided_twice_does_nothing_the_second_time(desired: dict[ModelId, int], replicas: list[ReplicaView]) -> None:
+def test_reconcile_decided_twice_does_nothing_the_second_time(
+    desired: dict[ModelId, int], replicas: list[ReplicaView]
+) -> None:
     """Carrying out a decision leaves nothing to decide until something else changes."""
     first = reconcile(desired, replicas, {}, NOW_US, READY_LIMIT_US, None)
     after = {(replica.model_id, replica.index): replica for replica in replicas}

@@ -1,7 +1,7 @@
 """A stand-in for a model container: announces itself as `fake_frontend` expects, and waits for SIGTERM.
 
-``CLIPPER_FAKE`` chooses how it misbehaves: ``raise`` at load, ``silent`` (never ready), ``crash`` (dies while there is a file
-``<run_dir>/crash``), ``stubborn`` (ignores SIGTERM).
+``CLIPPER_FAKE`` chooses how it misbehaves: ``raise`` at load, ``silent`` (never ready), ``crash`` (dies while there is
+a file ``<run_dir>/crash``), ``stubborn`` (ignores SIGTERM).
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def test_config_without_file_is_the_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"remove_run_dir": 1}', "not json"])
 def test_config_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(InvalidArgumentError, match="config.json"):
+    with pytest.raises(InvalidArgumentError, match=r"config\.json"):
         read_config(tmp_path)
 
 

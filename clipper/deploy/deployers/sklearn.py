@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from model_containers.sklearn import PICKLE_FILE
-
 from clipper.deploy.deployers.pickling import save_pickle
+from model_containers.sklearn import PICKLE_FILE
 
 
 class SklearnDeployer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import sys
@@ -14,7 +15,7 @@ from bench.answer_probe import AnswerProbe
 from bench.loadgen.wrk import LoadError, parse_wrk
 from bench.procfs import ChildCpu
 from bench.progress import Progress, format_duration
-from bench.soak import MemoryTrack
+from bench.soak import MemoryTrack, SoakResult
 from bench.subjects.subject import Role, Site, Subject, SubjectError, WrongAnswerError
 from bench.workloads import Workload, fit_linear_model
 
@@ -132,7 +133,7 @@ def test_counters_are_never_given_twice(site: Site) -> None:
     assert toy.take_counters(5) == first + 10
 
 
-def test_wrk_result_counts_errors_out_of_the_throughput() -> None:
+def test_wrk_result_adds_up_its_kinds_of_errors() -> None:
     seen = {
         "requests": 100,
         "duration_us": 1_000_000,
@@ -150,8 +151,7 @@ def test_wrk_result_counts_errors_out_of_the_throughput() -> None:
         "max_us": 5,
     }
     result = parse_wrk(f"Running 1s test\nBENCH {json.dumps(seen)}\n", ChildCpu(1, 1))
-    assert result.errors == 10
-    assert result.requests_per_s == 90
+    assert (result.requests, result.errors) == (100, 10)
 
 
 def test_wrk_without_a_result_line_is_an_error() -> None:
@@ -197,3 +197,22 @@ def test_progress_outside_a_terminal_writes_whole_lines() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61, "1:01"), (3_725, "1:02:05")])
 def test_duration_is_written_as_on_a_clock(seconds: int, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "holds"),
+    [({}, True), ({"peak_bytes": 150_000_000}, False), ({"peak_bytes": 0}, False), ({"misses": 11}, False)],
+    ids=["within all limits", "memory at the limit", "memory never seen", "too many default answers"],
+)
+def test_soak_holds_only_within_all_its_limits(changes: dict[str, int], holds: bool) -> None:
+    result = SoakResult(
+        queries=1_000,
+        duration_s=1.0,
+        errors=0,
+        misses=10,
+        first_bytes=1,
+        peak_bytes=149_999_999,
+        growth_bytes=0,
+        limit_bytes=150_000_000,
+    )
+    assert dataclasses.replace(result, **changes).holds is holds

@@ -48,6 +48,7 @@ def a_cell(subject: str, requests_per_s: float, **changes: object) -> Cell:
         errors=0,
         misses=0,
         probes=10,
+        probe_defaults=0,
         wrong=(),
         server_cpu_us_per_query=10.0,
         server_cores=1.0,
@@ -112,11 +113,19 @@ def test_disturbed_cell_is_left_out_of_the_median_where_a_quiet_one_exists() -> 
     assert [cell.requests_per_s for cell in run.of("noop-c128", "clipper")] == [90]
 
 
-@pytest.mark.parametrize("fault", [{"misses": 1}, {"errors": 1}, {"wrong": ("8 where the model says 7",)}])
+@pytest.mark.parametrize("fault", [{"misses": 2}, {"errors": 2}, {"wrong": ("8 where the model says 7",)}])
 def test_bar_fails_whatever_the_speed_when_answers_were_not_the_models(fault: dict[str, object]) -> None:
     run = a_run(a_cell("clipper", 900, **fault), a_cell("triton", 20), a_cell("mosec", 20))
     assert judge_bar(NOOP_C128_BAR, run).outcome is Outcome.FAIL
-    assert exit_code(run, is_quick=True) == 1
+    assert exit_code(run, is_quick=False) == 1
+
+
+def test_wrong_answer_fails_even_a_smoke_run() -> None:
+    assert exit_code(a_run(a_cell("mosec", 900, wrong=("8 where the model says 7",))), is_quick=True) == 1
+
+
+def test_default_answers_beside_the_load_stand_among_the_doubts() -> None:
+    assert "1 got a default answer" in render(a_run(a_cell("clipper", 5, probe_defaults=1)))
 
 
 def test_missed_bar_fails_a_full_run_but_not_a_smoke_run() -> None:

@@ -10,7 +10,12 @@ from clipper.supervisor.event_loop import EventLoop
 def test_timers_fire_in_order_of_their_time_and_cancelled_ones_never() -> None:
     loop = EventLoop()
     fired: list[str] = []
-    loop.call_later(3_000, lambda: (fired.append("late"), loop.stop())[0])
+
+    def fire_last() -> None:
+        fired.append("late")
+        loop.stop()
+
+    loop.call_later(3_000, fire_last)
     loop.call_later(0, lambda: fired.append("early"))
     loop.call_later(1_000, lambda: fired.append("cancelled")).cancel()
     loop.run()
@@ -44,8 +49,13 @@ def test_watch_can_be_replaced_by_one_that_also_writes() -> None:
     loop = EventLoop()
     read_fd, write_fd = os.pipe()
     written: list[str] = []
+
+    def on_writable() -> None:
+        written.append("writable")
+        loop.stop()
+
     loop.watch(write_fd, lambda: None)
-    loop.watch(write_fd, lambda: None, lambda: (written.append("writable"), loop.stop())[0])
+    loop.watch(write_fd, lambda: None, on_writable)
     loop.run()
     loop.forget(write_fd)
     loop.forget(write_fd)

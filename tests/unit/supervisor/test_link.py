@@ -14,7 +14,9 @@ from clipper.supervisor.link import MAX_LINE_BYTES, LinkError, SupervisorLink
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=5), st.integers()), max_size=5), st.data())
-def test_link_returns_the_same_messages_wherever_the_bytes_are_cut(messages: list[dict[str, int]], data: st.DataObject) -> None:
+def test_link_returns_the_same_messages_wherever_the_bytes_are_cut(
+    messages: list[dict[str, int]], data: st.DataObject
+) -> None:
     wire = b"".join(json.dumps(message).encode() + b"\n" for message in messages)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=6)))
     ours, theirs = socket.socketpair()
@@ -48,9 +50,13 @@ def test_link_gives_up_on_a_peer_that_does_not_read() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         link = SupervisorLink(ours)
-        with pytest.raises(LinkError, match="unread"):
+
+        def send_all() -> None:
             for _ in range(1_000):
                 link.send({"event": "x" * 10_000})
+
+        with pytest.raises(LinkError, match="unread"):
+            send_all()
         assert link.wants_write
 
 
@@ -59,8 +65,12 @@ def test_link_gives_up_on_a_line_without_end() -> None:
     with ours, theirs:
         theirs.setblocking(False)
         link = SupervisorLink(ours)
-        sent_bytes = 0
-        with pytest.raises(LinkError, match="exceeds"):
+
+        def exchange() -> None:
+            sent_bytes = 0
             while sent_bytes <= 2 * MAX_LINE_BYTES:
                 sent_bytes += theirs.send(b"x" * 65536)
                 link.receive()
+
+        with pytest.raises(LinkError, match="exceeds"):
+            exchange()

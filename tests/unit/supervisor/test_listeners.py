@@ -22,7 +22,8 @@ def test_port_zero_becomes_a_free_port_that_accepts() -> None:
 def test_taken_port_is_an_error_that_names_it_and_leaves_nothing_open(taken: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = address_of(holder)[1]
-        other = {"query_port": 0, "management_port": 0}
+        ports = {"query_port": 0, "management_port": 0, taken: port}
+        config = ListenConfig(query_port=ports["query_port"], management_port=ports["management_port"])
         with pytest.raises(StartError, match=rf"port {port} .*taken") as caught:
-            open_listeners(ListenConfig(**{**other, taken: port}))
+            open_listeners(config)
         assert taken in caught.value.hint
