@@ -77,7 +77,7 @@ class ControlClient:
             message = json.loads(line)
             try:
                 answer = self._handle(message)
-            except Exception:  # a message that is not understood must not end the channel for those that are
+            except Exception:  # noqa: BLE001 - one bad message must not end the channel for the good ones
                 _log.exception("a message from management was not carried out: %.200r", message)
                 continue
             if answer is not None:

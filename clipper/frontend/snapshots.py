@@ -113,12 +113,14 @@ class SnapshotApplier:
         uid = self._next_uid
         self._next_uid += 1
         return ModelRuntime(
-            model_id.name, model_id.version, uid, BatchQueue([self._core.slots], queue_id=uid), input_type=version["input_type"]
+            model_id.name,
+            model_id.version,
+            uid,
+            BatchQueue([self._core.slots], queue_id=uid),
+            input_type=version["input_type"],
         )
 
-    def _build_applications(
-        self, snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]
-    ) -> dict[str, Application]:
+    def _build_applications(self, snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]) -> dict[str, Application]:
         versions = {described["name"]: described for described in snapshot["models"]}
         applications: dict[str, Application] = {}
         for described in snapshot["applications"]:
@@ -194,7 +196,7 @@ def _version_plans(
 
 
 def _json_text(application: str, default_output: str) -> bytes:
-    """The default output as it stands in answers. Management has made JSON of it; a broken one must not break answers."""
+    """The default output as it stands in answers; management has made JSON of it, but a broken one must not get there."""
     try:
         json.loads(default_output, parse_constant=_refuse_constant)
     except ValueError as error:
