@@ -196,7 +196,7 @@ def _version_plans(
 
 
 def _json_text(application: str, default_output: str) -> bytes:
-    """The default output as it stands in answers; management has made JSON of it, but a broken one must not get there."""
+    """The default output as it stands in answers; management made JSON of it, a broken one must not pass."""
     try:
         json.loads(default_output, parse_constant=_refuse_constant)
     except ValueError as error:
