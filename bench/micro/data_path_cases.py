@@ -1,8 +1,8 @@
 """The queries whose cost is recorded, and the program that runs them under callgrind.
 
-``python -m bench.micro.data_path_cases [case ...]`` runs cases with a mark before and after their measured turns: a call
-of ``getsid``, which nothing else makes, and at which callgrind writes out what it has counted and begins at zero. So one
-process has all cases behind one start-up, and each is counted after its warm-up.
+``python -m bench.micro.data_path_cases [case ...]`` runs cases with a mark before and after their measured turns: a
+call of ``getsid``, which nothing else makes, and at which callgrind writes out what it has counted and begins at zero.
+So one process has all cases behind one start-up, and each is counted after its warm-up.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Case:
 
 def http_request(path: str, body: bytes, content_type: str = "application/json") -> bytes:
     """Build a request with the head that wrk sends."""
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:1337\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    fields = f"Host: 127.0.0.1:1337\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+    return f"POST {path} HTTP/1.1\r\n{fields}\r\n".encode() + body
 
 
 def noop_body(counter: int) -> str:
@@ -155,8 +155,8 @@ def mark() -> None:
 def hold_the_date() -> None:
     """Make the Date header cost nothing.
 
-    It is formatted once a second of real time. Under valgrind a second holds a hundredth of the queries that it holds in
-    service, so its share of a query would be the machine's slowness.
+    It is formatted once a second of real time. Under valgrind a second holds a hundredth of the queries that it holds
+    in service, so its share of a query would be the machine's slowness.
     """
     vars(http_server)["formatdate"] = lambda usegmt: "Thu, 01 Jan 1970 00:00:00 GMT"
 

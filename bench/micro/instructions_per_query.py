@@ -29,7 +29,7 @@ BEGIN_MARK = "<!-- written by bench/micro/instructions_per_query.py --record -->
 END_MARK = "<!-- end -->"
 
 TOLERANCE_RATIO = 0.05
-"""How much the instructions may grow. Two runs differ by less than a hundredth of this; a hop's worth of work is more."""
+"""How much the instructions may grow: many times what two runs differ by, and less than a hop's worth of work."""
 ALLOCATION_TOLERANCE = 0.25
 """How many allocations a query may gain: one object in every query is too many, one in every batch is not."""
 
@@ -77,7 +77,7 @@ class Comparison:
 
     @property
     def has_shrunk(self) -> bool:
-        """Has it shrunk by as much as it may grow? Then the record should be written anew, or it would hold too little."""
+        """Has it shrunk by as much as it may grow? Then the record holds too little and should be written anew."""
         return self.counted < self.recorded - (self.allowed - self.recorded)
 
     def __str__(self) -> str:
@@ -185,8 +185,8 @@ def judge(record: Record, counted: Mapping[str, QueryCost], here: dict[str, str]
         return 0
     if any(comparison.has_grown for comparison in comparisons):
         print(
-            f"\nGrown beyond +{record.tolerance_ratio:.0%} instructions or +{record.allocation_tolerance:g} allocations. docs/performance.md"
-            " says how to find what did it; if it is worth its price, --record it and say why in the commit."
+            f"\nGrown beyond +{record.tolerance_ratio:.0%} instructions or +{record.allocation_tolerance:g} allocations."
+            "\ndocs/performance.md says how to find what did it; if it is worth that, --record it and say why in the commit."
         )
         return 1
     return 0

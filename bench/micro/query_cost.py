@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.micro.callgrind_profile import Profile, read_dumps
+from bench.micro.callgrind_profile import OPTIONS, Profile, read_dumps
 from bench.micro.data_path_cases import CASES, MARK
 from bench.micro.query_parts import instructions_by_part
 
@@ -40,7 +40,7 @@ class QueryCost:
     mallocs : float
         Calls of the C library's allocator, with pymalloc, as in service.
     allocations : float
-        The same with PYTHONMALLOC=malloc: every Python object is one, but for those from the interpreter's free lists.
+        The same with PYTHONMALLOC=malloc: each Python object is one, but for those from the interpreter's free lists.
     parts : mapping
         Instructions by part of the data path.
     """
@@ -66,7 +66,7 @@ def compiled_module(name: str) -> Path:
 
 
 def entry_symbols() -> list[str]:
-    """Find the linker's names of the functions in ENTRIES. Exact ones: several wildcards disturb one another in callgrind.
+    """Find the linker's names of the functions in ENTRIES. Exact ones: of several wildcards callgrind heeds the first.
 
     Raises
     ------
@@ -118,9 +118,8 @@ def measure(names: Sequence[str]) -> dict[str, QueryCost]:
 
 def _start(names: Sequence[str], toggles: Sequence[str], base: Path, allocator: str) -> subprocess.Popen[str]:
     command = [
-        "valgrind", "--tool=callgrind", f"--callgrind-out-file={base}", "--compress-strings=no", "--compress-pos=no",
-        "--demangle=no", "--collect-atstart=no", f"--dump-before={MARK}",
-        *(f"--toggle-collect={symbol}" for symbol in toggles),
+        "valgrind", "--tool=callgrind", f"--callgrind-out-file={base}", *OPTIONS, "--collect-atstart=no",
+        f"--dump-before={MARK}", *(f"--toggle-collect={symbol}" for symbol in toggles),
         sys.executable, "-m", "bench.micro.data_path_cases", *names,
     ]  # fmt: skip
     environment = {
