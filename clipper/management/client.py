@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig
+from clipper.deploy.containers import to_programs
 from clipper.deploy.deployers import find_deployer
 from clipper.errors import InvalidArgumentError, NotFoundError, StartError, UnavailableError
 from clipper.management.http_client import HttpClient
@@ -76,7 +77,7 @@ class Clipper:
         if config is None:
             listen = ListenConfig(query_port=query_port, management_port=management_port)
             directory = make_run_dir() if run_dir is None else Path(run_dir).absolute()
-            management = ManagementConfig(containers={name: tuple(argv) for name, argv in (containers or {}).items()})
+            management = ManagementConfig(containers=to_programs(containers or {}))
             config = ClipperConfig(directory, remove_run_dir=run_dir is None, listen=listen, management=management)
         supervisor = launch(config, start_limit_us)
         listen = supervisor.config.listen

@@ -279,6 +279,9 @@ def test_second_client_connects_and_its_stop_leaves_clipper_running(clipper: Cli
     with Clipper.connect(clipper.management_url) as second:
         assert second.query_url == clipper.query_url
         assert second.status()["run_dir"] == clipper.status()["run_dir"]
+        second.stop()
+        with pytest.raises(UnavailableError, match="has been stopped"):
+            second.status()
     assert clipper.status()["workers"]
 
 
