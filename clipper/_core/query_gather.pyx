@@ -100,7 +100,8 @@ cdef class QueryGather(PredictHandler):
         # MissReason counts the same reasons from zero; MemberState has the two states that are no miss before them.
         if app.answers_errors:
             app.stats.counters.count_error(<MissReason><uint8_t>(<uint8_t>worst - 2))
-            append_error(self.text, query.query_id, query.request.is_batch, told.code, told.explanation if failure == NULL else string_view(failure), cause)
+            append_error(self.text, query.query_id, query.request.is_batch, told.code,
+                         told.explanation if failure == NULL else string_view(failure), cause)
             return told.http_status
         app.stats.counters.count_default(<MissReason><uint8_t>(<uint8_t>worst - 2))
         append_default(self.text, query.query_id, string_view(<const char*>app.default_output, len(app.default_output)),
