@@ -139,7 +139,7 @@ cdef class QueryProcessor(QueryGather):
                                   data_bytes, slo_us, now_us)
         query.pending -= 1
         if query.pending == 0:
-            return self.finish(query, now_us)
+            return self.finish(query, self.server.turn_now_us())
         self.deadlines.insert(query, query.fire_us)
         return 0
 

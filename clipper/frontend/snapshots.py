@@ -112,15 +112,12 @@ class SnapshotApplier:
     def _new_model(self, model_id: ModelId, version: Mapping[str, Any]) -> ModelRuntime:
         uid = self._next_uid
         self._next_uid += 1
-        return ModelRuntime(
-            model_id.name,
-            model_id.version,
-            uid,
-            BatchQueue([self._core.slots], queue_id=uid),
-            input_type=version["input_type"],
-        )
+        queue = BatchQueue([self._core.slots], queue_id=uid)
+        return ModelRuntime(model_id.name, model_id.version, uid, queue, input_type=version["input_type"])
 
-    def _build_applications(self, snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]) -> dict[str, Application]:
+    def _build_applications(
+        self, snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]
+    ) -> dict[str, Application]:
         versions = {described["name"]: described for described in snapshot["models"]}
         applications: dict[str, Application] = {}
         for described in snapshot["applications"]:
@@ -196,7 +193,7 @@ def _version_plans(
 
 
 def _json_text(application: str, default_output: str) -> bytes:
-    """The default output as it stands in answers; management made JSON of it, a broken one must not pass."""
+    """The default output as it stands in answers. Management made JSON of it; a broken one must not break answers."""
     try:
         json.loads(default_output, parse_constant=_refuse_constant)
     except ValueError as error:

@@ -152,11 +152,8 @@ class Worker:
             self.snapshots.apply(snapshot)
         except (ClipperError, KeyError, TypeError, ValueError) as error:
             _log.exception("snapshot %s was refused", snapshot.get("revision"))
-            return {
-                "type": "apply_failed",
-                "revision": snapshot.get("revision", 0),
-                "error": f"{type(error).__name__}: {error}",
-            }
+            refusal = f"{type(error).__name__}: {error}"
+            return {"type": "apply_failed", "revision": snapshot.get("revision", 0), "error": refusal}
         return {"type": "applied", "revision": snapshot["revision"]}
 
     def _stats(self) -> Mapping[str, Any]:
@@ -168,14 +165,8 @@ class Worker:
 
 
 def _replica_message(replica_id: str, model: str, version: str, state: str, reason: str) -> Message:
-    return {
-        "type": "replica",
-        "replica_id": replica_id,
-        "model": model,
-        "version": version,
-        "state": state,
-        "reason": reason,
-    }
+    who = {"replica_id": replica_id, "model": model, "version": version}
+    return {"type": "replica", **who, "state": state, "reason": reason}
 
 
 def run_worker(options: WorkerOptions) -> int:

@@ -150,7 +150,7 @@ BAD_BINARY: dict[str, tuple[bytes, bytes, tuple[bytes, ...], int, str]] = {
     "no inputs": (b"/shaped/predict", b"", (b"Clipper-Batch: 0",), 400, "invalid_header"),
     "no number of inputs": (b"/shaped/predict", b"\0" * 24, (b"Clipper-Batch: two",), 400, "invalid_header"),
     "more inputs than allowed": (b"/shaped/predict", b"\0" * 24, (b"Clipper-Batch: 5000",), 400, "too_many_items"),
-    "a number of inputs beyond counting": (b"/shaped/predict", b"", (b"Clipper-Batch: 99999999999999",), 400, "invalid_header"),
+    "inputs beyond counting": (b"/shaped/predict", b"", (b"Clipper-Batch: 99999999999999",), 400, "invalid_header"),
 }
 
 
@@ -241,11 +241,8 @@ def test_client_that_never_reads_is_read_no_further(path: DataPath) -> None:
     with path.connect() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.settimeout(0.3)
-        sent = 0
         with pytest.raises(TimeoutError):
-            while sent < 3_000:
-                client.sendall(raw)
-                sent += 1
+            client.sendall(raw * 3_000)
         assert path.ask({"input": [1.5]}, "doubles").status == 200
     path.wait_until(lambda: path.core.server.open_connections == 1)
 

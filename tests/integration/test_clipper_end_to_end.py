@@ -60,7 +60,7 @@ def test_fitted_classifiers_answer_as_they_predict_and_vote(
     assert clipper.predict("digits", held_out[0]).model == "linear:1"
     clipper.deploy_model("tree", 1, tree, "doubles")
     clipper.link_model_to_app("digits", "tree")
-    voted = clipper.predict_batch("digits", held_out)
+    voted = clipper.predict_batch("digits", list(held_out))
     # Of two that differ the one linked first is believed.
     assert [answer.output for answer in voted] == linear.predict(held_out).tolist()
     agree = linear.predict(held_out) == tree.predict(held_out)

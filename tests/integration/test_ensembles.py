@@ -25,7 +25,9 @@ def link(path: DataPath, policy: str, **changes: Any) -> list[PuppetContainer]:
     return [path.ready(name) for name in MODELS]
 
 
-def combine(path: DataPath, puppets: Sequence[PuppetContainer], outputs: Sequence[Any], slo_us: int = 10_000_000) -> Any:
+def combine(
+    path: DataPath, puppets: Sequence[PuppetContainer], outputs: Sequence[Any], slo_us: int = 10_000_000
+) -> Any:
     """Ask; each puppet answers with its output, fails on an exception, and stays silent on None."""
     pending = path.begin({"input": [0.0], "slo_us": slo_us})
     for puppet, output in zip(puppets, outputs, strict=True):
@@ -77,7 +79,8 @@ def test_mean_is_taken_element_by_element_over_who_answered(path: DataPath, outp
 
 
 @pytest.mark.parametrize(
-    "outputs", [["x", 1, 2], [True, 1, 2], [None, 1, 2], [[1], 1, 2], [[1], [1, 2], [1]], [[[1]], [[1]], [[1]]], [{}, 1, 1]]
+    "outputs",
+    [["x", 1, 2], [True, 1, 2], [None, 1, 2], [[1], 1, 2], [[1], [1, 2], [1]], [[[1]], [[1]], [[1]]], [{}, 1, 1]],
 )
 def test_mean_of_what_is_no_number_is_a_model_error(path: DataPath, outputs: list[Any]) -> None:
     puppets = link(path, "mean", on_miss="error")

@@ -101,6 +101,7 @@ class DataPath:
         self.run_dir = Path(tempfile.mkdtemp(prefix="clipper-test-"))
         self.address = f"ipc://{self.run_dir}/rpc-0.sock"
         self.errors: list[dict[str, Any]] = []
+        self.snapshots: SnapshotApplier
         self.reports: list[tuple[str, str, str]] = []  # replica id, state, reason
         self.puppets: list[PuppetContainer | ServingPuppet] = []
         self._revision = 0
@@ -204,7 +205,12 @@ class DataPath:
         return puppet
 
     def serving(
-        self, predict: Callable[[list[Any]], list[Any]], name: str = "m", version: str = "1", index: int = 0, **more: str
+        self,
+        predict: Callable[[list[Any]], list[Any]],
+        name: str = "m",
+        version: str = "1",
+        index: int = 0,
+        **more: str,
     ) -> ServingPuppet:
         """Return a container that answers by itself."""
         replica_id = f"{name}:{version}:{index}"
@@ -279,6 +285,13 @@ class DataPath:
         self.core = self.snapshots = None  # type: ignore[assignment]
         if (protocols := _count_protocols()) > self._protocols_before:
             raise AssertionError(f"{protocols - self._protocols_before} connection objects were never freed")
+
+
+def ask_batches(path: DataPath, inputs: list[list[float]]) -> list[dict[str, Any]]:
+    """Ask for several predictions in one request."""
+    answer = path.ask({"input_batch": inputs})
+    assert answer.status == 200
+    return list(answer.json["batch_predictions"])
 
 
 def _count_protocols() -> int:

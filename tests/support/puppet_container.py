@@ -58,7 +58,7 @@ class PuppetContainer:
     ) -> None:
         self.replica_id = replica_id
         self.nonce = nonce or secrets.token_hex(4)
-        self._registration = {
+        self._registration: dict[str, str | int] = {
             "model": model,
             "version": version,
             "replica_id": replica_id,
@@ -157,7 +157,7 @@ class PuppetContainer:
 
     def answer_array(self, batch: Batch, array: codec.Array) -> None:
         """Send outputs as one typed tensor."""
-        self.send(results.encode_result(results.encode_array(array), len(array), batch.header.batch_id, 100))
+        self.send(results.encode_result(results.encode_array(array, results.DTYPES_OF_NUMPY[array.dtype]), len(array), batch.header.batch_id, 100))
 
     def fail(self, batch: Batch, cause: bytes) -> None:
         """Say that the model raised."""
