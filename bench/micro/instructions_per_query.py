@@ -185,8 +185,8 @@ def judge(record: Record, counted: Mapping[str, QueryCost], here: dict[str, str]
         return 0
     if any(comparison.has_grown for comparison in comparisons):
         print(
-            f"\nGrown beyond +{record.tolerance_ratio:.0%} instructions or +{record.allocation_tolerance:g} allocations."
-            "\ndocs/performance.md says how to find what did it; if it is worth that, --record it and say why in the commit."
+            f"\nMore than +{record.tolerance_ratio:.0%} instructions or +{record.allocation_tolerance:g} allocations."
+            "\ndocs/performance.md says how to find what did it. If it is worth that, --record it and say why."
         )
         return 1
     return 0
