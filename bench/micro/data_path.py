@@ -124,7 +124,7 @@ class Puppet:
     def answer_batches(self) -> int:
         """Answer what has come; return how many batches that was."""
         batches = 0
-        while self._socket.poll(0):
+        while cast(int, self._socket.EVENTS) & zmq.POLLIN:  # poll() would make a Poller each time
             frames = self._socket.recv_multipart(zmq.NOBLOCK)
             header = codec.decode_header(frames[0])
             if header.type != MessageType.PREDICT:

@@ -158,9 +158,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench.micro.instructions_per_query", description=__doc__.splitlines()[0])
     parser.add_argument("--record", action="store_true", help="write the record and the document's table anew")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), help="count only these")
+    parser.add_argument(
+        "--dumps", type=Path, metavar="DIRECTORY", help="keep callgrind's dumps there, for callgrind_annotate"
+    )
     options = parser.parse_args(arguments)
     try:
-        counted = measure(options.cases)
+        if options.dumps:
+            options.dumps.mkdir(parents=True)
+        counted = measure(options.cases, options.dumps)
     except MeasurementError as error:
         print(error, file=sys.stderr)
         return 2
@@ -185,8 +190,8 @@ def judge(record: Record, counted: Mapping[str, QueryCost], here: dict[str, str]
         return 0
     if any(comparison.has_grown for comparison in comparisons):
         print(
-            f"\nGrown beyond +{record.tolerance_ratio:.0%} instructions or +{record.allocation_tolerance:g} allocations."
-            "\ndocs/performance.md says how to find what did it; if it is worth that, --record it and say why in the commit."
+            f"\nMore than +{record.tolerance_ratio:.0%} instructions or +{record.allocation_tolerance:g} allocations."
+            "\ndocs/performance.md says how to find what did it. If it is worth that, --record it and say why."
         )
         return 1
     return 0

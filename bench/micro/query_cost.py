@@ -91,13 +91,15 @@ def find_entry(symbol_table: str, method: str) -> list[str]:
     return re.findall(rf"^[0-9a-f]+ [tT] (_ZL\d+__pyx_pw_\w*?_\d+{method}P7_object\w*)$", symbol_table, re.MULTILINE)
 
 
-def measure(names: Sequence[str]) -> dict[str, QueryCost]:
+def measure(names: Sequence[str], dumps: Path | None = None) -> dict[str, QueryCost]:
     """Count what a query of each case costs.
 
     Parameters
     ----------
     names : sequence of str
         Keys of CASES.
+    dumps : Path, optional
+        Directory for what callgrind writes, ``service.<n>`` and ``objects.<n>``: for case i, from 0 up, n is 2 i + 2.
 
     Raises
     ------
@@ -105,14 +107,21 @@ def measure(names: Sequence[str]) -> dict[str, QueryCost]:
         If valgrind or the compiled core are missing, or the counted program fails.
     """
     toggles = entry_symbols()
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = dumps.absolute() if dumps else Path(temporary)
         # Side by side: they share nothing but the processors.
-        as_in_service = _start(names, toggles, Path(directory) / "service", "pymalloc")
-        every_object = _start(names, toggles, Path(directory) / "objects", "malloc")
-        _finish(as_in_service)
-        _finish(every_object)
-        served = _cases_of(Path(directory) / "service", names)
-        counted = _cases_of(Path(directory) / "objects", names)
+        as_in_service = _start(names, toggles, directory / "service", "pymalloc")
+        every_object = _start(names, toggles, directory / "objects", "malloc")
+        try:
+            _finish(as_in_service)
+            _finish(every_object)
+        finally:
+            for process in (as_in_service, every_object):
+                if process.poll() is None:
+                    process.kill()
+                    process.communicate()
+        served = _cases_of(directory / "service", names)
+        counted = _cases_of(directory / "objects", names)
     return {name: _cost(name, served[name], counted[name]) for name in names}
 
 
@@ -144,8 +153,6 @@ def _finish(process: subprocess.Popen[str]) -> None:
     try:
         _, errors = process.communicate(timeout=LIMIT_S)
     except subprocess.TimeoutExpired as error:
-        process.kill()
-        process.communicate()
         raise MeasurementError(f"callgrind was not done within {LIMIT_S} s") from error
     if process.returncode != 0:
         raise MeasurementError(f"the counted program ended with {process.returncode}:\n{errors[-2000:]}")

@@ -16,7 +16,9 @@ cdef extern from "head_scan.hpp" namespace "clipper" nogil:
 cdef class BaseHttpProtocol(AnsweringConnection):
     # -- for life
     cdef object _parser                 # httptools.HttpRequestParser
-    cdef object _feed_data              # its feed_data, bound once
+    cdef object _feed_data              # its methods, bound once: looking them up costs as much as calling them
+    cdef object _get_method
+    cdef object _should_keep_alive
     # -- what was read and not parsed, because answers pile up
     cdef bytes _remainder
     cdef Py_ssize_t _remainder_offset
@@ -36,6 +38,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
     cdef bint _replays_body             # an Upgrade was ignored: the parser skipped the body, a second one reads it
     cdef bint _replays_head             # that second one is being told the head
 
+    cdef int _new_parser(self) except -1
     cdef int _feed(self, object data, uint64_t data_bytes) except -1
     cdef int _feed_stepwise(self, bytes data, Py_ssize_t offset) except -1
     cdef Py_ssize_t _step_bytes(self, const char* data, Py_ssize_t rest_bytes) noexcept

@@ -43,8 +43,14 @@ cdef class BaseHttpProtocol(AnsweringConnection):
 
     def __init__(self, HttpServer server not None):
         AnsweringConnection.__init__(self, server)
+        self._new_parser()
+
+    cdef int _new_parser(self) except -1:
         self._parser = httptools.HttpRequestParser(self)
         self._feed_data = self._parser.feed_data
+        self._get_method = self._parser.get_method
+        self._should_keep_alive = self._parser.should_keep_alive
+        return 0
 
     # -- bytes ---------------------------------------------------------------------------------------------------
 
@@ -173,8 +179,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         """
         if self._replays_body:
             self._replays_body = False
-            self._parser = httptools.HttpRequestParser(self)
-            self._feed_data = self._parser.feed_data
+            self._new_parser()
             self._replays_head = True
             framing = b"Transfer-Encoding: chunked" if self._head.is_chunked else (
                 b"Content-Length: %d" % self._head.content_length)
@@ -266,11 +271,11 @@ cdef class BaseHttpProtocol(AnsweringConnection):
 
     cdef Refusal _admit(self, ReplyTraits* traits, bint* ends) except *:
         """Whether the head can be served at all; if not, the connection ends, for its framing is not to be trusted."""
-        cdef bytes method = self._parser.get_method()
+        cdef bytes method = self._get_method()
         ends[0] = True
         self._method = method_of(method)
         self._route = None
-        traits.keep_alive = self._parser.should_keep_alive()
+        traits.keep_alive = self._should_keep_alive()
         traits.is_head = self._method == Method.Head
         traits.is_http10 = False
         # Without a Connection header llhttp keeps alive version 1.1 and later, and it knows none later.
@@ -391,6 +396,8 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         if self.transport is None:      # the parser holds methods of ours: a cycle
             self._parser = None
             self._feed_data = None
+            self._get_method = None
+            self._should_keep_alive = None
         return 0
 
 

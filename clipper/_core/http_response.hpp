@@ -1,12 +1,12 @@
 // Response heads, encoded ahead as far as they can be, and the JSON of errors.
 #pragma once
 
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "appended_text.hpp"
 #include "response_queue.hpp"
 
 namespace clipper {
@@ -41,33 +41,30 @@ inline std::string_view status_line(int status) noexcept {
   }
 }
 
-inline void append_decimal(std::string& out, uint64_t value) {
-  char digits[20];  // 2^64 - 1 has 20
-  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  out.append(digits, static_cast<size_t>(end - digits));
-}
-
 // One whole response. `date`: IMF-fixdate. `extra_headers`: whole lines, each ended by CRLF, or empty.
 // HEAD gets the head that GET would get (RFC 9110 section 9.3.2); 204 has neither body nor length (section 8.6).
 inline void append_response(std::string& out, int status, std::string_view date, std::string_view content_type,
                             std::string_view body, std::string_view extra_headers, ReplyTraits traits) {
-  out.append(status_line(status));
-  out.append("Date: ");
-  out.append(date);
+  constexpr size_t kFixedBytes = 256;  // status line, names, length, Connection: 170 at most
+  AppendedText text(out, kFixedBytes + date.size() + content_type.size() + extra_headers.size());
+  text.put(status_line(status));
+  text.put("Date: ");
+  text.put(date);
   if (status != 204) {
-    out.append("\r\nContent-Type: ");
-    out.append(content_type);
-    out.append("\r\nContent-Length: ");
-    append_decimal(out, body.size());
+    text.put("\r\nContent-Type: ");
+    text.put(content_type);
+    text.put("\r\nContent-Length: ");
+    text.put_integer(body.size());
   }
-  out.append("\r\n");
+  text.put("\r\n");
   if (!traits.keep_alive) {
-    out.append("Connection: close\r\n");
+    text.put("Connection: close\r\n");
   } else if (traits.is_http10) {
-    out.append("Connection: keep-alive\r\n");
+    text.put("Connection: keep-alive\r\n");
   }
-  out.append(extra_headers);
-  out.append("\r\n");
+  text.put(extra_headers);
+  text.put("\r\n");
+  text.end();
   if (status != 204 && !traits.is_head) out.append(body);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "appended_text.hpp"
 #include "gather.hpp"
 #include "json_write.hpp"
 
@@ -46,16 +47,17 @@ inline void append_ratio(std::string& text, double value) {
 
 inline void append_prediction(std::string& text, uint64_t query_id, const Output* output, std::string_view model_label,
                               double confidence) {
-  text.append("{\"query_id\":");
-  append_integer(text, query_id);
-  text.append(",\"output\":");
-  text.append(output->text, output->bytes);
-  text.append(",\"default\":false,\"model\":\"");
-  text.append(model_label);
-  if (confidence == 1.0) {
-    text.append("\",\"confidence\":1.0}");
-  } else {
-    text.append("\",\"confidence\":");
+  constexpr size_t kFixedBytes = 128;  // the keys and the id: 96 at most
+  AppendedText prediction(text, kFixedBytes + output->bytes + model_label.size());
+  prediction.put("{\"query_id\":");
+  prediction.put_integer(query_id);
+  prediction.put(",\"output\":");
+  prediction.put({output->text, output->bytes});
+  prediction.put(",\"default\":false,\"model\":\"");
+  prediction.put(model_label);
+  prediction.put(confidence == 1.0 ? "\",\"confidence\":1.0}" : "\",\"confidence\":");
+  prediction.end();
+  if (confidence != 1.0) {
     append_ratio(text, confidence);
     text.push_back('}');
   }

@@ -130,11 +130,16 @@ void test_error_json_escapes_every_byte_that_needs_it() {
         "{\"error\": \"code\", \"cause\": \"a\\\"b\\\\c\\u000a\\u007f\\u00ff\"}");
 }
 
-void test_decimals_are_exact() {
+void test_appended_text_is_its_pieces_behind_what_was_there() {
   for (const uint64_t value : {uint64_t{0}, uint64_t{9}, uint64_t{10}, UINT64_MAX}) {
-    std::string out;
-    clipper::append_decimal(out, value);
-    CHECK(out == std::to_string(value));
+    std::string out = "before ";
+    clipper::AppendedText text(out, 3 + clipper::AppendedText::kIntegerBytes);
+    text.put("ab");
+    text.put({});
+    text.put_integer(value);
+    text.put("c");
+    text.end();
+    CHECK(out == "before ab" + std::to_string(value) + "c");
   }
 }
 
@@ -148,6 +153,6 @@ int main() {
   test_large_output_buffer_is_given_back();
   test_heads_are_exact();
   test_error_json_escapes_every_byte_that_needs_it();
-  test_decimals_are_exact();
+  test_appended_text_is_its_pieces_behind_what_was_there();
   return 0;
 }
