@@ -16,6 +16,7 @@ from clipper.deploy.deployers import find_deployer
 from clipper.errors import InvalidArgumentError, NotFoundError, StartError, UnavailableError
 from clipper.management.http_client import HttpClient
 from clipper.management.prediction import Prediction, to_json, to_prediction, to_predictions
+from clipper.management.startup import wait_for_snapshot
 from clipper.supervisor.launch import RunningSupervisor, launch, make_run_dir
 
 _API: Final = "/api/v1"
@@ -81,7 +82,14 @@ class Clipper:
             config = ClipperConfig(directory, remove_run_dir=run_dir is None, listen=listen, management=management)
         supervisor = launch(config, start_limit_us)
         listen = supervisor.config.listen
-        return cls(listen.query_url, listen.management_url, supervisor)
+        clipper = cls(listen.query_url, listen.management_url, supervisor)
+        if not config.remove_run_dir:  # applications of an earlier life may be there
+            try:
+                wait_for_snapshot(clipper.status, config.frontend.workers, start_limit_us)
+            except BaseException:
+                clipper.stop()
+                raise
+        return clipper
 
     @classmethod
     def connect(cls, management_url: str = "http://127.0.0.1:1338") -> Self:
