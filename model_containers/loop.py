@@ -142,9 +142,10 @@ class ContainerLoop:
     def _load(self) -> None:
         """Load and warm up the model, the socket being lent; SIGTERM ends it at once, for nothing is in hand."""
         started_us = monotonic_us()
-        self._is_lent = self._is_loading = True
+        self._is_lent = True
         self._lock.release()
         try:
+            self._is_loading = True  # from here on the signal handler may raise
             self._container.load(self._settings)
             self._container.warm_up()
         except SystemExit as error:

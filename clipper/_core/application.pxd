@@ -1,5 +1,5 @@
 # Hop 2 to 3 and 9: what an application asked for. Immutable: a new snapshot makes new objects.
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from clipper._core.counters cimport ApplicationCounters
 from clipper._core.input_spec cimport InputSpec
@@ -23,7 +23,8 @@ cdef class Application:
     cdef bint answers_errors                # on_miss = "error"
     cdef bint use_cache
     cdef uint64_t cache_ttl_us              # 0 = entries do not expire
+    cdef uint32_t cache_tag                 # what of the application stands in the cache key
     cdef readonly Plan plan                 # None: no model is linked
-    cdef readonly dict version_plans        # version -> Plan, for queries that name one; None when several models are linked
+    cdef readonly dict version_plans        # version -> Plan, for queries that name one; None with several models
     cdef readonly tuple linked_models       # names, in link order
     cdef readonly ApplicationStats stats

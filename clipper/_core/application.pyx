@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """What an application asked for, in the form that the data path reads."""
 
+from zlib import crc32
+
 import cython
 
 from clipper._core.counters cimport export_application
@@ -36,6 +38,10 @@ cdef class Application:
         self.answers_errors = on_miss == "error"
         self.use_cache = use_cache
         self.cache_ttl_us = cache_ttl_us
+        # One model may serve several applications, which share its outputs; but not with another reading of the same
+        # bytes (dtype, a tensor's shape), nor with an application that lets outputs grow older.
+        reading = (<int>self.input_spec.dtype, tuple(shape or ()) if input_type == "tensor" else (), cache_ttl_us)
+        self.cache_tag = <uint32_t>crc32(repr(reading).encode())
         self.plan = plan
         self.version_plans = version_plans
         self.linked_models = linked_models

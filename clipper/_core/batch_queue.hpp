@@ -138,6 +138,16 @@ class BatchQueue {
     return static_cast<int>(batch.size());
   }
 
+  // Owner: take a task of its own pool out of the queue again (nobody waits for it any more); it is claimed then. Its
+  // hint goes when it reaches the head of its ring. False: it was not queued, or somebody was faster.
+  bool withdraw(uint32_t index) noexcept {
+    SlotPool* pool = pools_[worker()];
+    const SlotWord word = pool->word(index);
+    if (state_of(word) != SlotState::Queued || !pool->claim(index, generation_of(word), me_)) return false;
+    for_each_used_ring(*this, [this](HintRing& ring) { drop_stale_head(ring); });
+    return true;
+  }
+
   // Hints that wait: exact with one worker that never withdraws a task, else an upper bound of a moment ago.
   uint64_t depth() const noexcept {
     uint64_t sum = 0;
@@ -246,10 +256,13 @@ class BatchQueue {
     return false;
   }
 
+  // A tie goes to the ring that comes first, so that the order does not depend on which rings ran dry before.
   Cursor& earliest() noexcept {
     Cursor* best = &cursors_[0];
     for (Cursor& cursor : cursors_) {
-      if (cursor.deadline_us < best->deadline_us) best = &cursor;
+      if (cursor.deadline_us < best->deadline_us || (cursor.deadline_us == best->deadline_us && cursor.ring < best->ring)) {
+        best = &cursor;
+      }
     }
     return *best;
   }

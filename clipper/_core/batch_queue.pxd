@@ -25,6 +25,7 @@ cdef extern from "batch_queue.hpp" namespace "clipper" nogil:
         cbool push(uint32_t slot, uint64_t slo_us) noexcept
         cbool requeue(uint32_t slot) noexcept
         cbool complete(uint32_t slot, uint64_t result) noexcept
+        cbool withdraw(uint32_t index) noexcept
         int pop_batch(uint32_t max_size, uint64_t now_us, FinishEstimate estimate, vector[uint32_t]& batch,
                       vector[uint32_t]& dropped) noexcept
         uint64_t depth() noexcept
@@ -49,5 +50,6 @@ cdef class BatchQueue:
     cdef int complete(self, uint32_t slot, uint64_t result) noexcept nogil   # 0; -1 = not mine
     cdef int pop_batch(self, uint32_t max_size, uint64_t now_us, FinishEstimate estimate, vector[uint32_t]& batch,
                        vector[uint32_t]& dropped) noexcept nogil             # size of the batch
+    cdef int withdraw(self, uint32_t slot) noexcept nogil                    # own pool's index: 0; -1 = not queued
     cdef uint64_t depth(self) noexcept nogil
     cdef int _check(self, uint32_t slot) except -1

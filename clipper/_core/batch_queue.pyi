@@ -63,6 +63,9 @@ class BatchQueue:
     def complete_slot(self, slot: int, result: int = 0) -> bool:
         """Hand a claimed slot (id) back to its origin with a result; False if it is not held."""
 
+    def withdraw_slot(self, slot: int) -> bool:
+        """Claim a queued slot of the own pool that nobody waits for any more; False if it is not queued."""
+
     def pop(
         self, max_size: int, now_us: int = 0, *, base_us: int = 0, per_item_us: float = 0.0
     ) -> tuple[list[int], list[int]]:

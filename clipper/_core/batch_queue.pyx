@@ -68,6 +68,9 @@ cdef class BatchQueue:
                        vector[uint32_t]& dropped) noexcept nogil:
         return self._queue.pop_batch(max_size, now_us, estimate, batch, dropped)
 
+    cdef int withdraw(self, uint32_t slot) noexcept nogil:
+        return 0 if self._queue.withdraw(slot) else -1
+
     cdef uint64_t depth(self) noexcept nogil:
         return self._queue.depth()
 
@@ -89,6 +92,10 @@ cdef class BatchQueue:
     def complete_slot(self, uint32_t slot, uint64_t result=0):
         self._check(slot)
         return self.complete(slot, result) == 0
+
+    def withdraw_slot(self, uint32_t slot):
+        (<SlotPoolHandle>self._pools[self._queue.worker()])._check(slot)
+        return self.withdraw(slot) == 0
 
     def pop(self, uint32_t max_size, uint64_t now_us=0, *, uint64_t base_us=0, double per_item_us=0.0):
         cdef FinishEstimate estimate

@@ -16,7 +16,7 @@ enum class CombineRule : uint8_t { Single = 0, Majority = 1, Mean = 2 };
 struct Combined {
   Output* output = nullptr;        // an owned reference, or null when nothing could be combined
   double confidence = 0.0;         // share of all members, the missing ones included, that stand behind the output
-  const char* failure = nullptr;   // why there is no output although members answered
+  const char* failure = nullptr;   // why there is no output although members answered; stands in a JSON string as it is
 };
 
 inline uint16_t answered_members(Query* query) noexcept {
@@ -82,7 +82,8 @@ inline bool read_numbers(const Output* output, std::vector<double>& values, bool
 // The arithmetic mean of numbers, or the element-wise mean of flat arrays of equal length.
 inline Combined combine_mean(Query* query) {
   Combined combined;
-  std::vector<double> sum, values;
+  std::vector<double> values;
+  std::vector<long double> sum;   // wider: the sum of doubles must not overflow, their mean cannot
   bool is_array = false, first = true;
   uint16_t answered = 0;
   for (uint16_t i = 0; i < query->member_count; ++i) {
@@ -90,12 +91,12 @@ inline Combined combine_mean(Query* query) {
     if (member.state != MemberState::Answered) continue;
     bool this_is_array = false;
     if (!read_numbers(member.output, values, this_is_array)) {
-      combined.failure = "the combine rule \"mean\" needs outputs that are numbers or flat arrays of numbers";
+      combined.failure = "the combine rule mean needs outputs that are numbers or flat arrays of numbers";
       return combined;
     }
-    if (first) { sum = values; is_array = this_is_array; first = false; }
+    if (first) { sum.assign(values.begin(), values.end()); is_array = this_is_array; first = false; }
     else if (this_is_array != is_array || values.size() != sum.size()) {
-      combined.failure = "the combine rule \"mean\" needs outputs of one shape from every model";
+      combined.failure = "the combine rule mean needs outputs of one shape from every model";
       return combined;
     } else {
       for (size_t k = 0; k < sum.size(); ++k) sum[k] += values[k];
@@ -108,7 +109,7 @@ inline Combined combine_mean(Query* query) {
   if (is_array) text.push_back('[');
   for (size_t k = 0; k < sum.size(); ++k) {
     if (k != 0) text.push_back(',');
-    text.append(digits, write_number(digits, sum[k] / answered));
+    text.append(digits, write_number(digits, static_cast<double>(sum[k] / answered)));
   }
   if (is_array) text.push_back(']');
   combined.output = Output::create(text.data(), static_cast<uint32_t>(text.size()));

@@ -39,7 +39,7 @@ cdef class Plan:
             if not 0.0 <= probability <= 1.0:
                 raise ValueError(f"an arm's probability lies in 0..1, got {probability!r}")
             total += probability
-            self.cumulative.push_back(total)
+            self.cumulative.push_back(min(total, 1.0))
         if abs(total - 1.0) > 1e-9:
             raise ValueError(f"the arms' probabilities must sum to 1, they sum to {total!r}")
         self.cumulative[self.cumulative.size() - 1] = 1.0

@@ -58,6 +58,7 @@ struct Query {
   uint16_t first_arm;   // index into the plan of the first member (an arms plan has one member, this arm)
   uint64_t query_id;
   uint64_t arrival_us;
+  uint64_t deadline_us; // arrival + SLO; an answer after it is late
   uint64_t last_output_us;
 
   Member* members() noexcept { return reinterpret_cast<Member*>(this + 1); }

@@ -1,20 +1,20 @@
-"""From a parsed body to an answer: selection, cache, queue, dispatch, gather, reply (hops 3 to 9)."""
+"""From a parsed body to batches: selection, cache, queue, dispatch (hops 3 to 7)."""
 
 from typing import final
 
 from clipper._core.deadline_timer import DeadlineTimer
-from clipper._core.http_request import PredictHandler
 from clipper._core.http_server import HttpServer
 from clipper._core.model_runtime import ModelRuntime
 from clipper._core.prediction_cache import PredictionCacheHandle
+from clipper._core.query_gather import QueryGather
 from clipper._core.rpc_server import RpcServer
 from clipper._core.slot_pool import SlotPoolHandle
 
 DEFAULT_REPLY_MARGIN_US: int
 
 @final
-class QueryProcessor(PredictHandler):
-    """Hops 3 to 9 of one worker; runs on its loop thread.
+class QueryProcessor(QueryGather):
+    """Hops 3 to 10 of one worker; runs on its loop thread.
 
     Parameters
     ----------
@@ -40,12 +40,5 @@ class QueryProcessor(PredictHandler):
     def wire(self, server: HttpServer, rpc: RpcServer) -> None:
         """Join the processor with the two I/O objects. Called once, before traffic."""
 
-    def on_timer(self) -> None:
-        """The loop's callback when the deadline timer fires: answers every query that is due, from what is there."""
-
     def retire_model(self, model: ModelRuntime) -> None:
         """A model version left the routing snapshot: answer what waits for it and forget its outputs."""
-
-    @property
-    def live_queries(self) -> int:
-        """Queries that are not answered yet."""

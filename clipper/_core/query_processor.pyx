@@ -1,32 +1,33 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""From a parsed body to an answer: selection, cache, queue, dispatch, gather, reply (hops 3 to 9).
+"""From a parsed body to batches: selection, cache, queue, dispatch (hops 3 to 7).
 
 One object per worker, on its loop thread. A query costs no Task, no Future and no Python number; Python objects are
 touched only by reference (the connection, the application, the plan).
 """
 
 import cython
-from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int64_t, uint8_t
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport int64_t, uint16_t
 from libc.string cimport memcpy, strcmp
 
-from clipper._core.counters cimport MissReason, Stage
+from clipper._core.counters cimport Stage
+from clipper._core.deadline_timer cimport DeadlineTimer
 from clipper._core.finish_estimate cimport FinishEstimate
-from clipper._core.http_response cimport string_view
+from clipper._core.http_request cimport HttpConnection
+from clipper._core.http_server cimport HttpServer
 from clipper._core.predict_body cimport c_parse_binary_body, c_parse_json_body
-from clipper._core.prediction_cache cimport FetchResult
-from clipper._core.reply cimport MissText, append_default, append_error, append_json_string, append_prediction, miss_text
+from clipper._core.prediction_cache cimport CacheKey, FetchResult
+from clipper._core.query cimport attach_waiter, detach_waiter
+from clipper._core.route_table cimport Route
 
 DEFAULT_REPLY_MARGIN_US = 500
 
-cdef const char* RETRY_AFTER = b"Retry-After: 1\r\n"
-cdef const char* NO_HEADERS = NULL
-
 
 @cython.final
-cdef class QueryProcessor(PredictHandler):
-    def __init__(self, SlotPoolHandle slots, PredictionCacheHandle cache, DeadlineTimer timer, *, uint64_t first_query_id,
-                 uint64_t query_id_step=16, uint64_t random_seed=1, uint64_t reply_margin_us=DEFAULT_REPLY_MARGIN_US):
+cdef class QueryProcessor(QueryGather):
+    def __init__(self, SlotPoolHandle slots, PredictionCacheHandle cache, DeadlineTimer timer, *,
+                 uint64_t first_query_id, uint64_t query_id_step=16, uint64_t random_seed=1,
+                 uint64_t reply_margin_us=DEFAULT_REPLY_MARGIN_US):
         self.slots = slots
         self.pool = slots.pool
         self.tasks.resize(slots.slot_count)
@@ -54,7 +55,7 @@ cdef class QueryProcessor(PredictHandler):
         cdef Plan plan
         cdef Request* request
         cdef uint32_t count, part
-        cdef uint64_t slo_us, now_us = self.server.turn_now_us()
+        cdef uint64_t slo_us
         cdef bint ok
         if is_binary:
             ok = c_parse_binary_body(body, body_bytes, app.input_spec, app.body_limits, clipper_batch, self.body)
@@ -62,21 +63,22 @@ cdef class QueryProcessor(PredictHandler):
             ok = c_parse_json_body(body, body_bytes, app.input_spec, app.body_limits, self.body)
         if not ok:
             app.stats.bad_requests += 1
-            return self.refuse(connection, sequence, 415 if strcmp(self.body.error_code, b"no_binary_form") == 0 else 400,
-                               self.body.error_code, <bytes>self.body.error_cause)
+            status = 415 if strcmp(self.body.error_code, b"no_binary_form") == 0 else 400
+            return self.refuse(connection, sequence, status, self.body.error_code, <bytes>self.body.error_cause)
         plan = app.plan
         if self.body.has_version:
             plan = self.plan_for_version(app, <bytes>self.body.version)
             if plan is None:
                 app.stats.bad_requests += 1
-                return self.refuse(connection, sequence, 400, b"unknown_version", self.version_cause(app, <bytes>self.body.version))
+                return self.refuse(connection, sequence, 400, b"unknown_version",
+                                   self.version_cause(app, <bytes>self.body.version))
         slo_us = app.slo_us
         if self.body.slo_us != 0:
             slo_us = self.body.slo_us
             if slo_us > app.max_slo_us:
                 app.stats.bad_requests += 1
                 return self.refuse(connection, sequence, 400, b"slo_too_large",
-                                   f"slo_us is {slo_us}: application {app.name!r} accepts at most {app.max_slo_us}".encode())
+                                   f"slo_us is {slo_us}: {app.name!r} accepts at most {app.max_slo_us}".encode())
         count = <uint32_t>self.body.input_count()
         request = self.queries.new_request()
         request.connection = <void*>connection
@@ -124,6 +126,7 @@ cdef class QueryProcessor(PredictHandler):
         self.next_query_id += self.query_id_step
         query.arrival_us = now_us
         query.last_output_us = now_us
+        query.deadline_us = now_us + slo_us
         query.fire_us = now_us + (slo_us - self.reply_margin_us if slo_us > 2 * self.reply_margin_us else slo_us / 2)
         query.plan = <void*>plan
         Py_INCREF(plan)
@@ -136,7 +139,7 @@ cdef class QueryProcessor(PredictHandler):
                                   data_bytes, slo_us, now_us)
         query.pending -= 1
         if query.pending == 0:
-            return self.finish(query, now_us)
+            return self.finish(query, self.server.turn_now_us())
         self.deadlines.insert(query, query.fire_us)
         return 0
 
@@ -149,7 +152,7 @@ cdef class QueryProcessor(PredictHandler):
         cdef bint use_cache = self.cache_enabled and app.use_cache
         cdef TaskRecord* task
         if use_cache:
-            key = self.hash[0](model.uid, <uint32_t>app.input_spec.dtype, data_bytes, data, data_bytes)
+            key = self.hash[0](model.uid, app.cache_tag, data_bytes, data, data_bytes)
             result = self.cache.fetch(key, now_us, &output, &joined)
             if result == FetchResult.Hit:
                 model.cache_hits += 1
@@ -224,16 +227,14 @@ cdef class QueryProcessor(PredictHandler):
     cdef int on_turn_end(self, uint64_t now_us) except -1:
         cdef ModelRuntime model
         cdef uint32_t slot
-        cdef list models
         for slot in self.fresh:
             model = <ModelRuntime>self.tasks[slot].model
             model.counters.record_stage(Stage.Parse, now_us - self.tasks[slot].pushed_us)
             self.tasks[slot].pushed_us = now_us
         self.fresh.clear()
         if self.dirty_models:
-            models = self.dirty_models
-            self.dirty_models = []
-            for model in models:
+            while self.dirty_models:           # a replica lost in a send marks its model again
+                model = self.dirty_models.pop()
                 model.dirty = False
                 self.dispatch(model, now_us)
             if self.rpc.has_input():           # a send may have swallowed the edge of what came in meanwhile
@@ -327,139 +328,11 @@ cdef class QueryProcessor(PredictHandler):
                 self.complete_task(slot, MemberState.Deadline, NULL, now_us)
         self.cache.remove_model(model.uid)
 
-    # -- hops 9 and 10: answers --------------------------------------------------------------------------------------
-
-    def on_timer(self):
-        """The loop's callback when the deadline timer fires: answers every query that is due, from what is there."""
-        cdef uint64_t now_us = self.server.turn_now_us()
-        cdef Query* query
-        cdef Member* member
-        cdef uint16_t index
-        self.timer.acknowledge()
-        self.armed_us = 0
-        while True:
-            query = self.deadlines.pop_due(now_us)
-            if query == NULL:
-                break
-            for index in range(query.member_count):
-                member = &query.members()[index]
-                if member.state == MemberState.Pending:
-                    detach_waiter(self.tasks[member.slot], member)
-                    member.state = MemberState.Deadline
-            self.finish(query, now_us)
-        self.arm()
-
-    cdef int finish(self, Query* query, uint64_t now_us) except -1:
-        """Combines what the members gave, renders the prediction, and answers the request if it was the last one."""
-        cdef Request* request = query.request
-        cdef Application app = <Application>request.application
-        cdef Plan plan = <Plan>query.plan
-        cdef Combined combined
-        cdef int status = 200
-        self.deadlines.remove(query)
-        self.text.clear()
-        if plan is not None:
-            combined = combine(plan.rule, query)
-        if combined.output != NULL:
-            self.append_answer(query, plan, combined)
-            combined.output.release()
-            if now_us > query.fire_us + self.reply_margin_us:
-                app.stats.counters.late += 1
-        else:
-            status = self.append_miss(query, app, combined.failure)
-        app.stats.counters.latency_us.record(now_us - query.arrival_us)
-        if plan is not None:
-            (<ModelRuntime>plan.models[query.first_arm]).counters.record_stage(Stage.Gather, now_us - query.last_output_us)
-        if request.is_batch:
-            request.parts[query.part].swap(self.text)
-        Py_DECREF(plan)
-        self.queries.free_query(query)
-        request.pending -= 1
-        if not request.is_batch:
-            (<HttpConnection>request.connection).respond_json(request.sequence, status, self.text.data(), self.text.size(),
-                                                              RETRY_AFTER if status == 503 else NO_HEADERS)
-        if request.pending == 0:
-            if request.is_batch:
-                return self.answer_request(request, 200)
-            self.release_request(request)
+    cdef int leave(self, Member* member, uint64_t now_us) except -1:
+        """The member's deadline has come. A task in flight goes on, for the cache; one queued for nobody ends here."""
+        cdef uint32_t slot = member.slot
+        cdef TaskRecord* task = &self.tasks[slot]
+        detach_waiter(task[0], member)
+        if task.waiters == NULL and (<ModelRuntime>task.model).queue.withdraw(slot) == 0:
+            self.complete_task(slot, MemberState.Deadline, NULL, now_us)
         return 0
-
-    cdef int append_answer(self, Query* query, Plan plan, Combined& combined) except -1:
-        cdef bytes label
-        if plan.is_arms:
-            label = (<ModelRuntime>plan.models[query.first_arm]).label
-        else:
-            label = plan.members_label
-        append_prediction(self.text, query.query_id, combined.output, label, combined.confidence)
-        return 0
-
-    cdef int append_miss(self, Query* query, Application app, const char* failure) except -1:
-        """Renders the default output, or the error that the application chose; returns the HTTP status."""
-        cdef MemberState worst = MemberState.NoReplica if query.member_count == 0 else MemberState.Pending
-        cdef Output* cause = NULL
-        cdef Member* members = query.members()
-        cdef uint16_t index
-        cdef MissText told
-        for index in range(query.member_count):
-            if members[index].state > worst:
-                worst = members[index].state
-                cause = members[index].output if worst == MemberState.Failed else NULL
-        if failure != NULL:
-            worst = MemberState.Failed
-        told = miss_text(worst)
-        # MissReason counts the same reasons from zero; MemberState has the two states that are no miss before them.
-        if app.answers_errors:
-            app.stats.counters.count_error(<MissReason><uint8_t>(<uint8_t>worst - 2))
-            append_error(self.text, told.code, told.explanation if failure == NULL else string_view(failure), cause)
-            return told.http_status
-        app.stats.counters.count_default(<MissReason><uint8_t>(<uint8_t>worst - 2))
-        append_default(self.text, query.query_id, string_view(<const char*>app.default_output, len(app.default_output)),
-                       told.explanation if failure == NULL else string_view(failure), cause)
-        return 200
-
-    cdef int answer_request(self, Request* request, int status) except -1:
-        """Answers a batch request: the rendered predictions in input order."""
-        cdef size_t part
-        self.text.clear()
-        self.text.append(b'{"batch_predictions":[')
-        for part in range(request.parts.size()):
-            if part > 0:
-                self.text.append(b",")
-            self.text.append(request.parts[part])
-        self.text.append(b"]}")
-        (<HttpConnection>request.connection).respond_json(request.sequence, status, self.text.data(), self.text.size(), NULL)
-        return self.release_request(request)
-
-    cdef int release_request(self, Request* request) except -1:
-        connection = <HttpConnection>request.connection
-        app = <Application>request.application
-        Py_DECREF(connection)
-        Py_DECREF(app)
-        self.queries.free_request(request)
-        return 0
-
-    cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code, bytes cause) except -1:
-        """Answers a request that never became a query."""
-        self.text.clear()
-        self.text.append(b'{"error":"')
-        self.text.append(code)
-        self.text.append(b'","cause":')
-        append_json_string(self.text, <const char*>cause, len(cause))
-        self.text.push_back(c'}')
-        return connection.respond_json(sequence, status, self.text.data(), self.text.size(), NULL)
-
-    cdef int arm(self) except -1:
-        """Asks the deadline timer for the earliest deadline, if it does not fire by then already."""
-        cdef uint64_t next_us
-        if self.deadlines.empty():
-            return 0
-        next_us = self.deadlines.next_us()
-        if self.armed_us == 0 or next_us < self.armed_us:
-            self.armed_us = next_us
-            self.timer.arm(next_us)
-        return 0
-
-    @property
-    def live_queries(self):
-        """Queries that are not answered yet."""
-        return self.queries.live_queries()

@@ -77,8 +77,16 @@ inline void append_default(std::string& text, uint64_t query_id, std::string_vie
   text.append("\"}");
 }
 
-inline void append_error(std::string& text, std::string_view code, std::string_view cause, const Output* detail) {
-  text.append("{\"error\":\"");
+// In a batch the item that failed says which query it was; a single error has the form of every other error.
+inline void append_error(std::string& text, uint64_t query_id, bool in_batch, std::string_view code, std::string_view cause,
+                         const Output* detail) {
+  if (in_batch) {
+    text.append("{\"query_id\":");
+    append_integer(text, query_id);
+    text.append(",\"error\":\"");
+  } else {
+    text.append("{\"error\":\"");
+  }
   text.append(code);
   text.append("\",\"cause\":\"");
   text.append(cause);

@@ -4,7 +4,7 @@ from libcpp.string cimport string
 
 from clipper._core.http_response cimport string_view
 from clipper._core.output cimport Output
-from clipper._core.query_processor cimport MemberState
+from clipper._core.query cimport MemberState
 
 cdef extern from "reply.hpp" namespace "clipper" nogil:
     cppclass MissText:
@@ -14,7 +14,7 @@ cdef extern from "reply.hpp" namespace "clipper" nogil:
     MissText miss_text(MemberState)
     void append_prediction(string&, uint64_t, const Output*, string_view, double) except +
     void append_default(string&, uint64_t, string_view, string_view, const Output*) except +
-    void append_error(string&, string_view, string_view, const Output*) except +
+    void append_error(string&, uint64_t, bint, string_view, string_view, const Output*) except +
 
 cdef extern from "json_write.hpp" namespace "clipper" nogil:
     void append_json_string(string&, const char*, size_t) except +

@@ -1,22 +1,22 @@
-"""The RPC socket on the loop: sessions, batches out, results in."""
+"""Sessions with containers: who is there, who may be given a batch, what came back."""
 
-import asyncio
 from typing import Any, final
 
 import zmq
 
 from clipper._core.replica import Replica
+from clipper._core.rpc_socket import RpcSocket
 from clipper.types import ReplicaListener
 
 DEFAULT_HEARTBEAT_INTERVAL_US: int
 DEFAULT_HEARTBEAT_TIMEOUT_US: int
-MAX_MESSAGE_BYTES: int
+DEFAULT_OVERDUE_FLOOR_US: int
 
 class ReplicaEvents:
     """What the owner of the queries is told; its methods exist in Cython alone."""
 
 @final
-class RpcServer:
+class RpcServer(RpcSocket):
     """A ROUTER socket that containers connect to.
 
     Parameters
@@ -30,7 +30,9 @@ class RpcServer:
     heartbeat_interval_us : int
         How often :meth:`tick` is to be called.
     heartbeat_timeout_us : int
-        A replica that is silent for longer is lost.
+        A replica that is silent for longer is suspected: it gets no more batches, and its batch goes to others.
+    overdue_floor_us : int
+        A replica is suspected, too, if its batch takes ten times the predicted time, and at least this long.
 
     Raises
     ------
@@ -38,13 +40,11 @@ class RpcServer:
         If libzmq is not found in the process.
     """
 
-    address: str
     replicas: dict[bytes, Replica]
     replicas_by_id: dict[str, Replica]
     heartbeat_interval_us: int
     heartbeat_timeout_us: int
-    messages_received: int
-    messages_sent: int
+    overdue_floor_us: int
     protocol_errors: int
     late_results: int
 
@@ -57,15 +57,10 @@ class RpcServer:
         *,
         heartbeat_interval_us: int = ...,
         heartbeat_timeout_us: int = ...,
+        overdue_floor_us: int = ...,
     ) -> None: ...
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait for messages on this loop."""
-
     def close(self) -> None:
         """Tell every container to finish and leave, and close the socket."""
-
-    def on_readable(self) -> None:
-        """The loop's reader callback."""
 
     def replica_gone(self, replica_id: str) -> None:
         """Its process has died, says who started it: faster than a missed heartbeat."""
@@ -74,4 +69,4 @@ class RpcServer:
         """Ask a container to finish its batch and leave."""
 
     def tick(self, now_us: int) -> None:
-        """Send heartbeats, end silent sessions. Called every heartbeat interval."""
+        """Send heartbeats, suspect silent and overdue replicas. Called every heartbeat interval."""

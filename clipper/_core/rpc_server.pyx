@@ -1,50 +1,43 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The RPC socket on the loop: sessions, batches out, results in.
-
-ZeroMQ's descriptor is edge-triggered: it says that something happened, not that something is there, and a send may
-swallow the edge of a message that came in meanwhile. So ZMQ_EVENTS is read again after every send and every receive,
-and nothing here polls.
-"""
+"""Sessions with containers: who is there, who may be given a batch, what came back."""
 
 import logging
 
 import cython
-import zmq
-from libc.errno cimport EINTR
-from libc.string cimport memcpy
 
+from clipper._core.finish_estimate cimport FinishEstimate
 from clipper._core.finish_model cimport FinishModel
 from clipper._core.rpc_codec import decode_register
 from clipper._core.rpc_codec cimport (
-    EncodedHeader, RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeaderBytes, kRpcHeartbeat, kRpcReady, kRpcRefused,
-    kRpcRegister, kRpcResult, kRpcShaped, kRpcUnknownSession, kRpcWrongVersion, lay_out_predict, rpc_decode_cause,
-    rpc_decode_header, rpc_decode_result, rpc_encode_header, rpc_status_text,
+    RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeartbeat, kRpcReady, kRpcRefused,
+    kRpcRegister, kRpcResult, kRpcUnknownSession, kRpcWrongVersion, rpc_decode_cause,
+    rpc_decode_header, rpc_decode_result, rpc_status_text,
 )
 from clipper._core.rpc_session import SessionEvent, SessionState
 from clipper._core.rpc_session cimport (
-    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_READY, EVENT_REGISTERED,
-    EVENT_RESULT, STATE_CLOSED, STATE_DRAINING, STATE_READY, next_state,
+    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_OVERDUE, EVENT_READY,
+    EVENT_RECOVERED, EVENT_REGISTERED, EVENT_RESULT, EVENT_SILENT, STATE_CLOSED, STATE_DRAINING, STATE_READY,
+    STATE_SUSPECT, next_state,
 )
+from clipper._core.rpc_socket cimport monotonic_us
 from clipper.errors import ProtocolError
-
-cdef extern from "clock.hpp" namespace "clipper" nogil:
-    uint64_t monotonic_us() noexcept
 
 _log = logging.getLogger("clipper.frontend.rpc")
 
 DEFAULT_HEARTBEAT_INTERVAL_US = 500_000
 DEFAULT_HEARTBEAT_TIMEOUT_US = 3_000_000   # six heartbeats
-MAX_MESSAGE_BYTES = 1 << 30                # a frame above this drops the connection that sends it
-cdef enum:
-    MAX_FRAMES = 8                        # identity, header and at most three more; what is longer is garbage
-cdef int MESSAGES_PER_TURN = 256           # then the HTTP side of the loop gets its turn
+DEFAULT_OVERDUE_FLOOR_US = 10_000_000      # a first batch may compile its model
+cdef double OVERDUE_RATIO = 10.0           # of the predicted duration
+cdef uint64_t LOST_TIMEOUTS = 10           # of silence, until a suspect is given up for good
 
 
 cdef class ReplicaEvents:
-    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us, uint64_t now_us) except -1:
+    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us,
+                             uint64_t now_us) except -1:
         raise NotImplementedError
 
-    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us, uint64_t now_us) except -1:
+    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
+                             uint64_t now_us) except -1:
         raise NotImplementedError
 
     cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1:
@@ -61,111 +54,31 @@ cdef class ReplicaEvents:
 
 
 @cython.final
-cdef class RpcServer:
+cdef class RpcServer(RpcSocket):
     def __init__(self, context, str address, ReplicaEvents events, listener, *,
                  uint64_t heartbeat_interval_us=DEFAULT_HEARTBEAT_INTERVAL_US,
-                 uint64_t heartbeat_timeout_us=DEFAULT_HEARTBEAT_TIMEOUT_US):
-        cdef string error
-        if not self.zmq.load(error):
-            raise ImportError(f"{error.decode()}: pyzmq's wheels carry libzmq as a library of its own; install one")
+                 uint64_t heartbeat_timeout_us=DEFAULT_HEARTBEAT_TIMEOUT_US,
+                 uint64_t overdue_floor_us=DEFAULT_OVERDUE_FLOOR_US):
+        super().__init__(context, address)
         self.events = events
         self.listener = listener
         self.heartbeat_interval_us = heartbeat_interval_us
         self.heartbeat_timeout_us = heartbeat_timeout_us
+        self.overdue_floor_us = overdue_floor_us
         self.replicas = {}
         self.replicas_by_id = {}
-        self.next_batch_id = 1
-        self.address = address
-        self.socket = context.socket(zmq.ROUTER)
-        self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)    # a send to a peer that is gone fails instead of vanishing
-        self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-        self.socket.bind(address)
-        self.handle = <void*><size_t>self.socket.underlying
-        self.file_descriptor = self.socket.getsockopt(zmq.FD)
-
-    def start(self, loop):
-        """Waits for messages on this loop."""
-        self.loop = loop
-        loop.add_reader(self.file_descriptor, self.on_readable)
-        # What came before the descriptor was watched has made its edge already.
-        loop.call_soon(self.on_readable)
 
     def close(self):
         """Tells every container to finish and leave, and closes the socket."""
         cdef Replica replica
         for replica in list(self.replicas_by_id.values()):
             self.send_control(replica.identity, kRpcDrain, 0, None)
-        if self.loop is not None:
-            self.loop.remove_reader(self.file_descriptor)
-            self.loop = None
-        self.socket.close(linger=200)
+        self.close_socket()
 
     # -- receiving ---------------------------------------------------------------------------------------------------
 
-    def on_readable(self):
-        """The loop's reader callback."""
-        if self.loop is not None:
-            self.read_messages(monotonic_us())
-
-    cdef bint has_input(self) noexcept:
-        cdef int events = 0
-        cdef size_t size = sizeof(events)
-        if self.zmq.getsockopt(self.handle, kZmqOptionEvents, &events, &size) != 0:
-            return False
-        return (events & kZmqPollIn) != 0
-
-    cdef int read_messages(self, uint64_t now_us) except -1:
-        cdef int count = 0
-        if self.reading:                       # a send from within a message's handling: the loop below goes on
-            return 0
-        self.reading = True
-        try:
-            while self.has_input():
-                if count == MESSAGES_PER_TURN:
-                    self.loop.call_soon(self.on_readable)
-                    break
-                count += 1
-                self.read_message()
-        finally:
-            self.reading = False
-        if count > 0:
-            self.events.on_messages_done(now_us)
-        return 0
-
-    cdef int read_message(self) except -1:
-        """Receives one whole message and handles it. A message of too many frames is read to its end and refused."""
-        cdef int received = 0, extra = 0, index
-        cdef bint more = True
-        cdef ZmqMessage surplus
-        cdef ZmqMessage* frame
-        cdef FrameView view
-        self.views.clear()
-        try:
-            while more:
-                if received < MAX_FRAMES:
-                    frame = &self.frames[received]
-                    received += 1
-                else:
-                    frame = &surplus
-                    extra += 1
-                self.zmq.msg_init(frame)
-                while self.zmq.msg_recv(frame, self.handle, kZmqDontWait) < 0:
-                    if self.zmq.zmq_errno() != EINTR:
-                        return 0               # cannot be: ZeroMQ delivers whole messages
-                more = self.zmq.msg_more(frame) != 0
-                if extra:
-                    self.zmq.msg_close(frame)
-                else:
-                    view.data = <const char*>self.zmq.msg_data(frame)
-                    view.bytes = self.zmq.msg_size(frame)
-                    self.views.push_back(view)
-            self.messages_received += 1
-            self.handle_message(extra > 0)
-        finally:
-            for index in range(received):
-                self.zmq.msg_close(&self.frames[index])
-        return 0
+    cdef int handle_end(self, uint64_t now_us) except -1:
+        return self.events.on_messages_done(now_us)
 
     cdef int handle_message(self, bint too_many_frames) except -1:
         cdef bytes identity = self.views[0].data[:self.views[0].bytes]
@@ -178,13 +91,17 @@ cdef class RpcServer:
         if status == RpcStatus.BadVersion:
             self.protocol_errors += 1
             return self.send_control(identity, kRpcError, kRpcWrongVersion,
-                                     f"this frontend speaks version 1 of the protocol, you speak {header.version}".encode())
+                                     f"this frontend speaks version 1, you speak {header.version}".encode())
         if status != RpcStatus.Ok:
             return self.refuse_message(identity, replica, rpc_status_text(status).decode(), now_us)
         if replica is None:
             return self.handle_stranger(identity, header, now_us)
         replica.last_seen_us = now_us
-        return self.handle_known(replica, header, now_us)
+        self.handle_known(replica, header, now_us)
+        if replica.session_state == STATE_SUSPECT and not self.is_overdue(replica, now_us):
+            self.step(replica, EVENT_RECOVERED, "heard again")
+            self.events.on_replica_ready(replica, now_us)
+        return 0
 
     cdef int handle_known(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
         """A message of a live session. What the session's table does not allow is a protocol error."""
@@ -202,11 +119,11 @@ cdef class RpcServer:
         elif header.type == kRpcRegister:
             event = EVENT_REGISTERED
         else:
-            return self.refuse_message(replica.identity, replica, f"a message of type {header.type} from a container", now_us)
+            return self.refuse_message(replica.identity, replica, f"type {header.type} from a container", now_us)
         if next_state(replica.session_state, event) < 0:
             return self.refuse_message(
                 replica.identity, replica,
-                f"{SessionEvent(event).name} is illegal for a session in state {SessionState(replica.session_state).name}", now_us)
+                f"{SessionEvent(event).name} is illegal in state {SessionState(replica.session_state).name}", now_us)
         if event == EVENT_RESULT:
             return self.handle_result(replica, header, now_us)
         if event == EVENT_BATCH_ERROR:
@@ -217,6 +134,8 @@ cdef class RpcServer:
             return self.lose(replica, "it has drained", now_us)
         if event == EVENT_REGISTERED:
             self.send_control(replica.identity, kRpcHeartbeat, 0, None)
+        elif event == EVENT_LEAVING:           # it hears, after all that was sent before, that nothing more will come
+            self.send_control(replica.identity, kRpcDrain, 0, None)
         self.step(replica, event, "it is leaving" if event == EVENT_LEAVING else "")
         if event == EVENT_READY:
             return self.events.on_replica_ready(replica, now_us)
@@ -238,7 +157,8 @@ cdef class RpcServer:
         cdef int state = next_state(replica.session_state, event)
         cdef ModelRuntime model = <ModelRuntime>replica.model
         if state < 0:
-            raise ProtocolError(f"{SessionEvent(event).name} is illegal in state {SessionState(replica.session_state).name}")
+            raise ProtocolError(
+                f"{SessionEvent(event).name} is illegal in state {SessionState(replica.session_state).name}")
         if state == replica.session_state:
             return 0
         replica.session_state = state
@@ -268,12 +188,14 @@ cdef class RpcServer:
             # A frontend that has just started may hear the container before management: the container asks again.
             return self.send_control(identity, kRpcError, kRpcUnknownSession, b"this model is not known here (yet)")
         if who.input_type != model.input_type:
-            raise ProtocolError(f"{who.replica_id} takes {who.input_type!r}, but {model.model_id} takes {model.input_type!r}")
+            raise ProtocolError(
+                f"{who.replica_id} takes {who.input_type!r}, but {model.model_id} takes {model.input_type!r}")
         if known is not None:
             if known.nonce != who.nonce and now_us - known.last_seen_us < self.heartbeat_timeout_us:
                 self.protocol_errors += 1
                 _log.warning("a second container claims to be replica %s: refused", who.replica_id)
-                return self.send_control(identity, kRpcError, kRpcDuplicateReplica, b"another live process has this replica id")
+                return self.send_control(identity, kRpcError, kRpcDuplicateReplica,
+                                         b"another live process has this replica id")
             self.lose(known, "its container connected again", now_us)
         replica = Replica(who.replica_id, who.nonce, identity, model, model.new_controller(), FinishModel())
         replica.last_seen_us = now_us
@@ -310,17 +232,44 @@ cdef class RpcServer:
             return
         self.send_control(replica.identity, kRpcDrain, 0, None)
         self.step(replica, EVENT_DRAIN, "asked to leave")
+        self.read_messages(monotonic_us())     # the send may have swallowed the edge of what came in meanwhile
 
     def tick(self, uint64_t now_us):
         """Heartbeats out, silent sessions ended. Called every heartbeat interval."""
         cdef Replica replica
-        for replica in list(self.replicas.values()):
-            if now_us > replica.last_seen_us + self.heartbeat_timeout_us:
-                self.lose(replica, f"it was silent for {(now_us - replica.last_seen_us) / 1e6:.1f} s", now_us)
-            else:
-                self.send_control(replica.identity, kRpcHeartbeat, 0, None)
+        self.read_messages(now_us)             # it may be this process that was not running: first hear, then judge
+        if not self.has_input():
+            for replica in list(self.replicas.values()):
+                self.judge(replica, now_us)
+        for replica in self.replicas.values():
+            self.send_control(replica.identity, kRpcHeartbeat, 0, None)
         self.read_messages(now_us)
         self.events.on_messages_done(now_us)
+
+    cdef bint is_overdue(self, Replica replica, uint64_t now_us) noexcept:
+        """Whether it holds its batch far beyond the predicted time."""
+        cdef FinishEstimate estimate
+        if not replica.busy:
+            return False
+        estimate = replica.finish_model.estimate()
+        estimate.base_us = max(<uint64_t>(<double>estimate.base_us * OVERDUE_RATIO), self.overdue_floor_us)
+        estimate.per_item_us *= OVERDUE_RATIO
+        return now_us > estimate.finish_us(replica.sent_us, replica.slots.size())
+
+    cdef int judge(self, Replica replica, uint64_t now_us) except -1:
+        """Suspects a replica that is silent or overdue, by the session's table: it gets no more work."""
+        cdef uint64_t silence_us = now_us - replica.last_seen_us if now_us > replica.last_seen_us else 0
+        cdef bint was_ready = replica.ready
+        if silence_us > self.heartbeat_timeout_us:
+            if replica.session_state == STATE_SUSPECT and silence_us > LOST_TIMEOUTS * self.heartbeat_timeout_us:
+                return self.lose(replica, f"it was silent for {silence_us / 1e6:.1f} s", now_us)
+            self.step(replica, EVENT_SILENT, f"it was silent for {silence_us / 1e6:.1f} s")
+            if was_ready:
+                return self.events.on_replica_lost(replica, now_us)     # others may still answer its batch in time
+        elif self.is_overdue(replica, now_us):
+            # Its batch stays with it: what it still answers is good for the cache.
+            self.step(replica, EVENT_OVERDUE, f"it has had its batch for {(now_us - replica.sent_us) / 1e6:.1f} s")
+        return 0
 
     # -- results -----------------------------------------------------------------------------------------------------
 
@@ -349,76 +298,3 @@ cdef class RpcServer:
         cdef string cause
         rpc_decode_cause(self.views.data() + 2, self.views.size() - 2, cause)
         return self.lose(replica, f"it gave up: {cause.decode('utf-8', 'replace')}", now_us)
-
-    # -- sending -----------------------------------------------------------------------------------------------------
-
-    cdef int send_frame(self, const void* data, size_t size, int flags) noexcept:
-        """0, or -1 if the peer is gone or takes nothing."""
-        cdef ZmqMessage message
-        if self.zmq.msg_init_size(&message, size) != 0:
-            return -1
-        if size > 0:
-            memcpy(self.zmq.msg_data(&message), data, size)
-        return self.send_message(&message, flags)
-
-    cdef int send_message(self, ZmqMessage* message, int flags) noexcept:
-        while self.zmq.msg_send(message, self.handle, flags | kZmqDontWait) < 0:
-            if self.zmq.zmq_errno() != EINTR:
-                self.zmq.msg_close(message)
-                return -1
-        return 0
-
-    cdef int send_control(self, bytes identity, uint8_t kind, uint16_t code, bytes text) except -1:
-        """A message about the session. A peer that is gone hears nothing; its session ends by itself."""
-        cdef RpcHeader header
-        cdef EncodedHeader encoded
-        header.type = kind
-        header.code = code
-        rpc_encode_header(header, encoded.bytes)
-        if self.send_frame(<const char*>identity, len(identity), kZmqSendMore) != 0:
-            return 0
-        self.send_frame(encoded.bytes, kRpcHeaderBytes, 0 if text is None else kZmqSendMore)
-        if text is not None:
-            self.send_frame(<const char*>text, len(text), 0)
-        self.messages_sent += 1
-        return 0
-
-    cdef int send_batch(self, Replica replica, SlotPool* pool, uint64_t now_us) except -1:
-        """Sends replica.slots as one PREDICT. 0, or 1 if the replica's connection is gone (then nothing was sent).
-
-        The inputs are copied once, from their slots into the message, which ZeroMQ then owns.
-        """
-        cdef ModelRuntime model = <ModelRuntime>replica.model
-        cdef ZmqMessage payload
-        cdef EncodedHeader encoded
-        cdef char* at
-        cdef uint32_t slot
-        cdef uint64_t deadline_us = pool.deadline_us(replica.slots[0])
-        self.item_bytes.clear()
-        for slot in replica.slots:
-            self.item_bytes.push_back(pool.payload_bytes(slot))
-        replica.batch_id = self.next_batch_id
-        self.next_batch_id += 1
-        lay_out_predict(model.input_spec, self.item_bytes.data(), <uint32_t>replica.slots.size(), replica.batch_id,
-                        deadline_us - now_us if deadline_us > now_us else 1, self.layout)
-        if self.zmq.msg_init_size(&payload, self.layout.payload_bytes) != 0:
-            raise MemoryError(f"no memory for a batch of {self.layout.payload_bytes} bytes")
-        at = <char*>self.zmq.msg_data(&payload)
-        for slot in replica.slots:
-            memcpy(at, pool.payload(slot), pool.payload_bytes(slot))
-            at += pool.payload_bytes(slot)
-        rpc_encode_header(self.layout.header, encoded.bytes)
-        replica.busy = True
-        replica.sent_us = now_us
-        # Only the first frame can meet a peer that is gone; ZeroMQ takes a message whole or not at all.
-        if self.send_frame(<const char*>replica.identity, len(replica.identity), kZmqSendMore) != 0:
-            self.zmq.msg_close(&payload)
-            return 1
-        self.send_frame(encoded.bytes, kRpcHeaderBytes, kZmqSendMore)
-        if self.layout.header.flags & kRpcShaped:
-            self.send_frame(model.input_spec.shape.data(), model.input_spec.shape.size() * 8, kZmqSendMore)
-        if not self.layout.offsets.empty():
-            self.send_frame(self.layout.offsets.data(), self.layout.offsets.size() * 8, kZmqSendMore)
-        self.send_message(&payload, 0)
-        self.messages_sent += 1
-        return 0

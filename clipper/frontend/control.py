@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from clipper.errors import ClipperError
+
 _log = logging.getLogger("clipper.frontend")
 
 MAX_MESSAGE_BYTES = 64 << 20  # a snapshot of tens of thousands of applications stays far below
@@ -74,6 +76,12 @@ class ControlClient:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
-            answer = self._handle(json.loads(line))
+            message = json.loads(line)
+            try:
+                answer = self._handle(message)
+            except (ClipperError, AttributeError, LookupError, TypeError, ValueError):
+                # A message that is not understood must not end the channel for those that are.
+                _log.exception("a message from management was not carried out: %.200r", message)
+                continue
             if answer is not None:
                 self.send(answer)

@@ -68,11 +68,13 @@ class SnapshotApplier:
         """
         models = self._build_models(snapshot)
         applications = self._build_applications(snapshot, models)
+        routes = self._routes(applications)
+        self._configure(snapshot, models)
         retired = [model for model_id, model in self._models.items() if models.get(model_id) is not model]
         self._models = models
         self._applications = applications
         self._stats = {name: application.stats for name, application in applications.items()}
-        self._core.server.routes = self._routes(applications)
+        self._core.server.routes = routes
         self.revision = int(snapshot["revision"])
         processor: QueryProcessor = self._core.processor
         for model in retired:
@@ -80,28 +82,38 @@ class SnapshotApplier:
 
     def _build_models(self, snapshot: Snapshot) -> dict[ModelId, ModelRuntime]:
         models: dict[ModelId, ModelRuntime] = {}
-        slo_us = _smallest_slo_us(snapshot)
         for described in snapshot["models"]:
             for version in described["versions"]:
                 model_id = ModelId(described["name"], version["version"])
                 runtime = self._models.get(model_id)
                 if runtime is None or runtime.input_type != version["input_type"]:
                     runtime = self._new_model(model_id, version)
-                runtime.configure(
+                models[model_id] = runtime
+        return models
+
+    def _configure(self, snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]) -> None:
+        """Change the models that stay; nothing after it fails, so a refused snapshot has changed nothing."""
+        slo_us = _smallest_slo_us(snapshot)
+        for described in snapshot["models"]:
+            for version in described["versions"]:
+                models[ModelId(described["name"], version["version"])].configure(
                     controller=version["controller"],
                     batch_size=version["batch_size"],
                     max_batch_size=version["max_batch_size"],
-                    slo_us=slo_us.get(model_id.name, 0),
+                    slo_us=slo_us.get(described["name"], 0),
                 )
-                models[model_id] = runtime
-        return models
+        linked = {model: app for app in snapshot["applications"] for model in app["models"]}
+        for model_id, runtime in models.items():
+            application = linked.get(model_id.name)
+            # Every version, not just the current one: a query may name it.
+            if application is not None and application["input_type"] == runtime.input_type:
+                runtime.configure_tensor(application["dtype"], application["shape"])
 
     def _new_model(self, model_id: ModelId, version: Mapping[str, Any]) -> ModelRuntime:
         uid = self._next_uid
         self._next_uid += 1
-        return ModelRuntime(
-            model_id.name, model_id.version, uid, BatchQueue([self._core.slots], queue_id=uid), input_type=version["input_type"]
-        )
+        queue = BatchQueue([self._core.slots], queue_id=uid)
+        return ModelRuntime(model_id.name, model_id.version, uid, queue, input_type=version["input_type"])
 
     def _build_applications(
         self, snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]
@@ -112,8 +124,6 @@ class SnapshotApplier:
             name = described["name"]
             linked = [_linked_model(name, model, versions) for model in described["models"]]
             current = [models[ModelId(model["name"], model["current_version"])] for model in linked]
-            for runtime in current:
-                runtime.configure_tensor(described["dtype"], described["shape"])
             applications[name] = Application(
                 name,
                 input_type=described["input_type"],
@@ -126,7 +136,7 @@ class SnapshotApplier:
                 use_cache=described["cache"],
                 cache_ttl_us=described["cache_ttl_us"],
                 plan=_plan(described["policy"]["name"], current),
-                version_plans=_version_plans(linked, models),
+                version_plans=_version_plans(described["input_type"], linked, models),
                 linked_models=tuple(described["models"]),
                 stats=self._stats.get(name) or ApplicationStats(name),
             )
@@ -169,7 +179,7 @@ def _plan(policy: str, models: Sequence[ModelRuntime]) -> Plan | None:
 
 
 def _version_plans(
-    linked: Sequence[Mapping[str, Any]], models: Mapping[ModelId, ModelRuntime]
+    input_type: str, linked: Sequence[Mapping[str, Any]], models: Mapping[ModelId, ModelRuntime]
 ) -> dict[str, Plan] | None:
     """A plan per version of the one linked model; None where a version would be ambiguous."""
     if len(linked) != 1:
@@ -178,13 +188,18 @@ def _version_plans(
     return {
         version["version"]: Plan("arms", [models[ModelId(name, version["version"])]], probabilities=[1.0])
         for version in linked[0]["versions"]
+        if version["input_type"] == input_type
     }
 
 
 def _json_text(application: str, default_output: str) -> bytes:
-    """The default output as it stands in answers. Management has made JSON of it; a broken one must not break answers."""
+    """The default output as it stands in answers. Management made JSON of it; a broken one must not break answers."""
     try:
-        json.loads(default_output)
+        json.loads(default_output, parse_constant=_refuse_constant)
     except ValueError as error:
         raise InvalidArgumentError(f"the default output of application {application!r} is not JSON: {error}") from error
     return default_output.encode()
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -105,9 +105,9 @@ def build_core(
 def first_query_id(worker: int, *, now_s: float | None = None) -> int:
     """The first id of a worker that starts now.
 
-    The low four bits are the worker; above them stand microseconds since 2026 at start, counted up by one a query. A worker
-    serves well under a million queries a second, so a restarted one begins above all that it ever gave out; ids stay
-    below 2**53, which JSON readers hold exactly, until 2043.
+    The low four bits are the worker; above them stand microseconds since 2026 at start, counted up by one a query. A
+    worker serves well under a million queries a second, so a restarted one begins above all that it ever gave out; ids
+    stay below 2**53, which JSON readers hold exactly, until 2043.
     """
     elapsed_s = (time.time() if now_s is None else now_s) - _QUERY_ID_EPOCH_S
     return int(max(elapsed_s, 0) * 1_000_000) * MAX_WORKERS + worker

@@ -73,7 +73,10 @@ class Worker:
         return [
             (b"/healthz", Route("healthz", healthz)),
             (b"/readyz", Route("readyz", lambda method, query: Readiness(self.snapshots)(method, query))),
-            (b"/metrics", Route("metrics", lambda method, query: MetricsPage(self.core, self.snapshots)(method, query))),
+            (
+                b"/metrics",
+                Route("metrics", lambda method, query: MetricsPage(self.core, self.snapshots)(method, query)),
+            ),
         ]
 
     async def run(self) -> int:
@@ -110,8 +113,11 @@ class Worker:
         while True:
             await asyncio.sleep(interval_s)
             now_us = time.monotonic_ns() // 1_000
-            self.core.rpc.tick(now_us)
-            self.core.server.sweep(now_us)
+            try:
+                self.core.rpc.tick(now_us)
+                self.core.server.sweep(now_us)
+            except Exception:  # noqa: BLE001 - without the next beats every container would be given up
+                _log.exception("housekeeping failed; it goes on at the next beat")
 
     # -- the control channel -----------------------------------------------------------------------------------------
 
@@ -146,7 +152,8 @@ class Worker:
             self.snapshots.apply(snapshot)
         except (ClipperError, KeyError, TypeError, ValueError) as error:
             _log.exception("snapshot %s was refused", snapshot.get("revision"))
-            return {"type": "apply_failed", "revision": snapshot.get("revision", 0), "error": f"{type(error).__name__}: {error}"}
+            refusal = f"{type(error).__name__}: {error}"
+            return {"type": "apply_failed", "revision": snapshot.get("revision", 0), "error": refusal}
         return {"type": "applied", "revision": snapshot["revision"]}
 
     def _stats(self) -> Mapping[str, Any]:
@@ -158,7 +165,8 @@ class Worker:
 
 
 def _replica_message(replica_id: str, model: str, version: str, state: str, reason: str) -> Message:
-    return {"type": "replica", "replica_id": replica_id, "model": model, "version": version, "state": state, "reason": reason}
+    who = {"replica_id": replica_id, "model": model, "version": version}
+    return {"type": "replica", **who, "state": state, "reason": reason}
 
 
 def run_worker(options: WorkerOptions) -> int:

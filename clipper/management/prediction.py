@@ -14,7 +14,9 @@ from clipper.errors import ModelError, UnavailableError
 class Prediction:
     """The answer to one query.
 
-    ``is_default`` tells that no model answered in time; ``default_explanation`` says why.
+    ``is_default`` tells that no model answered in time; ``default_explanation`` says why. In a batch of an application
+    that answers misses with errors, ``error`` is the stable code of what went wrong with this one, ``cause`` says it in
+    words, and there is no output.
     """
 
     query_id: int
@@ -23,6 +25,8 @@ class Prediction:
     default_explanation: str = ""
     model: str = ""
     confidence: float | None = None
+    error: str = ""
+    cause: str = ""
 
 
 def to_json(value: Any) -> Any:
@@ -37,11 +41,13 @@ def to_prediction(answer: Mapping[str, Any]) -> Prediction:
     """Return the typed form of one answer of the query API."""
     return Prediction(
         query_id=answer["query_id"],
-        output=answer["output"],
-        is_default=answer["default"],
+        output=answer.get("output"),
+        is_default=answer.get("default", False),
         default_explanation=answer.get("default_explanation", ""),
         model=answer.get("model", ""),
         confidence=answer.get("confidence"),
+        error=answer.get("error", ""),
+        cause=answer.get("cause", ""),
     )
 
 

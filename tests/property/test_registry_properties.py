@@ -32,12 +32,12 @@ JSON_VALUES = st.recursive(
 @given(st.text(alphabet=st.sampled_from("abz09-_.A \n/é"), max_size=8) | st.from_regex(r"[a-z0-9-]{60,66}"))
 def test_model_name_is_accepted_exactly_if_it_is_a_dns_label(name: str) -> None:
     is_label = len(name) <= 63 and re.fullmatch(r"[a-z0-9]+(-+[a-z0-9]+)*", name) is not None
-    try:
+    if is_label:
         assert names.check_model_name(name) == name
-        assert is_label
-    except InvalidArgumentError as error:
-        assert not is_label
-        assert repr(name) in error.message
+    else:
+        with pytest.raises(InvalidArgumentError) as caught:
+            names.check_model_name(name)
+        assert repr(name) in caught.value.message
 
 
 @settings(max_examples=100, deadline=None)

@@ -21,8 +21,6 @@ ALLOWED: dict[str, set[str]] = {
     "backoff": set(),
     "log_file": set(),
     "config": {"errors", "types"},
-    "backoff": set(),
-    "log_file": set(),
     "config_load": BASE,
     "_core": {"errors"},
     "metrics": BASE,

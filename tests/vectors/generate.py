@@ -63,7 +63,7 @@ def vectors() -> dict[str, Vector]:
     good = encode(MessageType.RESULT, dtype=DType.FLOAT64, item_count=2, elements_per_item=1, batch_id=7)
     offsets = struct.pack("<3Q", 0, 4, 3)
     json_header = encode(MessageType.RESULT, dtype=DType.JSON, flags=Flag.RAGGED, item_count=2, batch_id=7)
-    registration = {
+    registration: dict[str, str | int] = {
         "model": "digits",
         "version": "1",
         "replica_id": "digits:1:0",

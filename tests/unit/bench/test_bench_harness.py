@@ -215,4 +215,4 @@ def test_soak_holds_only_within_all_its_limits(changes: dict[str, int], holds: b
         growth_bytes=0,
         limit_bytes=150_000_000,
     )
-    assert dataclasses.replace(result, **changes).holds is holds  # type: ignore[arg-type]
+    assert dataclasses.replace(result, **changes).holds is holds

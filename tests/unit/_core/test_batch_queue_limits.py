@@ -131,3 +131,11 @@ def test_untouched_defaults_take_next_to_no_memory() -> None:
             queue.pop(1)
             pool.release(slot)
     assert resident_bytes() - before < 8 << 20
+
+
+def test_pop_with_equal_deadlines_takes_the_shorter_slo_class_first() -> None:
+    pool, queue = queue_of()
+    slots = [pool.acquire(b"x") for _ in range(3)]
+    for slot, slo_us in zip(slots, (1_000, 2_000, 4_000), strict=True):
+        assert queue.push_slot(slot, slo_us)
+    assert queue.pop(3) == (slots, [])

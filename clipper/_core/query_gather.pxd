@@ -1,0 +1,39 @@
+# Hops 9 and 10: deadlines, gather, reply.
+from libc.stdint cimport uint64_t
+from libcpp.string cimport string
+
+from clipper._core.application cimport Application
+from clipper._core.deadline_timer cimport DeadlineTimer
+from clipper._core.http_request cimport HttpConnection, PredictHandler
+from clipper._core.http_server cimport HttpServer
+from clipper._core.plan cimport Plan
+from clipper._core.query cimport Combined, Member, Query, QueryPool, Request
+
+cdef extern from "deadline_heap.hpp" namespace "clipper" nogil:
+    cppclass DeadlineHeap[T]:
+        void insert(T*, uint64_t) except +
+        void remove(T*)
+        T* pop_due(uint64_t)
+        uint64_t next_us()
+        bint empty()
+
+
+cdef class QueryGather(PredictHandler):
+    cdef HttpServer server
+    cdef DeadlineTimer timer
+    cdef uint64_t armed_us                  # what the timer was last asked for; 0 = not armed
+    cdef uint64_t reply_margin_us
+    cdef QueryPool queries
+    cdef DeadlineHeap[Query] deadlines
+    cdef string text                        # of the answer being rendered
+
+    # Whoever owns the tasks takes the member off the one it waits on. Implemented by the query processor.
+    cdef int leave(self, Member* member, uint64_t now_us) except -1
+    cdef int finish(self, Query* query, uint64_t now_us) except -1
+    cdef int append_answer(self, Query* query, Plan plan, Combined& combined) except -1
+    cdef int append_miss(self, Query* query, Application app, const char* failure) except -1
+    cdef int answer_request(self, Request* request, int status) except -1
+    cdef int release_request(self, Request* request) except -1
+    cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code,
+                    bytes cause) except -1
+    cdef int arm(self) except -1

@@ -1,0 +1,165 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Deadlines, gather and reply (hops 9 and 10): what a query is told, and when."""
+
+from cpython.ref cimport Py_DECREF
+from libc.stdint cimport uint8_t, uint16_t
+
+from clipper._core.counters cimport MissReason, Stage
+from clipper._core.http_response cimport string_view
+from clipper._core.model_runtime cimport ModelRuntime
+from clipper._core.output cimport Output
+from clipper._core.query cimport MemberState, combine
+from clipper._core.reply cimport (
+    MissText, append_default, append_error, append_json_string, append_prediction, miss_text,
+)
+
+cdef const char* RETRY_AFTER = b"Retry-After: 1\r\n"
+cdef const char* NO_HEADERS = NULL
+
+
+cdef class QueryGather(PredictHandler):
+    cdef int leave(self, Member* member, uint64_t now_us) except -1:
+        raise NotImplementedError
+
+    def on_timer(self):
+        """The loop's callback when the deadline timer fires: answers every query that is due, from what is there."""
+        cdef uint64_t now_us = self.server.turn_now_us()
+        cdef Query* query
+        cdef Member* member
+        cdef uint16_t index
+        self.timer.acknowledge()
+        self.armed_us = 0
+        while True:
+            query = self.deadlines.pop_due(now_us)
+            if query == NULL:
+                break
+            for index in range(query.member_count):
+                member = &query.members()[index]
+                if member.state == MemberState.Pending:
+                    member.state = MemberState.Deadline
+                    self.leave(member, now_us)
+            self.finish(query, now_us)
+        self.arm()
+
+    cdef int finish(self, Query* query, uint64_t now_us) except -1:
+        """Combines what the members gave, renders the prediction, and answers the request if it was the last one."""
+        cdef Request* request = query.request
+        cdef Application app = <Application>request.application
+        cdef Plan plan = <Plan>query.plan
+        cdef Combined combined
+        cdef ModelRuntime model
+        cdef HttpConnection connection
+        cdef int status = 200
+        self.deadlines.remove(query)
+        self.text.clear()
+        if plan is not None:
+            combined = combine(plan.rule, query)
+        if combined.output != NULL:
+            self.append_answer(query, plan, combined)
+            combined.output.release()
+            if now_us > query.deadline_us:
+                app.stats.counters.late += 1
+        else:
+            status = self.append_miss(query, app, combined.failure)
+        app.stats.counters.latency_us.record(now_us - query.arrival_us)
+        if plan is not None:
+            model = <ModelRuntime>plan.models[query.first_arm]
+            model.counters.record_stage(Stage.Gather, now_us - query.last_output_us)
+        if request.is_batch:
+            request.parts[query.part].swap(self.text)
+        Py_DECREF(plan)
+        self.queries.free_query(query)
+        request.pending -= 1
+        if not request.is_batch:
+            connection = <HttpConnection>request.connection
+            connection.respond_json(request.sequence, status, self.text.data(), self.text.size(),
+                                    RETRY_AFTER if status == 503 else NO_HEADERS)
+        if request.pending == 0:
+            if request.is_batch:
+                return self.answer_request(request, 200)
+            self.release_request(request)
+        return 0
+
+    cdef int append_answer(self, Query* query, Plan plan, Combined& combined) except -1:
+        cdef bytes label
+        if plan.is_arms:
+            label = (<ModelRuntime>plan.models[query.first_arm]).label
+        else:
+            label = plan.members_label
+        append_prediction(self.text, query.query_id, combined.output, label, combined.confidence)
+        return 0
+
+    cdef int append_miss(self, Query* query, Application app, const char* failure) except -1:
+        """Renders the default output, or the error that the application chose; returns the HTTP status."""
+        cdef MemberState worst = MemberState.NoReplica if query.member_count == 0 else MemberState.Pending
+        cdef Output* cause = NULL
+        cdef Member* members = query.members()
+        cdef uint16_t index
+        cdef MissText told
+        for index in range(query.member_count):
+            if members[index].state > worst:
+                worst = members[index].state
+                cause = members[index].output if worst == MemberState.Failed else NULL
+        if failure != NULL:
+            worst = MemberState.Failed
+        told = miss_text(worst)
+        if failure != NULL:
+            told.explanation = string_view(failure)
+        # MissReason counts the same reasons from zero; MemberState has the two states that are no miss before them.
+        if app.answers_errors:
+            app.stats.counters.count_error(<MissReason><uint8_t>(<uint8_t>worst - 2))
+            append_error(self.text, query.query_id, query.request.is_batch, told.code, told.explanation, cause)
+            return told.http_status
+        app.stats.counters.count_default(<MissReason><uint8_t>(<uint8_t>worst - 2))
+        append_default(self.text, query.query_id, string_view(<const char*>app.default_output, len(app.default_output)),
+                       told.explanation, cause)
+        return 200
+
+    cdef int answer_request(self, Request* request, int status) except -1:
+        """Answers a batch request: the rendered predictions in input order."""
+        cdef size_t part
+        self.text.clear()
+        self.text.append(b'{"batch_predictions":[')
+        for part in range(request.parts.size()):
+            if part > 0:
+                self.text.append(b",")
+            self.text.append(request.parts[part])
+        self.text.append(b"]}")
+        connection = <HttpConnection>request.connection
+        connection.respond_json(request.sequence, status, self.text.data(), self.text.size(), NO_HEADERS)
+        return self.release_request(request)
+
+    cdef int release_request(self, Request* request) except -1:
+        connection = <HttpConnection>request.connection
+        app = <Application>request.application
+        Py_DECREF(connection)
+        Py_DECREF(app)
+        self.queries.free_request(request)
+        return 0
+
+    cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code,
+                    bytes cause) except -1:
+        """Answers a request that never became a query."""
+        self.text.clear()
+        self.text.append(b'{"error":"')
+        self.text.append(code)
+        self.text.append(b'","cause":')
+        append_json_string(self.text, <const char*>cause, len(cause))
+        self.text.push_back(c'}')
+        return connection.respond_json(sequence, status, self.text.data(), self.text.size(), NULL)
+
+    cdef int arm(self) except -1:
+        """Asks the deadline timer for the earliest deadline, if it does not fire by then already."""
+        cdef uint64_t next_us
+        if self.deadlines.empty():
+            return 0
+        next_us = self.deadlines.next_us()
+        if self.armed_us == 0 or next_us < self.armed_us:
+            self.armed_us = next_us
+            self.timer.arm(next_us)
+        return 0
+
+    @property
+    def live_queries(self):
+        """Queries that are not answered yet."""
+        return self.queries.live_queries()
