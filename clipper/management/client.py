@@ -15,7 +15,7 @@ from clipper.deploy.containers import to_programs
 from clipper.deploy.deployers import find_deployer
 from clipper.errors import InvalidArgumentError, NotFoundError, StartError, UnavailableError
 from clipper.management.http_client import HttpClient
-from clipper.management.prediction import Prediction, to_json, to_prediction, to_predictions
+from clipper.management.prediction import Prediction, to_json, to_prediction
 from clipper.management.startup import wait_for_snapshot
 from clipper.supervisor.launch import RunningSupervisor, launch, make_run_dir
 
@@ -344,14 +344,11 @@ class Clipper:
     ) -> list[Prediction]:
         """Query an application with several inputs at once; each is a query of its own. See `predict`.
 
-        Raises
-        ------
-        ServerError, ModelError
-            As `predict`, for the first input that missed; the message tells which.
+        An input that missed, where the application answers misses with errors, has its ``error`` and ``cause`` set.
         """
         body = {"input_batch": [to_json(item) for item in inputs]}
         answer = self._predict(app_name, body, version, context, slo_us)
-        return to_predictions(answer["batch_predictions"])
+        return [to_prediction(item) for item in answer["batch_predictions"]]
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
