@@ -15,7 +15,8 @@ from clipper.deploy.containers import to_programs
 from clipper.deploy.deployers import find_deployer
 from clipper.errors import InvalidArgumentError, NotFoundError, StartError, UnavailableError
 from clipper.management.http_client import HttpClient
-from clipper.management.prediction import Prediction, to_json, to_prediction, to_predictions
+from clipper.management.prediction import Prediction, to_json, to_prediction
+from clipper.management.startup import wait_for_snapshot
 from clipper.supervisor.launch import RunningSupervisor, launch, make_run_dir
 
 _API: Final = "/api/v1"
@@ -81,7 +82,14 @@ class Clipper:
             config = ClipperConfig(directory, remove_run_dir=run_dir is None, listen=listen, management=management)
         supervisor = launch(config, start_limit_us)
         listen = supervisor.config.listen
-        return cls(listen.query_url, listen.management_url, supervisor)
+        clipper = cls(listen.query_url, listen.management_url, supervisor)
+        if not config.remove_run_dir:  # applications of an earlier life may be there
+            try:
+                wait_for_snapshot(clipper.status, config.frontend.workers, start_limit_us)
+            except BaseException:
+                clipper.stop()
+                raise
+        return clipper
 
     @classmethod
     def connect(cls, management_url: str = "http://127.0.0.1:1338") -> Self:
@@ -336,14 +344,11 @@ class Clipper:
     ) -> list[Prediction]:
         """Query an application with several inputs at once; each is a query of its own. See `predict`.
 
-        Raises
-        ------
-        ServerError, ModelError
-            As `predict`, for the first input that missed; the message tells which.
+        An input that missed, where the application answers misses with errors, has its ``error`` and ``cause`` set.
         """
         body = {"input_batch": [to_json(item) for item in inputs]}
         answer = self._predict(app_name, body, version, context, slo_us)
-        return to_predictions(answer["batch_predictions"])
+        return [to_prediction(item) for item in answer["batch_predictions"]]
 
     # -- calls -------------------------------------------------------------------------------------------------------
 

@@ -175,15 +175,14 @@ def commands_of(text: str) -> list[tuple[str, str]]:
 
 def matches(shown: str, printed: str) -> bool:
     """Whether the output is what the document shows."""
-    pattern = re.escape(_without_what_varies(shown)).replace(re.escape("...") + "\n", r"(?:.*\n)*")
-    return re.fullmatch(pattern, _without_what_varies(printed)) is not None
+    lines = [r"(?:.*\n)*" if line == "...\n" else re.escape(line) for line in _lines_without_what_varies(shown)]
+    return re.fullmatch("".join(lines), "".join(_lines_without_what_varies(printed))) is not None
 
 
-def _without_what_varies(text: str) -> str:
+def _lines_without_what_varies(text: str) -> list[str]:
     for pattern, replacement in VARIES:
         text = pattern.sub(replacement, text)
-    lines = [line.rstrip() for line in text.strip("\n").splitlines()]
-    return "\n".join(lines) + "\n"
+    return [line.rstrip() + "\n" for line in text.strip("\n").splitlines()]
 
 
 def main(path: str) -> int:

@@ -24,6 +24,12 @@ def test_prediction_without_optional_fields_is_complete() -> None:
     assert to_prediction(answer) == Prediction(1, None, is_default=True, default_explanation="too late")
 
 
+def test_input_of_a_batch_that_missed_with_an_error_carries_it_and_no_output() -> None:
+    answer = {"query_id": 1, "error": "overloaded", "cause": "The batch queue of the model is full"}
+    missed = to_prediction(answer)
+    assert (missed.error, missed.cause, missed.output) == ("overloaded", "The batch queue of the model is full", None)
+
+
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [
