@@ -25,6 +25,6 @@ cdef class Application:
     cdef uint64_t cache_ttl_us              # 0 = entries do not expire
     cdef uint32_t cache_tag                 # what of the application stands in the cache key
     cdef readonly Plan plan                 # None: no model is linked
-    cdef readonly dict version_plans        # version -> Plan, for queries that name one; None when several models are linked
+    cdef readonly dict version_plans        # version -> Plan, for queries that name one; None with several models
     cdef readonly tuple linked_models       # names, in link order
     cdef readonly ApplicationStats stats

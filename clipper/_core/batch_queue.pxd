@@ -50,6 +50,6 @@ cdef class BatchQueue:
     cdef int complete(self, uint32_t slot, uint64_t result) noexcept nogil   # 0; -1 = not mine
     cdef int pop_batch(self, uint32_t max_size, uint64_t now_us, FinishEstimate estimate, vector[uint32_t]& batch,
                        vector[uint32_t]& dropped) noexcept nogil             # size of the batch
-    cdef int withdraw(self, uint32_t slot) noexcept nogil                    # own pool's index, claimed then: 0; -1 = not queued
+    cdef int withdraw(self, uint32_t slot) noexcept nogil                    # own pool's index: 0; -1 = not queued
     cdef uint64_t depth(self) noexcept nogil
     cdef int _check(self, uint32_t slot) except -1

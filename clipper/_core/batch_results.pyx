@@ -35,17 +35,20 @@ cdef class BatchResults(ReplicaEvents):
         model.counters.record_stage(Stage.Compute, compute_us)
         return self.processor.dispatch(model, now_us)
 
-    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us, uint64_t now_us) except -1:
+    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us,
+                             uint64_t now_us) except -1:
         cdef size_t index
+        cdef MemberState state
         self.take_batch(replica, compute_us, now_us)
         for index in range(items.size()):
-            self.processor.complete_task(self.slots[index], MemberState.Failed if items[index].failed else MemberState.Answered,
-                                         items[index].output, now_us)
+            state = MemberState.Failed if items[index].failed else MemberState.Answered
+            self.processor.complete_task(self.slots[index], state, items[index].output, now_us)
             items[index].output.release()
         items.clear()
         return 0
 
-    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us, uint64_t now_us) except -1:
+    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
+                             uint64_t now_us) except -1:
         cdef string quoted
         cdef Output* output
         cdef uint32_t slot
@@ -62,9 +65,10 @@ cdef class BatchResults(ReplicaEvents):
         return self.processor.dispatch(<ModelRuntime>replica.model, now_us)
 
     cdef int on_replica_lost(self, Replica replica, uint64_t now_us) except -1:
-        """Its batch goes back to the queue where the deadlines allow: evaluation is at-least-once, the answer exactly once."""
+        """Its batch is queued again where the deadlines allow: evaluated at least once, answered exactly once."""
         cdef ModelRuntime model = <ModelRuntime>replica.model
         cdef QueryProcessor processor = self.processor
+        cdef MemberState missed = MemberState.NoReplica if model.retired else MemberState.Deadline
         cdef vector[uint32_t] slots
         cdef uint32_t slot
         if not replica.busy:
@@ -75,7 +79,7 @@ cdef class BatchResults(ReplicaEvents):
             if processor.tasks[slot].drop_deadline_us > now_us and not model.retired and model.queue.requeue(slot) == 0:
                 model.counters.requeues += 1
             else:
-                processor.complete_task(slot, MemberState.NoReplica if model.retired else MemberState.Deadline, NULL, now_us)
+                processor.complete_task(slot, missed, NULL, now_us)
         processor.server.turn_now_us()         # opens a turn, whose end dispatches what was queued again
         return processor.mark_dirty(model)
 

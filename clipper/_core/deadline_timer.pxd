@@ -1,4 +1,4 @@
-# Hop 9: one timerfd for all deadlines of a worker. Loop timers are whole milliseconds, and one per query costs too much.
+# Hop 9: one timerfd for all deadlines of a worker. Loop timers are whole milliseconds, and one a query costs too much.
 from libc.stdint cimport uint64_t
 
 

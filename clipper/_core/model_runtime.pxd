@@ -20,7 +20,7 @@ cdef class ModelRuntime:
     cdef readonly BatchQueue queue
     cdef readonly list replicas
     cdef uint32_t ready_count
-    cdef bint dirty                         # stands in the processor's list of models to dispatch at the end of the turn
+    cdef bint dirty                         # stands in the processor's list of models to dispatch at the turn's end
     cdef bint retired                       # left the routing snapshot: takes no new tasks
     # batching options
     cdef public str controller_name         # "aimd" or "fixed"

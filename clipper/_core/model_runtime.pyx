@@ -27,7 +27,10 @@ cdef class ModelRuntime:
         self.input_type = input_type
         self.controller_name = "aimd"
         self.max_batch_size = DEFAULT_MAX_BATCH_SIZE
-        self.input_spec = make_input_spec(input_type, "float64" if input_type == "tensor" else None, (1,) if input_type == "tensor" else None)
+        if input_type == "tensor":             # what it really is, the linked application says: configure_tensor
+            self.input_spec = make_input_spec(input_type, "float64", (1,))
+        else:
+            self.input_spec = make_input_spec(input_type, None, None)
 
     def configure(self, *, str controller, uint32_t batch_size, uint32_t max_batch_size, uint64_t slo_us):
         """Sets the batching options; replicas that are there take them over.

@@ -9,7 +9,9 @@ from clipper._core.http_response cimport string_view
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
 from clipper._core.query cimport MemberState, combine
-from clipper._core.reply cimport MissText, append_default, append_error, append_json_string, append_prediction, miss_text
+from clipper._core.reply cimport (
+    MissText, append_default, append_error, append_json_string, append_prediction, miss_text,
+)
 
 cdef const char* RETRY_AFTER = b"Retry-After: 1\r\n"
 cdef const char* NO_HEADERS = NULL
@@ -45,6 +47,8 @@ cdef class QueryGather(PredictHandler):
         cdef Application app = <Application>request.application
         cdef Plan plan = <Plan>query.plan
         cdef Combined combined
+        cdef ModelRuntime model
+        cdef HttpConnection connection
         cdef int status = 200
         self.deadlines.remove(query)
         self.text.clear()
@@ -59,15 +63,17 @@ cdef class QueryGather(PredictHandler):
             status = self.append_miss(query, app, combined.failure)
         app.stats.counters.latency_us.record(now_us - query.arrival_us)
         if plan is not None:
-            (<ModelRuntime>plan.models[query.first_arm]).counters.record_stage(Stage.Gather, now_us - query.last_output_us)
+            model = <ModelRuntime>plan.models[query.first_arm]
+            model.counters.record_stage(Stage.Gather, now_us - query.last_output_us)
         if request.is_batch:
             request.parts[query.part].swap(self.text)
         Py_DECREF(plan)
         self.queries.free_query(query)
         request.pending -= 1
         if not request.is_batch:
-            (<HttpConnection>request.connection).respond_json(request.sequence, status, self.text.data(), self.text.size(),
-                                                              RETRY_AFTER if status == 503 else NO_HEADERS)
+            connection = <HttpConnection>request.connection
+            connection.respond_json(request.sequence, status, self.text.data(), self.text.size(),
+                                    RETRY_AFTER if status == 503 else NO_HEADERS)
         if request.pending == 0:
             if request.is_batch:
                 return self.answer_request(request, 200)
@@ -97,15 +103,16 @@ cdef class QueryGather(PredictHandler):
         if failure != NULL:
             worst = MemberState.Failed
         told = miss_text(worst)
+        if failure != NULL:
+            told.explanation = string_view(failure)
         # MissReason counts the same reasons from zero; MemberState has the two states that are no miss before them.
         if app.answers_errors:
             app.stats.counters.count_error(<MissReason><uint8_t>(<uint8_t>worst - 2))
-            append_error(self.text, query.query_id, query.request.is_batch, told.code,
-                         told.explanation if failure == NULL else string_view(failure), cause)
+            append_error(self.text, query.query_id, query.request.is_batch, told.code, told.explanation, cause)
             return told.http_status
         app.stats.counters.count_default(<MissReason><uint8_t>(<uint8_t>worst - 2))
         append_default(self.text, query.query_id, string_view(<const char*>app.default_output, len(app.default_output)),
-                       told.explanation if failure == NULL else string_view(failure), cause)
+                       told.explanation, cause)
         return 200
 
     cdef int answer_request(self, Request* request, int status) except -1:
@@ -118,7 +125,8 @@ cdef class QueryGather(PredictHandler):
                 self.text.append(b",")
             self.text.append(request.parts[part])
         self.text.append(b"]}")
-        (<HttpConnection>request.connection).respond_json(request.sequence, status, self.text.data(), self.text.size(), NULL)
+        connection = <HttpConnection>request.connection
+        connection.respond_json(request.sequence, status, self.text.data(), self.text.size(), NO_HEADERS)
         return self.release_request(request)
 
     cdef int release_request(self, Request* request) except -1:
@@ -129,7 +137,8 @@ cdef class QueryGather(PredictHandler):
         self.queries.free_request(request)
         return 0
 
-    cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code, bytes cause) except -1:
+    cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code,
+                    bytes cause) except -1:
         """Answers a request that never became a query."""
         self.text.clear()
         self.text.append(b'{"error":"')

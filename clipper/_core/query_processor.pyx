@@ -25,8 +25,9 @@ DEFAULT_REPLY_MARGIN_US = 500
 
 @cython.final
 cdef class QueryProcessor(QueryGather):
-    def __init__(self, SlotPoolHandle slots, PredictionCacheHandle cache, DeadlineTimer timer, *, uint64_t first_query_id,
-                 uint64_t query_id_step=16, uint64_t random_seed=1, uint64_t reply_margin_us=DEFAULT_REPLY_MARGIN_US):
+    def __init__(self, SlotPoolHandle slots, PredictionCacheHandle cache, DeadlineTimer timer, *,
+                 uint64_t first_query_id, uint64_t query_id_step=16, uint64_t random_seed=1,
+                 uint64_t reply_margin_us=DEFAULT_REPLY_MARGIN_US):
         self.slots = slots
         self.pool = slots.pool
         self.tasks.resize(slots.slot_count)
@@ -54,7 +55,7 @@ cdef class QueryProcessor(QueryGather):
         cdef Plan plan
         cdef Request* request
         cdef uint32_t count, part
-        cdef uint64_t slo_us, now_us = self.server.turn_now_us()
+        cdef uint64_t slo_us
         cdef bint ok
         if is_binary:
             ok = c_parse_binary_body(body, body_bytes, app.input_spec, app.body_limits, clipper_batch, self.body)
@@ -62,21 +63,22 @@ cdef class QueryProcessor(QueryGather):
             ok = c_parse_json_body(body, body_bytes, app.input_spec, app.body_limits, self.body)
         if not ok:
             app.stats.bad_requests += 1
-            return self.refuse(connection, sequence, 415 if strcmp(self.body.error_code, b"no_binary_form") == 0 else 400,
-                               self.body.error_code, <bytes>self.body.error_cause)
+            status = 415 if strcmp(self.body.error_code, b"no_binary_form") == 0 else 400
+            return self.refuse(connection, sequence, status, self.body.error_code, <bytes>self.body.error_cause)
         plan = app.plan
         if self.body.has_version:
             plan = self.plan_for_version(app, <bytes>self.body.version)
             if plan is None:
                 app.stats.bad_requests += 1
-                return self.refuse(connection, sequence, 400, b"unknown_version", self.version_cause(app, <bytes>self.body.version))
+                return self.refuse(connection, sequence, 400, b"unknown_version",
+                                   self.version_cause(app, <bytes>self.body.version))
         slo_us = app.slo_us
         if self.body.slo_us != 0:
             slo_us = self.body.slo_us
             if slo_us > app.max_slo_us:
                 app.stats.bad_requests += 1
                 return self.refuse(connection, sequence, 400, b"slo_too_large",
-                                   f"slo_us is {slo_us}: application {app.name!r} accepts at most {app.max_slo_us}".encode())
+                                   f"slo_us is {slo_us}: {app.name!r} accepts at most {app.max_slo_us}".encode())
         count = <uint32_t>self.body.input_count()
         request = self.queries.new_request()
         request.connection = <void*>connection
@@ -327,7 +329,7 @@ cdef class QueryProcessor(QueryGather):
         self.cache.remove_model(model.uid)
 
     cdef int leave(self, Member* member, uint64_t now_us) except -1:
-        """The member's deadline has come. A task in flight goes on, for the cache; one that is queued for nobody ends here."""
+        """The member's deadline has come. A task in flight goes on, for the cache; one queued for nobody ends here."""
         cdef uint32_t slot = member.slot
         cdef TaskRecord* task = &self.tasks[slot]
         detach_waiter(task[0], member)

@@ -10,8 +10,10 @@ from clipper._core.rpc_socket cimport RpcSocket
 
 cdef class ReplicaEvents:
     # What the owner of the queries is told. Implemented by the query processor.
-    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us, uint64_t now_us) except -1
-    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us, uint64_t now_us) except -1
+    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us,
+                             uint64_t now_us) except -1
+    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
+                             uint64_t now_us) except -1
     cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1
     cdef int on_replica_lost(self, Replica replica, uint64_t now_us) except -1
     cdef ModelRuntime find_model(self, str name, str version)

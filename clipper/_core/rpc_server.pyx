@@ -16,8 +16,8 @@ from clipper._core.rpc_codec cimport (
 from clipper._core.rpc_session import SessionEvent, SessionState
 from clipper._core.rpc_session cimport (
     EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_OVERDUE, EVENT_READY,
-    EVENT_RECOVERED, EVENT_REGISTERED, EVENT_RESULT, EVENT_SILENT, STATE_CLOSED, STATE_DRAINING, STATE_READY, STATE_SUSPECT,
-    next_state,
+    EVENT_RECOVERED, EVENT_REGISTERED, EVENT_RESULT, EVENT_SILENT, STATE_CLOSED, STATE_DRAINING, STATE_READY,
+    STATE_SUSPECT, next_state,
 )
 from clipper._core.rpc_socket cimport monotonic_us
 from clipper.errors import ProtocolError
@@ -32,10 +32,12 @@ cdef uint64_t LOST_TIMEOUTS = 10           # of silence, until a suspect is give
 
 
 cdef class ReplicaEvents:
-    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us, uint64_t now_us) except -1:
+    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us,
+                             uint64_t now_us) except -1:
         raise NotImplementedError
 
-    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us, uint64_t now_us) except -1:
+    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
+                             uint64_t now_us) except -1:
         raise NotImplementedError
 
     cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1:
@@ -89,7 +91,7 @@ cdef class RpcServer(RpcSocket):
         if status == RpcStatus.BadVersion:
             self.protocol_errors += 1
             return self.send_control(identity, kRpcError, kRpcWrongVersion,
-                                     f"this frontend speaks version 1 of the protocol, you speak {header.version}".encode())
+                                     f"this frontend speaks version 1, you speak {header.version}".encode())
         if status != RpcStatus.Ok:
             return self.refuse_message(identity, replica, rpc_status_text(status).decode(), now_us)
         if replica is None:
@@ -117,11 +119,11 @@ cdef class RpcServer(RpcSocket):
         elif header.type == kRpcRegister:
             event = EVENT_REGISTERED
         else:
-            return self.refuse_message(replica.identity, replica, f"a message of type {header.type} from a container", now_us)
+            return self.refuse_message(replica.identity, replica, f"type {header.type} from a container", now_us)
         if next_state(replica.session_state, event) < 0:
             return self.refuse_message(
                 replica.identity, replica,
-                f"{SessionEvent(event).name} is illegal for a session in state {SessionState(replica.session_state).name}", now_us)
+                f"{SessionEvent(event).name} is illegal in state {SessionState(replica.session_state).name}", now_us)
         if event == EVENT_RESULT:
             return self.handle_result(replica, header, now_us)
         if event == EVENT_BATCH_ERROR:
@@ -155,7 +157,8 @@ cdef class RpcServer(RpcSocket):
         cdef int state = next_state(replica.session_state, event)
         cdef ModelRuntime model = <ModelRuntime>replica.model
         if state < 0:
-            raise ProtocolError(f"{SessionEvent(event).name} is illegal in state {SessionState(replica.session_state).name}")
+            raise ProtocolError(
+                f"{SessionEvent(event).name} is illegal in state {SessionState(replica.session_state).name}")
         if state == replica.session_state:
             return 0
         replica.session_state = state
@@ -185,12 +188,14 @@ cdef class RpcServer(RpcSocket):
             # A frontend that has just started may hear the container before management: the container asks again.
             return self.send_control(identity, kRpcError, kRpcUnknownSession, b"this model is not known here (yet)")
         if who.input_type != model.input_type:
-            raise ProtocolError(f"{who.replica_id} takes {who.input_type!r}, but {model.model_id} takes {model.input_type!r}")
+            raise ProtocolError(
+                f"{who.replica_id} takes {who.input_type!r}, but {model.model_id} takes {model.input_type!r}")
         if known is not None:
             if known.nonce != who.nonce and now_us - known.last_seen_us < self.heartbeat_timeout_us:
                 self.protocol_errors += 1
                 _log.warning("a second container claims to be replica %s: refused", who.replica_id)
-                return self.send_control(identity, kRpcError, kRpcDuplicateReplica, b"another live process has this replica id")
+                return self.send_control(identity, kRpcError, kRpcDuplicateReplica,
+                                         b"another live process has this replica id")
             self.lose(known, "its container connected again", now_us)
         replica = Replica(who.replica_id, who.nonce, identity, model, model.new_controller(), FinishModel())
         replica.last_seen_us = now_us
@@ -252,7 +257,7 @@ cdef class RpcServer(RpcSocket):
         return now_us > estimate.finish_us(replica.sent_us, replica.slots.size())
 
     cdef int judge(self, Replica replica, uint64_t now_us) except -1:
-        """Suspects a replica that is silent or overdue, by the session's table: it gets no more work, and is replaced."""
+        """Suspects a replica that is silent or overdue, by the session's table: it gets no more work."""
         cdef uint64_t silence_us = now_us - replica.last_seen_us if now_us > replica.last_seen_us else 0
         cdef bint was_ready = replica.ready
         if silence_us > self.heartbeat_timeout_us:

@@ -14,7 +14,9 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
 from clipper._core.model_runtime cimport ModelRuntime
-from clipper._core.rpc_codec cimport EncodedHeader, RpcHeader, kRpcHeaderBytes, kRpcShaped, lay_out_predict, rpc_encode_header
+from clipper._core.rpc_codec cimport (
+    EncodedHeader, RpcHeader, kRpcHeaderBytes, kRpcShaped, lay_out_predict, rpc_encode_header,
+)
 
 _log = logging.getLogger("clipper.frontend.rpc")
 
@@ -87,7 +89,7 @@ cdef class RpcSocket:
                 count += 1
                 try:
                     self.read_message()
-                except Exception:              # one message's trouble must not keep the others waiting: their edge is gone
+                except Exception:              # must not keep the other messages waiting: their edge is gone
                     _log.exception("a message from a container could not be handled")
         finally:
             self.reading = False

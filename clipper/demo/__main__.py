@@ -68,9 +68,7 @@ def _serve(clipper: Clipper, name: str, model: object) -> None:
     clipper.link_model_to_app(f"{name}-alone", name)
 
 
-def _replay(
-    console: Console, clipper: Clipper, models: list[str], digits: Digits, seconds: float
-) -> dict[str, Score]:
+def _replay(console: Console, clipper: Clipper, models: list[str], digits: Digits, seconds: float) -> dict[str, Score]:
     applications = [ENSEMBLE, *(f"{name}-alone" for name in models)]
     replay = Replay(clipper.query_url, digits, applications, CLIENTS)
     end_s = time.monotonic() + seconds

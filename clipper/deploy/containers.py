@@ -35,6 +35,23 @@ def container_argv(container: str, extra: Mapping[str, Sequence[str]]) -> tuple[
     return (sys.executable, "-m", f"model_containers.{container}")
 
 
+def to_programs(containers: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the caller's own containers in the form of the configuration.
+
+    Raises
+    ------
+    InvalidArgumentError
+        One is not a program and its arguments.
+    """
+    for name, argv in containers.items():
+        if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
+            raise InvalidArgumentError(
+                f"the container {name!r} is {argv!r}: expected a program and its arguments",
+                hint='for example [sys.executable, "/path/of/container.py"]',
+            )
+    return {name: tuple(argv) for name, argv in containers.items()}
+
+
 def check_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return ``environment`` if a caller may set all of it.
 

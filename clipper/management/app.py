@@ -18,12 +18,13 @@ from clipper.management.routes.context import Context
 _logger = logging.getLogger(__name__)
 # A web page that rebinds its own name to 127.0.0.1 would send that name as Host.
 _ALLOWED_HOSTS: Final = ["localhost", "127.0.0.1", "[::1]", "::1"]
+_DESCRIPTION: Final = "Applications, models, versions, links and replicas of one Clipper. Queries go to another port."
 _CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 
 
 def make_app(context: Context) -> FastAPI:
     """Return the application over the parts of this process."""
-    app = FastAPI(title="Clipper management", version="1", description=__doc__ or "")
+    app = FastAPI(title="Clipper management", version="1", description=_DESCRIPTION)
     app.state.context = context
     for module in (applications, models, status):
         app.include_router(module.router)

@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-from clipper.config import ClipperConfig, ListenConfig
+from clipper.config import ClipperConfig, ListenConfig, ManagementConfig
+from clipper.deploy.containers import to_programs
 from clipper.deploy.deployers import find_deployer
-from clipper.errors import InvalidArgumentError, StartError, UnavailableError
+from clipper.errors import InvalidArgumentError, NotFoundError, StartError, UnavailableError
 from clipper.management.http_client import HttpClient
-from clipper.management.prediction import Prediction, to_json, to_prediction
+from clipper.management.prediction import Prediction, to_json, to_prediction, to_predictions
 from clipper.supervisor.launch import RunningSupervisor, launch, make_run_dir
 
 _API: Final = "/api/v1"
@@ -49,6 +50,7 @@ class Clipper:
         management_port: int = 1338,
         *,
         run_dir: str | Path | None = None,
+        containers: Mapping[str, Sequence[str]] | None = None,
         config: ClipperConfig | None = None,
         start_limit_us: int = _START_LIMIT_US,
     ) -> Self:
@@ -62,8 +64,10 @@ class Clipper:
             Where it listens on 127.0.0.1; 0 = any free port, see ``query_url`` and ``management_url``.
         run_dir : path, optional
             Where sockets, logs and models lie; it stays. Default: a fresh private directory, removed by `stop`.
+        containers : mapping of str to sequence of str, optional
+            Containers of your own, by the name that `deploy_model` is given: a program and its arguments.
         config : ClipperConfig, optional
-            Everything in detail, instead of the three above.
+            Everything in detail, instead of the four above.
 
         Raises
         ------
@@ -73,7 +77,8 @@ class Clipper:
         if config is None:
             listen = ListenConfig(query_port=query_port, management_port=management_port)
             directory = make_run_dir() if run_dir is None else Path(run_dir).absolute()
-            config = ClipperConfig(directory, remove_run_dir=run_dir is None, listen=listen)
+            management = ManagementConfig(containers=to_programs(containers or {}))
+            config = ClipperConfig(directory, remove_run_dir=run_dir is None, listen=listen, management=management)
         supervisor = launch(config, start_limit_us)
         listen = supervisor.config.listen
         return cls(listen.query_url, listen.management_url, supervisor)
@@ -329,10 +334,16 @@ class Clipper:
         context: str | None = None,
         slo_us: int | None = None,
     ) -> list[Prediction]:
-        """Query an application with several inputs at once; each is a query of its own. See `predict`."""
+        """Query an application with several inputs at once; each is a query of its own. See `predict`.
+
+        Raises
+        ------
+        ServerError, ModelError
+            As `predict`, for the first input that missed; the message tells which.
+        """
         body = {"input_batch": [to_json(item) for item in inputs]}
         answer = self._predict(app_name, body, version, context, slo_us)
-        return [to_prediction(item) for item in answer["batch_predictions"]]
+        return to_predictions(answer["batch_predictions"])
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
@@ -341,7 +352,10 @@ class Clipper:
     ) -> Any:
         options = {"version": None if version is None else str(version), "context": context, "slo_us": slo_us}
         body.update({key: value for key, value in options.items() if value is not None})
-        return self._query.call("POST", f"/{_segment(app_name)}/predict", body, limit_us=_PREDICT_LIMIT_US)
+        try:
+            return self._query.call("POST", f"/{_segment(app_name)}/predict", body, limit_us=_PREDICT_LIMIT_US)
+        except NotFoundError:
+            raise NotFoundError(f"there is no application {app_name!r}", hint="register_application makes it") from None
 
     def _manage(self, method: str, path: str, body: Any = None, *, limit_us: int = _CHANGE_LIMIT_US) -> Any:
         return self._management.call(method, _API + path, body, limit_us=limit_us)

@@ -43,6 +43,10 @@ class HttpClient:
         ClipperError
             What the server answered, or `UnavailableError` if it did not within ``limit_us``.
         """
+        if self._client.is_closed:
+            raise UnavailableError(
+                "this Clipper has been stopped", hint="start another one, or connect to one that runs"
+            )
         try:
             content = None if body is None else json.dumps(body, allow_nan=False)
         except (TypeError, ValueError) as error:

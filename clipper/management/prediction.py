@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from clipper.errors import ModelError, UnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +49,18 @@ def to_prediction(answer: Mapping[str, Any]) -> Prediction:
         error=answer.get("error", ""),
         cause=answer.get("cause", ""),
     )
+
+
+def to_predictions(answers: Sequence[Mapping[str, Any]]) -> list[Prediction]:
+    """Return the typed form of the answers to a batch.
+
+    Raises
+    ------
+    ModelError, UnavailableError
+        An input missed, and the application answers misses with errors.
+    """
+    for index, answer in enumerate(answers):
+        if "error" in answer:
+            kind = ModelError if answer["error"] == ModelError.code else UnavailableError
+            raise kind(f"input {index}: {answer['error']}: {answer.get('cause', '')}")
+    return [to_prediction(answer) for answer in answers]

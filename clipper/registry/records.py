@@ -107,7 +107,7 @@ class RegistryState:
 
     def version(self, name: str, version: str) -> ModelVersion:
         """Return the model version; `NotFoundError` names those there are."""
-        return _find(f"version of model {name!r}", self.model(name).versions, version)
+        return _find("version", self.model(name).versions, version, f" of model {name!r}")
 
     def applications_of(self, model_name: str) -> tuple[Application, ...]:
         """Return the applications that ``model_name`` is linked to."""
@@ -166,9 +166,9 @@ def _read_model(document: Document) -> Model:
     return Model(document["name"], versions, document["current_version"])
 
 
-def _find(kind: str, records: Mapping[str, _Record], name: str) -> _Record:
+def _find(kind: str, records: Mapping[str, _Record], name: str, of: str = "") -> _Record:
     try:
         return records[name]
     except KeyError:
         known = ", ".join(sorted(records)) or "none"
-        raise NotFoundError(f"there is no {kind} {name!r}", hint=f"known: {known}") from None
+        raise NotFoundError(f"there is no {kind} {name!r}{of}", hint=f"known: {known}") from None

@@ -259,6 +259,13 @@ def _current(clipper: Clipper, name: str) -> str:
     return str(model["current_version"])
 
 
+def test_log_of_a_replica_that_never_was_is_not_found(clipper: Clipper) -> None:
+    deploy(clipper, "logged")
+    clipper.logs("logged:1:0")
+    with pytest.raises(NotFoundError, match="no log of a replica 'logged:1:7'"):
+        clipper.logs("logged:1:7")
+
+
 def test_predict_takes_arrays_bytes_and_batches(clipper: Clipper) -> None:
     prediction = clipper.predict("any", np.array([1.5, 2.0]))
     assert (prediction.output, prediction.is_default, prediction.model) == ([1.5, 2.0], False, "m:1")
@@ -272,6 +279,9 @@ def test_second_client_connects_and_its_stop_leaves_clipper_running(clipper: Cli
     with Clipper.connect(clipper.management_url) as second:
         assert second.query_url == clipper.query_url
         assert second.status()["run_dir"] == clipper.status()["run_dir"]
+        second.stop()
+        with pytest.raises(UnavailableError, match="has been stopped"):
+            second.status()
     assert clipper.status()["workers"]
 
 

@@ -7,41 +7,31 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from clipper.metrics.names import METRICS
+from tests.support.document_tables import published_name
 from tests.support.repository import ROOT, files, text_of
+from tests.support.run_document import blocks_of
 
 DOCUMENTS = [path for path in files(".md") if path.parts[0] not in {"build", ".ci"}]
-SNIPPET = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-SNIPPET_LIMIT_S = 50
+RUN_LIMIT_S = 55
 
 
-def snippets() -> list[tuple[str, str, str]]:
-    """Find (id, info string, code) of each fenced Python block. ``python fragment`` is compiled, not executed."""
-    found: list[tuple[str, str, str]] = []
-    for path in DOCUMENTS:
-        text = text_of(path)
-        for match in SNIPPET.finditer(text):
-            line = text.count("\n", 0, match.start()) + 1
-            found.append((f"{path}:{line}", match.group(1).strip(), match.group(2)))
-    return found
+def runs(path: Path) -> bool:
+    """Whether there is anything to run in a document."""
+    return any(block.runs for block in blocks_of(text_of(path)))
 
 
-@pytest.mark.parametrize(("info", "code"), [s[1:] for s in snippets()], ids=[s[0] for s in snippets()])
-def test_python_snippet_runs_as_it_stands(info: str, code: str, tmp_path: Path) -> None:
-    assert info in {"", "fragment"}, f"unknown word after ```python: {info!r}"
-    compile(code, "snippet", "exec")
-    if info == "fragment":
-        return
-    # A process of its own, as the reader would run it; what it starts must end with it.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    script = tmp_path / "snippet.py"
-    script.write_text(code)
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if runs(path)], ids=str)
+def test_document_runs_as_its_reader_would_run_it(path: Path, tmp_path: Path) -> None:
+    # A process of its own: what the document starts ends with it.
     done = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True,
-        timeout=SNIPPET_LIMIT_S, check=False,
+        [sys.executable, "-m", "tests.support.run_document", str(path)], cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
@@ -92,9 +82,59 @@ def test_relative_links_lead_to_a_file(path: Path) -> None:
     assert not missing, f"{path} links to {missing}"
 
 
-def test_hop_table_names_files_of_the_core() -> None:
+def hop_table() -> list[list[str]]:
     rows = [line for line in text_of(Path("docs/architecture.md")).splitlines() if re.match(r"\| \d+ ", line)]
-    assert len(rows) == 10
-    named = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[4])]
+    return [row.split("|") for row in rows]
+
+
+def test_hop_table_names_files_of_the_core() -> None:
+    assert len(hop_table()) == 10
+    named = [name for row in hop_table() for name in re.findall(r"`(\w+)`", row[4])]
     missing = [name for name in named if not exists(f"clipper/_core/{name}")]
     assert not missing, f"the hop table names {missing}"
+
+
+def test_every_class_of_the_core_that_a_hop_names_is_in_a_file_of_that_hop() -> None:
+    missing: list[str] = []
+    for row in hop_table():
+        stems = re.findall(r"`(\w+)`", row[4])
+        paths = [path for path in files(".hpp", ".pyx", ".py", under=("clipper",)) if path.stem in stems]
+        sources = "\n".join(text_of(path) for path in paths)
+        named = re.findall(r"`(\w+)`", row[5]) if stems else []
+        missing += [name for name in named if not re.search(rf"\b(?:class|struct) {name}\b", sources)]
+    assert not missing, f"the hop table names {missing}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_class_names_in_backticks_are_defined_somewhere(path: Path) -> None:
+    quoted = re.findall(r"`([A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+)`", without_fences(text_of(path)))
+    missing = sorted({name for name in quoted if name not in defined_classes()})
+    assert not missing, f"{path} speaks of {missing}, which no file defines"
+
+
+@cache
+def defined_classes() -> frozenset[str]:
+    sources = files(".py", ".pyx", ".hpp", under=("clipper", "model_containers", "bench", "tests"))
+    pattern = r"\b(?:class|struct|enum class) (?:alignas\(\d+\) )?(\w+)"
+    return frozenset(name for path in sources for name in re.findall(pattern, text_of(path)))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_metric_names_in_backticks_are_published(path: Path) -> None:
+    quoted = re.findall(r"`([^`\n]+)`", without_fences(text_of(path)))
+    named = {name for text in quoted for name in re.findall(r"(?<![\w./-])clipper_[a-z_]+", text)}
+    missing = named - {published_name(metric) for metric in METRICS}
+    assert not missing, f"{path} speaks of {sorted(missing)}, which no scrape shows"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_limit_names_in_backticks_are_fields_of_some_options(path: Path) -> None:
+    quoted = set(re.findall(r"`([a-z]+(?:_[a-z]+)*_(?:us|bytes))`", without_fences(text_of(path))))
+    limits = {name for name in quoted if not name.startswith("clipper_")}
+    missing = sorted(name for name in limits if not re.search(rf"\b{name}\b", code()))
+    assert not missing, f"{path} speaks of {missing}, which no file has"
+
+
+@cache
+def code() -> str:
+    return "\n".join(text_of(path) for path in files(".py", ".pyx", ".hpp", under=("clipper", "model_containers")))

@@ -51,5 +51,5 @@ def find_deployer(model: Any, container: str | None = None) -> Deployer:
     raise InvalidArgumentError(
         f"a model of type {type(model).__qualname__!r} cannot be deployed"
         + (f" to {container!r}" if container else ""),
-        hint=f"give a function of a list of inputs, or a fitted scikit-learn estimator (deployers: {known})",
+        hint=f"give a function of a list of inputs, or a fitted scikit-learn estimator; deployers: {known}",
     )

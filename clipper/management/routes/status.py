@@ -68,4 +68,10 @@ async def get_log(
             f"there is no replica {replica_id!r}", hint="a replica is named model:version:index"
         ) from None
     context.operations.state.version(*model_id)
-    return LogAnswer(replica_id=replica_id, log=context.fleet.manager.logs(ReplicaId(replica_id), lines))
+    log = context.fleet.manager.logs(ReplicaId(replica_id), lines)
+    living = [replica.replica_id for replica in context.fleet.table]
+    if not log and replica_id not in living:
+        raise NotFoundError(
+            f"there is no log of a replica {replica_id!r}", hint=f"living: {', '.join(living) or 'none'}"
+        )
+    return LogAnswer(replica_id=replica_id, log=log)

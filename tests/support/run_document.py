@@ -1,0 +1,199 @@
+"""Run a document as its reader would: ``python -m tests.support.run_document README.md``.
+
+Its Python blocks run in order in one interpreter, so that one Clipper serves the whole document; its console blocks run
+in a shell while that Clipper is up, and print what the document shows. The words after the language:
+
+| block | what happens |
+|---|---|
+| ``python`` | it runs; a ``text`` block right behind it is what it prints |
+| ``python fragment`` | it is compiled only |
+| ``python file=NAME`` | it is written to NAME in the working directory |
+| ``console`` | each ``$ command`` runs; the lines below it are its output, and ``...`` is any number of lines |
+| ``console fragment`` | nothing |
+
+Three things differ from what the reader has. Clipper takes free ports, and the documents' 1337 and 1338 stand for them.
+Latency objectives below a second become a second: on a busy machine a default output says nothing about the document.
+And ids and dates are not compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clipper import Clipper
+from tests.support.repository import ROOT
+
+BLOCK = re.compile(r"^```(python|console|text)([^\n]*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+SLO_US = 1_000_000
+COMMAND_LIMIT_S = 20
+VARIES = (
+    (re.compile(r'("?query_id"?[:=] ?)\d+'), r"\1ID"),
+    (re.compile(r"^Date: .*$", re.MULTILINE), "Date: DATE"),
+)
+
+
+class DocumentError(Exception):
+    """The document does not say what happens."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block: language, the word behind it, text, line of its first line of text."""
+
+    language: str
+    info: str
+    text: str
+    line: int
+
+    @property
+    def runs(self) -> bool:
+        """Whether the block does anything here."""
+        return self.language != "text" and self.info != "fragment"
+
+
+def blocks_of(document: str) -> list[Block]:
+    """Return the blocks that this module knows, in order."""
+    return [
+        Block(match[1], match[2].strip(), match[3], document.count("\n", 0, match.start()) + 2)
+        for match in BLOCK.finditer(document)
+    ]
+
+
+class Reader:
+    """Goes through one document, in the current directory."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.namespace: dict[str, Any] = {"__name__": "__main__"}
+        self.started: list[Clipper] = []
+        self._printed: str | None = None  # by the block before
+
+    def read(self, document: str) -> None:
+        """Run every block.
+
+        Raises
+        ------
+        DocumentError
+            A block has an unknown word, or something else comes out than the document shows.
+        """
+        for block in blocks_of(document):
+            printed, self._printed = self._printed, None
+            if block.language == "python":
+                self._python(block)
+            elif block.language == "console":
+                self._console(block)
+            elif printed is not None and not matches(block.text, printed):
+                raise DocumentError(f"{self._at(block)}: what is printed is\n{printed}")
+
+    def _at(self, block: Block) -> str:
+        return f"{self.name}:{block.line}"
+
+    def _python(self, block: Block) -> None:
+        # Behind as many empty lines as stand above it in the document: a traceback then tells the document's line.
+        code = compile("\n" * (block.line - 1) + block.text, self.name, "exec")
+        if block.info.startswith("file="):
+            Path(block.info.removeprefix("file=")).write_text(block.text)
+        elif block.info == "":
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                exec(code, self.namespace)  # the repository's own documents
+            self._printed = printed.getvalue()
+        elif block.info != "fragment":
+            raise DocumentError(f"{self._at(block)}: unknown word {block.info!r} after ```python")
+
+    def _console(self, block: Block) -> None:
+        if block.info == "fragment":
+            return
+        for command, shown in commands_of(block.text):
+            printed = self._with_documents_ports(self._run(self._with_real_ports(command)))
+            if not matches(shown, printed):
+                raise DocumentError(
+                    f"{self._at(block)}: $ {command}\nprints\n{printed}\nand the document says\n{shown}"
+                )
+
+    def _run(self, command: str) -> str:
+        done = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False
+        )
+        if done.returncode != 0:
+            raise DocumentError(f"{self.name}: $ {command}\nends with code {done.returncode}\n{done.stderr}")
+        return done.stdout
+
+    def _urls(self) -> list[tuple[str, str]]:
+        if not self.started:
+            return []
+        clipper = self.started[-1]
+        return [("http://127.0.0.1:1337", clipper.query_url), ("http://127.0.0.1:1338", clipper.management_url)]
+
+    def _with_real_ports(self, text: str) -> str:
+        for shown, real in self._urls():
+            text = text.replace(shown, real)
+        return text
+
+    def _with_documents_ports(self, text: str) -> str:
+        for shown, real in self._urls():
+            text = text.replace(real, shown)
+        return text
+
+    @contextlib.contextmanager
+    def on_free_ports(self) -> Iterator[None]:
+        """Let every Clipper take free ports and time, and stop those that are up at the end."""
+        patched: Any = Clipper
+        start, register = patched.start.__func__, patched.register_application
+
+        def start_on_free_ports(kind: type[Clipper], /, *_ports: int, **options: Any) -> Clipper:
+            clipper: Clipper = start(kind, **{**options, "query_port": 0, "management_port": 0})
+            self.started.append(clipper)
+            return clipper
+
+        def register_with_time(clipper: Clipper, name: str, *values: Any, **options: Any) -> None:
+            given = options.pop("latency_slo_us", None) or values[2]
+            register(clipper, name, *values[:2], latency_slo_us=max(given, SLO_US), **options)
+
+        patched.start = classmethod(start_on_free_ports)
+        patched.register_application = register_with_time
+        try:
+            yield
+        finally:
+            for clipper in self.started:
+                clipper.stop()
+
+
+def commands_of(text: str) -> list[tuple[str, str]]:
+    """Return (command, output below it) of each line that starts with ``$``."""
+    pieces = re.split(r"^\$ (.*)\n", text, flags=re.MULTILINE)
+    return list(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+def matches(shown: str, printed: str) -> bool:
+    """Whether the output is what the document shows."""
+    pattern = re.escape(_without_what_varies(shown)).replace(re.escape("...") + "\n", r"(?:.*\n)*")
+    return re.fullmatch(pattern, _without_what_varies(printed)) is not None
+
+
+def _without_what_varies(text: str) -> str:
+    for pattern, replacement in VARIES:
+        text = pattern.sub(replacement, text)
+    lines = [line.rstrip() for line in text.strip("\n").splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def main(path: str) -> int:
+    """Read one document, named relative to the repository."""
+    reader = Reader(path)
+    with reader.on_free_ports():
+        reader.read((ROOT / path).read_text(encoding="utf-8"))
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.exit(main(sys.argv[1]))
