@@ -157,7 +157,8 @@ class PuppetContainer:
 
     def answer_array(self, batch: Batch, array: codec.Array) -> None:
         """Send outputs as one typed tensor."""
-        self.send(results.encode_result(results.encode_array(array, results.DTYPES_OF_NUMPY[array.dtype]), len(array), batch.header.batch_id, 100))
+        encoded = results.encode_array(array, results.DTYPES_OF_NUMPY[array.dtype])
+        self.send(results.encode_result(encoded, len(array), batch.header.batch_id, 100))
 
     def fail(self, batch: Batch, cause: bytes) -> None:
         """Say that the model raised."""

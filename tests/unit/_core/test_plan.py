@@ -15,7 +15,9 @@ from clipper._core.plan import MAX_MEMBERS, Plan
 from clipper._core.slot_pool import SlotPoolHandle
 
 SLOTS = SlotPoolHandle(16, 1 << 16)
-MODELS = [ModelRuntime(f"m{i}", "1", i + 1, BatchQueue([SLOTS], queue_id=i + 1), input_type="doubles") for i in range(8)]
+MODELS = [
+    ModelRuntime(f"m{i}", "1", i + 1, BatchQueue([SLOTS], queue_id=i + 1), input_type="doubles") for i in range(8)
+]
 WORD = 2**64 - 1
 
 
@@ -67,7 +69,7 @@ def test_arm_of_no_probability_is_never_drawn(random: int) -> None:
 def test_probabilities_that_sum_to_a_little_more_than_one_give_no_negative_propensity() -> None:
     probabilities = [0.1 + 9e-11] * 10
     plan = Plan("arms", [*MODELS, *MODELS[:2]], probabilities=probabilities)
-    assert all(plan.draw_arm(int(point * WORD / 100))[1] >= 0 for point in range(101))
+    assert all(plan.draw_arm(point * WORD // 100)[1] >= 0 for point in range(101))
 
 
 @pytest.mark.parametrize(
