@@ -22,7 +22,7 @@ from bench.micro.query_parts import instructions_by_part
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 600
-ENTRIES = {"http_protocol": "data_received", "http_server": "_end_turn", "rpc_server": "on_readable"}
+ENTRIES = {"http_protocol": "data_received", "http_server": "_end_turn", "rpc_socket": "on_readable"}
 
 
 class MeasurementError(Exception):

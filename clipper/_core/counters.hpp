@@ -23,7 +23,7 @@ constexpr uint32_t kMissReasons = 4;
 enum class Stage : uint8_t {
   Parse = 0,      // first byte read -> input parsed
   Queue = 1,      // queued -> popped into a batch
-  BatchWait = 2,  // batch formed -> handed to the RPC (a replica was free, the batch was kept back to grow)
+  BatchWait = 2,  // a task and a free replica were both there -> handed to the RPC: what batching itself costs
   Rpc = 3,        // handed to the RPC -> result read, less Compute
   Compute = 4,    // inside predict_batch, as the container measured it
   Gather = 5,     // result read -> response written

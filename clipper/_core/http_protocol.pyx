@@ -5,7 +5,6 @@ import asyncio
 import logging
 
 import httptools
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memset
 
@@ -26,7 +25,6 @@ cdef enum:
     # A chunked body may spend this many bytes on framing for each byte of its own (a one-byte chunk needs 5), beyond
     # twice max_header_bytes for extensions and trailers. llhttp sets no limit to either.
     _FRAMING_PER_BODY_BYTE = 16
-
 cdef Refusal _NO_REFUSAL
 memset(&_NO_REFUSAL, 0, sizeof(_NO_REFUSAL))
 
@@ -394,10 +392,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
             self._remainder = None
             self.has_remainder = False
         if self.transport is None:      # the parser holds methods of ours: a cycle
-            self._parser = None
-            self._feed_data = None
-            self._get_method = None
-            self._should_keep_alive = None
+            self._parser = self._feed_data = self._get_method = self._should_keep_alive = None
         return 0
 
 

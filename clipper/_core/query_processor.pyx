@@ -23,6 +23,17 @@ from clipper._core.route_table cimport Route
 DEFAULT_REPLY_MARGIN_US = 500
 
 
+cdef int body_error_status(const char* code) noexcept:
+    """The HTTP status of an error code of the body parser: whose fault it is."""
+    if strcmp(code, b"no_binary_form") == 0:
+        return 415
+    if strcmp(code, b"out_of_memory") == 0:
+        return 503
+    if strcmp(code, b"internal_error") == 0:
+        return 500
+    return 400
+
+
 @cython.final
 cdef class QueryProcessor(QueryGather):
     def __init__(self, SlotPoolHandle slots, PredictionCacheHandle cache, DeadlineTimer timer, *,
@@ -63,8 +74,8 @@ cdef class QueryProcessor(QueryGather):
             ok = c_parse_json_body(body, body_bytes, app.input_spec, app.body_limits, self.body)
         if not ok:
             app.stats.bad_requests += 1
-            status = 415 if strcmp(self.body.error_code, b"no_binary_form") == 0 else 400
-            return self.refuse(connection, sequence, status, self.body.error_code, <bytes>self.body.error_cause)
+            return self.refuse(connection, sequence, body_error_status(self.body.error_code), self.body.error_code,
+                               <bytes>self.body.error_cause)
         plan = app.plan
         if self.body.has_version:
             plan = self.plan_for_version(app, <bytes>self.body.version)

@@ -64,7 +64,7 @@ HTTP_RECEIVED = _metric(_C, "http_received_bytes", (), "bytes", "Bytes read from
 HTTP_SENT = _metric(_C, "http_sent_bytes", (), "bytes", "Bytes written to clients.")
 
 # -- applications ------------------------------------------------------------------------------------------------
-APP_QUERIES = _metric(_C, "queries", _APP, "", "Queries answered; every input of a batch counts.")
+APP_QUERIES = _metric(_C, "queries", _APP, "", "Queries read; every input of a batch counts.")
 APP_DEFAULTS = _metric(_C, "default_answers", (*_APP, "reason"), "", "Queries answered with the default output.")
 APP_ERRORS = _metric(_C, "error_answers", (*_APP, "reason"), "", 'Queries answered with an error (on_miss="error").')
 APP_BAD_REQUESTS = _metric(_C, "bad_requests", _APP, "", "Requests refused for what their body says.")
