@@ -184,10 +184,10 @@ class InputReader : protected BodyCursor {
 
   // -- the buffer ---------------------------------------------------------------------------------------------------
 
-  // Room behind what is used, and never a null pointer; grows by doubling, since growing clears the new part.
+  // Room behind what is used, and never a null pointer; grows by doubling, since growing may move what is there.
   char* make_room(size_t bytes) {
     bytes = std::max<size_t>(bytes, 1);
-    std::vector<char>& data = out_.data;
+    RawBytes& data = out_.data;
     if (data.size() - used_bytes_ < bytes) data.resize(std::max(used_bytes_ + bytes, 2 * data.size()));
     return data.data() + used_bytes_;
   }

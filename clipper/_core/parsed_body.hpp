@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "json_scan.hpp"
+#include "raw_bytes.hpp"
 
 namespace clipper {
 
@@ -24,7 +25,7 @@ constexpr size_t kMaxRank = 32;
 
 // Reused for every request of a worker. Valid until the next parse.
 struct ParsedBody {
-  std::vector<char> data;         // all inputs, typed, native little-endian
+  RawBytes data;                  // all inputs, typed, native little-endian
   std::vector<uint64_t> offsets;  // input_count() + 1 byte offsets into data
   bool is_batch = false;          // "input_batch", or a Clipper-Batch header
   bool has_version = false;
@@ -39,7 +40,7 @@ struct ParsedBody {
   // Empties everything and keeps the capacity, unless one huge body has blown it up.
   void clear() noexcept {
     constexpr size_t kKeptBytes = size_t{1} << 20;
-    if (data.capacity() > kKeptBytes) std::vector<char>().swap(data);
+    if (data.capacity() > kKeptBytes) data.release();
     if (offsets.capacity() * sizeof(uint64_t) > kKeptBytes) std::vector<uint64_t>().swap(offsets);
     data.clear();
     offsets.clear();

@@ -115,7 +115,7 @@ inline bool read_binary_body(const char* p, size_t n, const InputSpec& spec, con
           "byte " + std::to_string(i) + ": found " + describe_byte(p + i, p + n) + ", expected a boolean, byte 0 or 1");
   }
   out.is_batch = clipper_batch != 0;
-  out.data.assign(p, p + n);
+  out.data.assign(p, n);
   for (uint64_t i = 0; i <= count; ++i) out.offsets.push_back(i * item_bytes);
   return true;
 }
