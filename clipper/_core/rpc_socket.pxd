@@ -36,7 +36,7 @@ cdef class RpcSocket:
     cdef object socket                      # zmq.Socket; owns the handle below
     cdef void* handle
     cdef object loop                        # None before start() and after close()
-    cdef int file_descriptor
+    cdef readonly int file_descriptor
     cdef readonly str address
     cdef uint64_t next_batch_id
     # reuse

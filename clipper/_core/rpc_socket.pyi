@@ -22,6 +22,7 @@ class RpcSocket:
     """
 
     address: str
+    file_descriptor: int
     messages_received: int
     messages_sent: int
 

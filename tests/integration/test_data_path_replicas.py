@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import select
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +14,8 @@ from clipper.errors import InvalidArgumentError
 from model_containers import codec
 from model_containers.wire import ErrorCode, MessageType
 from tests.support.data_path import DataPath, application, data_path, model
+from tests.support.http_mocks import MockTransport
+from tests.support.http_responses import post
 from tests.support.puppet_container import Batch, PuppetContainer
 
 UNCONNECTED = "No connected models found for query"
@@ -245,6 +249,32 @@ def test_no_message_waits_for_another_wake_up_beside_a_stalled_peer(path: DataPa
         answer = path.ask({"input_batch": [[float(number)] for number in range(30)], "slo_us": 5_000_000})
         assert not any(part["default"] for part in answer.json["batch_predictions"])
     assert stalled.take_batch().inputs == [[0.0]]
+
+
+@pytest.mark.parametrize("sender", ["batch", "drain"])
+def test_result_whose_edge_is_swallowed_by_a_send_is_read_at_once(path: DataPath, sender: str) -> None:
+    """The descriptor has signalled a result; before it is read, a send takes the signal away."""
+    first, second = path.ready(index=0), path.ready(index=1)
+    pending = path.begin({"input": [1.0]})
+    holder, batch = held_by(first, second)
+    other = second if holder is first else first
+
+    def send_while_a_result_lies_there() -> None:
+        holder.answer(batch, ["seen"])
+        select.select([path.core.rpc.file_descriptor], [], [], 10)
+        time.sleep(0.01)  # libzmq looks for news in a send only once in 3 million ticks of the processor's clock
+        if sender == "drain":
+            path.core.rpc.drain_replica(other.replica_id)
+            return
+        client = path.core.server.protocol_factory()
+        client.connection_made(MockTransport())
+        client.data_received(post(b'{"input": [2.0], "slo_us": 100000}'))  # type: ignore[attr-defined]
+        path.core.server._end_turn()  # type: ignore[attr-defined]
+        client.connection_lost(None)
+
+    path.call(send_while_a_result_lies_there)
+    assert pending.is_answered(within_s=5)
+    assert pending.response().json["output"] == "seen"
 
 
 @pytest.mark.parametrize("when", ["queued", "in flight"])
