@@ -21,7 +21,7 @@ class Part(NamedTuple):
     functions: str = ""
 
 
-_OURS = r"^(query_processor|predict_body|batch_results|slot_pool|prediction_cache)\."
+_OURS = r"^(query_processor|query_gather|predict_body|batch_results|slot_pool|prediction_cache)\."
 
 # The first that fits.
 PARTS = (
@@ -37,7 +37,7 @@ PARTS = (
     Part("queue", r"^batch_queue\."),
     Part("batch size, replica", r"^(batch_size|finish_model|model_runtime|replica)\."),
     Part("RPC", r"^(rpc_\w+|batch_results)\."),
-    Part("query: select, gather, reply", r"^(query_processor|application|plan|deadline_timer|histogram|counters)\."),
+    Part("query: select, gather, reply", r"^(query_processor|query_gather|application|plan|deadline_timer|histogram|counters)\."),
     Part("libzmq", r"libzmq|^_zmq\."),
     Part("Python interpreter", r"^(libpython|python)|^_datetime\."),
     Part("C and C++ libraries", r""),
