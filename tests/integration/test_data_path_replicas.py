@@ -216,6 +216,7 @@ def test_drained_replica_answers_the_batch_in_hand_and_gets_no_other(path: DataP
 def test_container_that_wants_to_leave_is_told_when_nothing_more_comes(path: DataPath) -> None:
     puppet = path.ready()
     pending = path.begin({"input": [1.0]})
+    path.wait_until(lambda: path.core.slots.in_use == 1 and path.core.rpc.replicas_by_id["m:1:0"].in_flight == 1)
     puppet.say_leaving()  # crosses the batch
     batch = puppet.take_batch()
     puppet.expect(MessageType.DRAIN)
@@ -267,8 +268,8 @@ def test_result_whose_edge_is_swallowed_by_a_send_is_read_at_once(path: DataPath
             path.core.rpc.drain_replica(other.replica_id)
             return
         client = path.core.server.protocol_factory()
-        client.connection_made(MockTransport())
-        client.data_received(post(b'{"input": [2.0], "slo_us": 100000}'))  # type: ignore[attr-defined]
+        client.connection_made(MockTransport())  # type: ignore[arg-type]
+        client.data_received(post(b'{"input": [2.0], "slo_us": 100000}'))
         path.core.server._end_turn()  # type: ignore[attr-defined]
         client.connection_lost(None)
 

@@ -308,7 +308,9 @@ def data_path(options: CoreOptions | None = None, **limits: int) -> Iterator[Dat
         yield path
     except BaseException:
         path._loop.call_soon_threadsafe(path._stop.set)
+        path._thread.join(WAIT_S)
         for puppet in path.puppets:
             puppet.close()
+        shutil.rmtree(path.run_dir, ignore_errors=True)
         raise
     path.stop()
