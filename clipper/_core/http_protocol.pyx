@@ -47,10 +47,8 @@ cdef class BaseHttpProtocol(AnsweringConnection):
 
     cdef int _new_parser(self) except -1:
         self._parser = httptools.HttpRequestParser(self)
-        self._feed_data = self._parser.feed_data
-        self._get_method = self._parser.get_method
+        self._feed_data, self._get_method = self._parser.feed_data, self._parser.get_method
         self._should_keep_alive = self._parser.should_keep_alive
-        return 0
 
     # -- bytes ---------------------------------------------------------------------------------------------------
 
@@ -394,10 +392,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
             self._remainder = None
             self.has_remainder = False
         if self.transport is None:      # the parser holds methods of ours: a cycle
-            self._parser = None
-            self._feed_data = None
-            self._get_method = None
-            self._should_keep_alive = None
+            self._parser = self._feed_data = self._get_method = self._should_keep_alive = None
         return 0
 
 
