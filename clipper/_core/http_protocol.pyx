@@ -45,10 +45,8 @@ cdef class BaseHttpProtocol(AnsweringConnection):
 
     cdef int _new_parser(self) except -1:
         self._parser = httptools.HttpRequestParser(self)
-        self._feed_data = self._parser.feed_data
-        self._get_method = self._parser.get_method
+        self._feed_data, self._get_method = self._parser.feed_data, self._parser.get_method
         self._should_keep_alive = self._parser.should_keep_alive
-        return 0
 
     # -- bytes ---------------------------------------------------------------------------------------------------
 
