@@ -82,6 +82,11 @@ cdef class ModelRuntime:
         return best
 
     cdef BatchSizeController new_controller(self):
+        """A controller for a new replica, or for new options.
+
+        It observes batches from send to result, the RPC's share included: its target of S/2 is thereby less the overhead
+        that each batch really had, and nothing is left to subtract.
+        """
         if self.controller_name == "fixed":
             return FixedBatchSize(self.batch_size if self.batch_size else 1)
         return AimdBatchSize(self.slo_us, max_size=self.max_batch_size)

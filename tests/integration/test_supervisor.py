@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,10 @@ def run_dir() -> Iterator[Path]:
     """A short path: Unix sockets lie in it. Nothing of the test may be left running in it."""
     directory = make_run_dir()
     yield directory
-    left = pids_of(directory)
+    # What a supervisor leaves when it is killed, the kernel ends with it: soon, but not before the kill returns.
+    deadline_s = time.monotonic() + LIMIT_S
+    while (left := pids_of(directory)) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
