@@ -157,7 +157,6 @@ cdef class QueryProcessor(QueryGather):
     cdef int start_member(self, Application app, ModelRuntime model, Query* query, Member* member, const char* data,
                           uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1:
         cdef CacheKey key
-        cdef FetchResult result
         cdef Output* output
         cdef uint32_t joined
         cdef int64_t slot
