@@ -84,8 +84,8 @@ cdef class ModelRuntime:
     cdef BatchSizeController new_controller(self):
         """A controller for a new replica, or for new options.
 
-        It observes batches from send to result, the RPC's share included: its target of S/2 is thereby less the overhead
-        that each batch really had, and nothing is left to subtract.
+        It observes batches from send to result, the RPC's share included: its target of S/2 is thereby less the
+        overhead that each batch really had, and nothing is left to subtract.
         """
         if self.controller_name == "fixed":
             return FixedBatchSize(self.batch_size if self.batch_size else 1)
