@@ -49,7 +49,7 @@ def link_model(state: RegistryState, application_name: str, model_name: str) -> 
     AlreadyExistsError
         They are linked already.
     ConflictError
-        The model takes another input type.
+        The model takes another input type, or serves another application with tensors of another shape.
     """
     application = state.application(application_name)
     model = state.model(model_name)
@@ -60,6 +60,8 @@ def link_model(state: RegistryState, application_name: str, model_name: str) -> 
     if model_name in application.models:
         raise AlreadyExistsError(f"the model {model_name!r} is already linked to the application {application_name!r}")
     _check_input_type(application, model.versions[model.current_version])
+    for other in state.applications_of(model_name):
+        _check_same_tensor(application, other, model_name)
     return _with_application(state, replace(application, models=(*application.models, model_name)))
 
 
@@ -163,6 +165,18 @@ def set_replicas(state: RegistryState, name: str, version: str, count: int) -> R
         The count is below one or above the limit.
     """
     return _with_version(state, replace(state.version(name, version), replicas=count))
+
+
+def _check_same_tensor(application: Application, other: Application, model_name: str) -> None:
+    """A batch has one dtype and shape, and holds the queries of every application that the model serves."""
+    same = (other.dtype, other.shape) == (application.dtype, application.shape)
+    if application.input_type == "tensor" and not same:
+        raise ConflictError(
+            f"the model {model_name!r} takes {other.dtype} tensors of shape {list(other.shape or ())} from the "
+            f"application {other.name!r}, but {application.name!r} declares {application.dtype} tensors of shape "
+            f"{list(application.shape or ())}",
+            hint="declare the same dtype and shape, or deploy the model under a second name",
+        )
 
 
 def _check_input_type(application: Application, version: ModelVersion) -> None:

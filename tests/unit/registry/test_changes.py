@@ -42,6 +42,20 @@ def test_deleted_application_takes_its_links_along() -> None:
     assert "svm" in state.models
 
 
+def test_model_of_tensors_serves_applications_of_one_shape_and_dtype_only() -> None:
+    def images(name: str, *, shape: tuple[int, ...] = (2, 3), dtype: str = "float32") -> Application:
+        return Application(name, "tensor", "-1", 20_000, 20_000, shape=shape, dtype=dtype)
+
+    state = deploy(RegistryState(), make_version(input_type="tensor"))
+    for application in (images("one"), images("two"), images("turned", shape=(3, 2)), images("wide", dtype="float64")):
+        state = changes.add_application(state, application)
+    state = changes.link_model(changes.link_model(state, "one", "svm"), "two", "svm")
+    with pytest.raises(ConflictError, match=r"\[2, 3\].*'one'.*\[3, 2\]"):
+        changes.link_model(state, "turned", "svm")
+    with pytest.raises(ConflictError, match="float64"):
+        changes.link_model(state, "wide", "svm")
+
+
 def test_unknown_names_are_not_found_and_the_known_ones_listed() -> None:
     state = linked_state()
     with pytest.raises(NotFoundError) as caught:
