@@ -38,6 +38,7 @@ cdef class HttpServer:
     cdef set _connections                       # open ones, lingering ones included
     cdef list _dirty                            # connections with something to write
     cdef readonly bint draining
+    cdef object _on_idle                        # called once, when a drain has nothing left to answer; or None
     # -- counters, since the start unless said otherwise
     cdef readonly uint64_t open_connections     # now
     cdef readonly uint64_t connections_total

@@ -49,10 +49,11 @@ class HttpServer:
     def idle(self) -> bool:
         """True when no request is being read or waits for its answer, and all answers went to their transports."""
 
-    def begin_drain(self) -> None:
+    def begin_drain(self, on_idle: Callable[[], None] | None = None) -> None:
         """Close idle connections now, and each other one after the answer to what it has asked so far.
 
-        The caller stops accepting (closes the asyncio server) first.
+        The caller stops accepting (closes the asyncio server) first. ``on_idle`` is called once, when nothing is left
+        to answer; of a client that vanished meanwhile, at the next `flush` or `sweep`.
         """
 
     def sweep(self, now_us: int) -> None:

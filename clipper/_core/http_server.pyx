@@ -5,10 +5,12 @@ import logging
 from email.utils import formatdate
 
 from libc.string cimport memcpy
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
+
+cdef extern from "clock.hpp" namespace "clipper" nogil:
+    uint64_t monotonic_us() noexcept
 
 _logger = logging.getLogger("clipper.http")
 
@@ -53,8 +55,9 @@ cdef class HttpServer:
     def idle(self):
         return self.open_requests == 0 and not self._dirty
 
-    def begin_drain(self):
+    def begin_drain(self, on_idle=None):
         self.draining = True
+        self._on_idle = on_idle
         if not self._turn_open:
             self._read_clock()
         for connection in list(self._connections):
@@ -95,6 +98,9 @@ cdef class HttpServer:
                     # One connection's trouble must not keep the others' answers.
                     _logger.exception("cannot write to a connection; it is dropped")
                     connection.abort()
+        if self._on_idle is not None and self.open_requests == 0:
+            on_idle, self._on_idle = self._on_idle, None
+            on_idle()
         return 0
 
     cdef int mark_dirty(self, HttpConnection connection) except -1:
@@ -117,13 +123,8 @@ cdef class HttpServer:
         self.flush()
 
     cdef int _read_clock(self) except -1:
-        cdef timespec now
         cdef bytes date
-        if self._clock_us is None:
-            clock_gettime(CLOCK_MONOTONIC, &now)
-            self._now_us = <uint64_t>now.tv_sec * 1_000_000 + <uint64_t>now.tv_nsec // 1_000
-        else:
-            self._now_us = self._clock_us()
+        self._now_us = monotonic_us() if self._clock_us is None else self._clock_us()
         if self._date_read_us == 0 or self._now_us - self._date_read_us >= _DATE_AGE_US:
             date = formatdate(usegmt=True).encode("ascii")
             memcpy(self.date, PyBytes_AS_STRING(date), _DATE_BYTES)

@@ -100,11 +100,11 @@ class Worker:
 
     async def _drain(self) -> None:
         server = self.core.server
-        server.begin_drain()
-        deadline_s = time.monotonic() + self._options.drain_timeout_us / 1e6
-        while not server.idle and time.monotonic() < deadline_s:
-            await asyncio.sleep(0.005)
-        if not server.idle:
+        idle = asyncio.Event()
+        server.begin_drain(idle.set)
+        try:
+            await asyncio.wait_for(idle.wait(), self._options.drain_timeout_us / 1e6)
+        except TimeoutError:
             _log.warning("%d requests were still open when the drain time was over", server.open_requests)
 
     async def _housekeep(self) -> None:

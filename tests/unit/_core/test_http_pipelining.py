@@ -148,20 +148,32 @@ def test_drain_closes_idle_connections_and_answers_open_requests_first() -> None
     idle, busy, reading = bench.connect(), bench.connect(), bench.connect()
     busy.send(post() * 2)
     reading.send(post(b"abc")[:-1])
-    bench.server.begin_drain()
+    told: list[int] = []
+    bench.server.begin_drain(lambda: told.append(bench.server.open_requests))
     assert idle.is_cut and not busy.is_cut and not reading.is_cut
     assert not bench.server.idle
     busy.send(post())  # too late
     reading.send(b"c")
     bench.answer(1)
     bench.answer(0)
+    assert told == []
     bench.answer(2)
+    assert told == [0]
     assert busy.statuses == [200, 200]
     assert busy.responses[-1].headers["connection"] == "close" or busy.is_cut
     assert busy.is_cut
     assert [response.headers.get("connection") for response in reading.responses] == ["close"]
     assert reading.is_cut
     assert bench.server.idle
+
+
+def test_drain_of_an_idle_server_says_so_at_once_and_once() -> None:
+    bench = MockServer(defer)
+    bench.connect()
+    told: list[int] = []
+    bench.server.begin_drain(lambda: told.append(1))
+    bench.server.flush()
+    assert told == [1]
 
 
 def test_drain_says_connection_close_to_the_request_in_flight() -> None:
