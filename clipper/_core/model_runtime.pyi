@@ -69,7 +69,3 @@ class ModelRuntime:
     @property
     def queue_depth(self) -> int:
         """Tasks that wait for a replica."""
-
-    @property
-    def is_retired(self) -> bool:
-        """Whether it left the routing snapshot."""

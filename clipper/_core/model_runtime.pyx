@@ -106,11 +106,6 @@ cdef class ModelRuntime:
         """Tasks that wait for a replica."""
         return self.queue.depth()
 
-    @property
-    def is_retired(self):
-        """Whether it left the routing snapshot."""
-        return self.retired
-
     def figures(self):
         """Every counter and histogram of this model version, as plain values."""
         figures = export_model(&self.counters)

@@ -74,7 +74,6 @@ struct TaskRecord {
   uint64_t drop_deadline_us = 0;    // latest waiter
   uint64_t cache_ttl_us = 0;        // 0 = the entry never expires
   uint64_t pushed_us = 0;
-  uint64_t element_count = 0;
 };
 
 inline void attach_waiter(TaskRecord& task, Member* member) noexcept {
@@ -136,19 +135,16 @@ class QueryPool {
     Request* request;
     if (free_requests_.empty()) request = new Request();
     else { request = free_requests_.back(); free_requests_.pop_back(); }
-    ++live_requests_;
     return request;
   }
 
   void free_request(Request* request) {
-    --live_requests_;
     request->parts.clear();
     if (free_requests_.size() < kMaxFree && request->parts.capacity() <= 64) free_requests_.push_back(request);
     else delete request;
   }
 
   uint64_t live_queries() const noexcept { return live_queries_; }
-  uint64_t live_requests() const noexcept { return live_requests_; }
 
  private:
   static constexpr uint16_t kPooledMembers = 4;   // larger ensembles are rare: plain malloc
@@ -156,7 +152,6 @@ class QueryPool {
   std::vector<Query*> free_queries_[kPooledMembers + 1];
   std::vector<Request*> free_requests_;
   uint64_t live_queries_ = 0;
-  uint64_t live_requests_ = 0;
 };
 
 }  // namespace clipper

@@ -59,7 +59,6 @@ cdef extern from "query.hpp" namespace "clipper" nogil:
         Request* new_request() except +
         void free_request(Request*)
         uint64_t live_queries()
-        uint64_t live_requests()
 
 cdef extern from "gather.hpp" namespace "clipper" nogil:
     cppclass Combined:

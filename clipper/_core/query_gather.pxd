@@ -32,7 +32,7 @@ cdef class QueryGather(PredictHandler):
     cdef int finish(self, Query* query, uint64_t now_us) except -1
     cdef int append_answer(self, Query* query, Plan plan, Combined& combined) except -1
     cdef int append_miss(self, Query* query, Application app, const char* failure) except -1
-    cdef int answer_request(self, Request* request, int status) except -1
+    cdef int answer_request(self, Request* request) except -1
     cdef int release_request(self, Request* request) except -1
     cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code,
                     bytes cause) except -1

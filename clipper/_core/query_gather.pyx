@@ -76,7 +76,7 @@ cdef class QueryGather(PredictHandler):
                                     RETRY_AFTER if status == 503 else NO_HEADERS)
         if request.pending == 0:
             if request.is_batch:
-                return self.answer_request(request, 200)
+                return self.answer_request(request)
             self.release_request(request)
         return 0
 
@@ -115,7 +115,7 @@ cdef class QueryGather(PredictHandler):
                        told.explanation, cause)
         return 200
 
-    cdef int answer_request(self, Request* request, int status) except -1:
+    cdef int answer_request(self, Request* request) except -1:
         """Answers a batch request: the rendered predictions in input order."""
         cdef size_t part
         self.text.clear()
@@ -126,7 +126,7 @@ cdef class QueryGather(PredictHandler):
             self.text.append(request.parts[part])
         self.text.append(b"]}")
         connection = <HttpConnection>request.connection
-        connection.respond_json(request.sequence, status, self.text.data(), self.text.size(), NO_HEADERS)
+        connection.respond_json(request.sequence, 200, self.text.data(), self.text.size(), NO_HEADERS)
         return self.release_request(request)
 
     cdef int release_request(self, Request* request) except -1:

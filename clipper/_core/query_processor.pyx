@@ -106,7 +106,7 @@ cdef class QueryProcessor(QueryGather):
                              self.body.offsets[part + 1] - self.body.offsets[part], slo_us, arrival_us)
         request.pending -= 1
         if request.pending == 0 and request.is_batch:
-            self.answer_request(request, 200)
+            self.answer_request(request)
         elif request.pending == 0:
             self.release_request(request)
         return self.arm()

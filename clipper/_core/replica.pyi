@@ -48,7 +48,3 @@ class Replica:
     @property
     def in_flight(self) -> int:
         """Queries in the batch in service; 0 when idle."""
-
-    @property
-    def batch_size_cap(self) -> int:
-        """Largest batch that its controller would send now."""

@@ -32,8 +32,3 @@ cdef class Replica:
     def in_flight(self):
         """Queries in the batch in service; 0 when idle."""
         return self.slots.size() if self.busy else 0
-
-    @property
-    def batch_size_cap(self):
-        """Largest batch that its controller would send now."""
-        return self.controller.next_size(0)
