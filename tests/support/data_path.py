@@ -314,9 +314,7 @@ def _count_protocols() -> int:
 
 
 @contextmanager
-def data_path(
-    options: CoreOptions | None = None, *, transport: str = "unix", **limits: int
-) -> Iterator[DataPath]:
+def data_path(options: CoreOptions | None = None, *, transport: str = "unix", **limits: int) -> Iterator[DataPath]:
     """Serve for the length of a block, with one application ``app`` over one model ``m``."""
     path = DataPath(options or CoreOptions(), HttpLimits(**limits), transport)
     path.apply([application()], [model()])
