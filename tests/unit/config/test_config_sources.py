@@ -12,7 +12,7 @@ from clipper.config import ClipperConfig, LoadedConfig, default_run_dir, find_co
 from clipper.config.sources import MAX_FILE_BYTES
 from clipper.errors import InvalidArgumentError
 
-NOBODY: Mapping[str, str] = {"HOME": "/home/nobody"}
+NOBODY: Mapping[str, str] = {"HOME": "/h/nobody"}
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def refusal(
 
 def test_nothing_set_anywhere_gives_the_defaults() -> None:
     loaded = load_config(environment=NOBODY, overrides={})
-    assert loaded.config == ClipperConfig(Path("/home/nobody/.local/state/clipper/default"))
+    assert loaded.config == ClipperConfig(Path("/h/nobody/.local/state/clipper/default"))
     assert loaded.file is None
     assert list(loaded.origins) == list(keys())
     assert {str(origin) for origin in loaded.origins.values()} == {"default"}
@@ -75,8 +75,8 @@ def test_run_dir_comes_from_the_argument_then_the_sources_then_the_default() -> 
     ("variables", "directory"),
     [
         ({"XDG_STATE_HOME": "/state"}, "/state/clipper/default"),
-        ({"XDG_STATE_HOME": "relative"}, "/home/nobody/.local/state/clipper/default"),
-        ({"XDG_STATE_HOME": ""}, "/home/nobody/.local/state/clipper/default"),
+        ({"XDG_STATE_HOME": "relative"}, "/h/nobody/.local/state/clipper/default"),
+        ({"XDG_STATE_HOME": ""}, "/h/nobody/.local/state/clipper/default"),
         ({"HOME": ""}, f"{Path.home()}/.local/state/clipper/default"),
     ],
 )
