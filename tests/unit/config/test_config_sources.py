@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,32 @@ def test_run_dir_comes_from_the_argument_then_the_sources_then_the_default() -> 
 )
 def test_default_run_dir_lies_below_the_users_state(variables: Mapping[str, str], directory: str) -> None:
     assert default_run_dir({**NOBODY, **variables}) == Path(directory)
+
+
+def test_user_without_a_home_has_no_default_run_dir_and_needs_none_if_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(InvalidArgumentError, match=r"no default for run_dir.*\(choose a run_dir, or set HOME"):
+        load_config(environment={}, overrides={})
+    assert load_config(environment={}, overrides={"run_dir": "/r"}).config.run_dir == Path("/r")
+
+
+def test_working_directory_that_is_gone_matters_only_to_what_counts_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert load_config(environment=NOBODY, overrides={}).file is None
+    needy: list[dict[str, Any]] = [{"overrides": {"run_dir": "r"}}, {"run_dir": Path("r")}, {"file": Path("c.toml")}]
+    for options in needy:
+        with pytest.raises(InvalidArgumentError, match="the working directory cannot be used"):
+            load_config(**{"environment": NOBODY, "overrides": {}, **options})
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------
