@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from clipper.errors import StartError
+from clipper.errors import StartError, StateUnavailableError
 from clipper.state.sqlite_errors import damaged_error, opening_error, running_error
 from clipper.state.store import NO_REVISION, Document, StateStore, StoredState
 from clipper.types import Revision
@@ -61,6 +61,7 @@ class SqliteStore(StateStore):
             )
             try:
                 self._prepare()
+                self._identity = _identity(path)
             except BaseException:
                 self._connection.close()
                 raise
@@ -87,6 +88,7 @@ class SqliteStore(StateStore):
             (key, json.dumps(document, allow_nan=False)) for key, document in changes.items() if document is not None
         ]
         removals = [(key,) for key, document in changes.items() if document is None]
+        self._check_in_place()
         try:
             with self._transaction("BEGIN IMMEDIATE"):
                 revision = int(self._connection.execute("SELECT revision FROM state").fetchone()[0])
@@ -104,6 +106,15 @@ class SqliteStore(StateStore):
 
     def close(self) -> None:
         self._connection.close()
+
+    def _check_in_place(self) -> None:
+        """Refuse to write to a file that no longer has its name: the next start would not find it."""
+        if _identity(self._path) != self._identity:
+            raise StateUnavailableError(
+                f"the state in {self._path} cannot be written: the file was moved away or replaced while Clipper runs; "
+                "nothing was changed",
+                hint="put it back, or restart Clipper to go on with what is there now",
+            )
 
     @contextlib.contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
@@ -171,3 +182,11 @@ def _create_private(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     if stat.S_IMODE(mode) & 0o077:
         path.chmod(0o600)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
