@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Final
 
 from clipper.errors import ConflictError
 from clipper.registry.documents import changed_documents, from_stored
@@ -21,6 +23,8 @@ from clipper.state.store import StateStore
 
 Change = Callable[[RegistryState], RegistryState]
 
+# Enough to know our own late request among: each needs its server lost after an answer to `load`.
+_MAX_ATTEMPTED: Final = 16
 _logger = logging.getLogger(__name__)
 
 
@@ -31,7 +35,8 @@ class Registry:
         self._store = store
         self._state = from_stored(store.load())
         self._held = self._state  # what the store holds, as far as we know
-        self._attempted: RegistryState | None = None  # what it may hold instead, after a change that failed
+        # What it may hold instead, now or once a lost request arrives: changes that failed since the last one made.
+        self._attempted: deque[RegistryState] = deque(maxlen=_MAX_ATTEMPTED)
         self._writing = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="state")
 
@@ -43,7 +48,7 @@ class Registry:
     @property
     def is_settled(self) -> bool:
         """Whether the store is known to hold the present state."""
-        return self._attempted is None
+        return not self._attempted
 
     def apply(self, change: Change) -> RegistryState:
         """Store and return ``change(state)`` under a new revision.
@@ -90,7 +95,7 @@ class Registry:
         self._store.close()
 
     def _write(self, after: RegistryState) -> None:
-        if self._attempted is not None:
+        if self._attempted:
             self._look()
         try:
             self._commit(after)
@@ -106,19 +111,18 @@ class Registry:
         except ConflictError:
             raise
         except BaseException:
-            self._attempted = after
+            self._attempted.append(after)
             raise
-        self._attempted = None
+        self._attempted.clear()
         self._held = self._state = replace(after, revision=revision)
 
     def _look(self) -> None:
         """Learn what the store holds; it is ours to write over unless somebody else has gone further than we."""
         held = from_stored(self._store.load())
-        ours = [self._state] if self._attempted is None else [self._state, self._attempted]
-        if not any(_is_same(held, state) for state in ours):
+        if not any(_is_same(held, ours) for ours in (self._state, self._held, *self._attempted)):
             if held.revision >= self._state.revision:
                 self._held = self._state = held
-                self._attempted = None
+                self._attempted.clear()
                 raise ConflictError(
                     f"the state in {self._store.url} was changed by somebody else, up to revision {held.revision}; "
                     "this change was not made",
