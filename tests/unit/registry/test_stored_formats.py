@@ -103,5 +103,5 @@ def test_document_that_does_not_fit_its_format_is_named(values: dict[str, Any]) 
 
 
 def test_stored_value_outside_its_range_is_named() -> None:
-    with pytest.raises(InternalError, match="'application/digits'.*latency_slo_us=-1"):
+    with pytest.raises(InternalError, match=r"'application/digits'.*latency_slo_us=-1"):
         from_stored(old_state(digits={"latency_slo_us": -1}))
