@@ -126,6 +126,12 @@ class FrontendConfig:
         _require(self.workers == 1, "workers", self.workers, "1 (several workers on one port are not supported yet)")
 
 
+_HTTP_LIMITS: Final = (
+    *("max_connections", "max_head_bytes", "max_request_bytes", "max_upload_bytes", "max_upload_files"),
+    *("head_limit_us", "body_limit_us", "idle_limit_us", "write_limit_us", "staging_ttl_us"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ManagementConfig:
     """The management process: limits of its calls, and how replicas that die are replaced."""
@@ -139,12 +145,24 @@ class ManagementConfig:
     replace_backoff_max_us: int = 10_000_000
     replace_stable_us: int = 10_000_000  # a replica that was ready this long ends a row of failures
     quarantine_failures: int = 5  # failures in a row after which a model version is no longer restarted
+    # What callers of the management port may use up.
+    max_connections: int = 512  # open at a time; one more is answered 503 and closed
+    max_head_bytes: int = 32 * 1024  # of a request's line and headers
+    max_request_bytes: int = 1024 * 1024  # of a request's body; only uploads are larger
+    max_upload_bytes: int = 1024 * 1024 * 1024  # of one uploaded tar
+    max_upload_files: int = 10_000  # files and directories in it
+    head_limit_us: int = 10_000_000  # from a connection's begin, or a request's first byte, to the end of its headers
+    body_limit_us: int = 30_000_000  # from there to the end of the body; of an upload: between two pieces of it
+    idle_limit_us: int = 60_000_000  # between two requests of a connection
+    write_limit_us: int = 30_000_000  # in which the client takes nothing of its answer
+    staging_ttl_us: int = 3_600_000_000  # uploaded files that no deployment has taken are removed after this
     # Extra containers by name, beside the built-in modules of model_containers: a program and its arguments.
     containers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require(len(self.command) > 0, "command", self.command, "a program and its arguments")
-        for name in ("apply_limit_us", "ready_limit_us", "replace_backoff_min_us", "quarantine_failures"):
+        positive = ("apply_limit_us", "ready_limit_us", "replace_backoff_min_us", "quarantine_failures", *_HTTP_LIMITS)
+        for name in positive:
             _require(getattr(self, name) > 0, name, getattr(self, name), "a positive number")
         for name in ("drain_limit_us", "stop_grace_us", "replace_backoff_max_us", "replace_stable_us"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more microseconds")
