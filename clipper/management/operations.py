@@ -55,6 +55,11 @@ class Operations:
             self._files.remove(version.model_id)
         self._desired.tell_fleet()
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether Clipper is being stopped."""
+        return self._tasks.is_closing
+
     def close(self) -> None:
         """End what is under way, at once; its callers are told."""
         self._tasks.close()
@@ -117,11 +122,11 @@ class Operations:
         def take_files() -> None:
             nonlocal is_registered
             is_registered = True
+            progress.say(Stage.REGISTERING, f"{model_id} is registered")
             progress.say(Stage.FILES, "taking the uploaded files" if staged_files else "the model has no files")
             self._files.take(model_id, staged_files)
 
         try:
-            progress.say(Stage.REGISTERING, f"registering {model_id}")
             await self._desired.change(lambda state: changes.add_version(state, version), take_files)
             await self._fleet.wait_ready(
                 model_id, version.replicas, follow_ready(progress, self._fleet.table, model_id, version.replicas)
@@ -134,10 +139,19 @@ class Operations:
             raise
         return self.state.version(*model_id)
 
-    async def register_external(self, version: ModelVersion) -> ModelVersion:
-        """Add a version whose containers somebody else starts; it is current at once."""
+    async def register_external(
+        self, version: ModelVersion, check: Callable[[RegistryState], None] = lambda _: None
+    ) -> ModelVersion:
+        """Add a version whose containers somebody else starts; it is current at once.
+
+        Parameters
+        ----------
+        check : callable
+            Refuses the change with errors of its own; nothing comes between it and the change.
+        """
 
         def add(state: RegistryState) -> RegistryState:
+            check(state)
             state = changes.mark_deployed(changes.add_version(state, version), *version.model_id)
             return changes.set_current_version(state, *version.model_id)
 
@@ -164,10 +178,8 @@ class Operations:
         remove(self.state, *model_id)  # is refused before anything is ended
         await self._tasks.end(model_id, ConflictError(f"the version {model_id} was deleted by another request"))
         if model_id.version in self.state.model_versions(model_id.name):
-            change = partial(remove, name=model_id.name, version=model_id.version)
-            await self._tasks.run(
-                [model_id], DELETED, partial(self._remove, change, [model_id], progress or Progress())
-            )
+            removal = partial(self._remove, lambda state: remove(state, *model_id), [model_id], progress or Progress())
+            await self._tasks.run([model_id], DELETED, removal)
 
     async def delete_model(self, name: str, progress: Progress | None = None) -> None:
         """Remove a model that no application is linked to, with all its versions; raises as `delete_version` does."""
@@ -257,9 +269,7 @@ class Operations:
         if model_id.version not in self.state.model_versions(model_id.name):
             return  # a frontend refused it: the change itself is undone
         try:
-            await self._desired.change(
-                partial(changes.remove_version, name=model_id.name, version=model_id.version)
-            )
+            await self._desired.change(partial(changes.remove_version, name=model_id.name, version=model_id.version))
         except UnavailableError as error:
             _logger.warning("undoing the deployment of %s: %s", model_id, error)
         await self._fleet.wait_count(model_id, 0)
