@@ -93,10 +93,15 @@ class UnavailableError(ServerError):
     retriable = True
 
 
-class StateUnavailableError(UnavailableError):
-    """The state store takes no change now: its disk is full, its file is locked or read-only, its server is gone."""
+class StateUnavailableError(ServerError):
+    """The state store takes no change now: its disk is full, its file is locked or read-only, its server is gone.
+
+    Nothing has changed; to `UnavailableError`, a change that is made may only not be known everywhere yet.
+    """
 
     code = "state_unavailable"
+    http_status = 503
+    retriable = True
 
 
 class StateError(ServerError):
