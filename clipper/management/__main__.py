@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         registry = Registry(_open_state(config))
     except ClipperError as error:
         _logger.critical("%s", error)
-        return 1
+        return os.EX_CONFIG  # nobody need try that again at once
     listener = socket.socket(fileno=options.management_fd)
     supervisor = socket.socket(fileno=options.supervisor_fd)
     try:
