@@ -100,6 +100,23 @@ class UnavailableError(ServerError):
     retriable = True
 
 
+class StateUnavailableError(ServerError):
+    """The state store takes no change now: its disk is full, its file is locked or read-only, its server is gone.
+
+    Nothing has changed; to `UnavailableError`, a change that is made may only not be known everywhere yet.
+    """
+
+    code = "state_unavailable"
+    http_status = 503
+    retriable = True
+
+
+class StateError(ServerError):
+    """What the state store holds is damaged, or is not Clipper's."""
+
+    code = "state_damaged"
+
+
 # -- the model's fault -------------------------------------------------------------------------------------------
 
 
