@@ -70,6 +70,13 @@ class ConflictError(CallerError):
     http_status = 409
 
 
+class TooLargeError(CallerError):
+    """What was sent is larger than a limit; the message names it."""
+
+    code = "payload_too_large"
+    http_status = 413
+
+
 # -- the server's fault ------------------------------------------------------------------------------------------
 
 
