@@ -190,6 +190,8 @@ def _make_client(address: RedisAddress, connect_limit_us: int, answer_limit_us: 
         username=address.username,
         password=address.password,
         ssl=address.is_tls,
+        ssl_cert_reqs="required",  # its authority is one of the system's, or of SSL_CERT_FILE
+        ssl_check_hostname=True,
         socket_connect_timeout=connect_limit_us / 1e6,
         socket_timeout=answer_limit_us / 1e6,
         # A commit that was lost on its way may have been made: the registry finds out, a blind retry does not.
