@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -24,6 +25,7 @@ from clipper.supervisor.health import HealthProbe
 # A process that ended this often before it ever answered will not come up by being started again.
 _MAX_EARLY_EXITS: Final = 3
 _LOG_TAIL_LINES: Final = 20
+_OPTION_VARIABLE: Final = re.compile(r"CLIPPER_[A-Z0-9]+(_[A-Z0-9]+)*__")
 # "/rpc-NN.sock" and "/control.sock" must still fit behind a run directory.
 _SOCKET_NAME_BYTES: Final = 16
 
@@ -118,9 +120,10 @@ def child_environment() -> dict[str, str]:
     """Return the environment in which ``python -m clipper...`` finds this very package, and nothing by accident.
 
     The directory of the caller's script is kept off the path of the children: a file ``json.py`` beside it must not
-    replace the standard library's.
+    replace the standard library's. So are variables that are options, such as ``CLIPPER_STATE__URL``: they have been
+    read by now, and what containers run shall not find the password of Redis in its environment.
     """
-    environment = dict(os.environ)
+    environment = {name: value for name, value in os.environ.items() if not _OPTION_VARIABLE.match(name)}
     environment["PYTHONSAFEPATH"] = "1"
     root = str(Path(__file__).resolve().parents[2])
     if root not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
