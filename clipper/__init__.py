@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         ProtocolError,
         ServerError,
         StartError,
+        StateError,
+        StateUnavailableError,
         UnavailableError,
     )
     from clipper.management.client import Clipper
@@ -44,6 +46,8 @@ _HOMES = {
     "ProtocolError": "clipper.errors",
     "ServerError": "clipper.errors",
     "StartError": "clipper.errors",
+    "StateError": "clipper.errors",
+    "StateUnavailableError": "clipper.errors",
     "UnavailableError": "clipper.errors",
 }
 
@@ -62,6 +66,8 @@ __all__ = [
     "ProtocolError",
     "ServerError",
     "StartError",
+    "StateError",
+    "StateUnavailableError",
     "UnavailableError",
     "__version__",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -18,12 +19,13 @@ from typing import Any, Final
 
 from clipper.config import MAX_SOCKET_PATH_BYTES, ClipperConfig
 from clipper.errors import InvalidArgumentError, StartError
-from clipper.log_file import read_tail
+from clipper.log_file import START_MARK, read_tail
 from clipper.supervisor.health import HealthProbe
 
 # A process that ended this often before it ever answered will not come up by being started again.
 _MAX_EARLY_EXITS: Final = 3
 _LOG_TAIL_LINES: Final = 20
+_OPTION_VARIABLE: Final = re.compile(r"CLIPPER_[A-Z0-9]+(_[A-Z0-9]+)*__")
 # "/rpc-NN.sock" and "/control.sock" must still fit behind a run directory.
 _SOCKET_NAME_BYTES: Final = 16
 
@@ -118,9 +120,10 @@ def child_environment() -> dict[str, str]:
     """Return the environment in which ``python -m clipper...`` finds this very package, and nothing by accident.
 
     The directory of the caller's script is kept off the path of the children: a file ``json.py`` beside it must not
-    replace the standard library's.
+    replace the standard library's. So are variables that are options, such as ``CLIPPER_STATE__URL``: they have been
+    read by now, and what containers run shall not find the password of Redis in its environment.
     """
-    environment = dict(os.environ)
+    environment = {name: value for name, value in os.environ.items() if not _OPTION_VARIABLE.match(name)}
     environment["PYTHONSAFEPATH"] = "1"
     root = str(Path(__file__).resolve().parents[2])
     if root not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
@@ -216,13 +219,17 @@ class _Start:
             case "exited":
                 name = event["name"]
                 self._exits[name] = self._exits.get(name, 0) + 1
+                if event["code"] == os.EX_CONFIG:  # it knows that it cannot, and its log says why
+                    raise self._error(f"the process {name!r} cannot start", name)
                 if self._exits[name] >= _MAX_EARLY_EXITS:
                     raise self._error(f"the process {name!r} ends with code {event['code']} each time it starts", name)
 
     def _error(self, message: str, name: str) -> StartError:
         log_name = {"query": "frontend-0.log", "supervisor": "supervisor.stderr"}.get(name, f"{name}.log")
         path = self.config.log_dir / log_name
-        tail = read_tail(path, _LOG_TAIL_LINES)
+        lines = read_tail(path, _LOG_TAIL_LINES).split("\n")
+        starts = [number for number, line in enumerate(lines) if line.startswith(START_MARK)]
+        tail = "\n".join(lines[starts[-1] + 1 :] if starts else lines).strip()
         if tail:
             message = f"{message}; its log ends with:\n{tail}\n"
         return StartError(message, hint="" if self.config.remove_run_dir else f"see {path}")
