@@ -14,6 +14,7 @@ cdef class ReplicaEvents:
                              uint64_t now_us) except -1
     cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
                              uint64_t now_us) except -1
+    cdef int on_replica_loaded(self, Replica replica, uint64_t now_us) except -1    # WARMING: send it the sample
     cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1
     cdef int on_replica_lost(self, Replica replica, uint64_t now_us) except -1
     cdef ModelRuntime find_model(self, str name, str version)
@@ -43,7 +44,10 @@ cdef class RpcServer(RpcSocket):
     cdef int step(self, Replica replica, int event, str reason) except -1
     cdef bint is_overdue(self, Replica replica, uint64_t now_us) noexcept
     cdef int judge(self, Replica replica, uint64_t now_us) except -1
+    cdef int end_probe(self, Replica replica, str cause, uint64_t now_us) except -1
     cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1
+    cdef int drain(self, Replica replica) except -1
+    cdef int drain_waiting(self, ModelRuntime model) except -1
     # results
     cdef int handle_result(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
     cdef int handle_batch_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1

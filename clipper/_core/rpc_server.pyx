@@ -15,9 +15,9 @@ from clipper._core.rpc_codec cimport (
 )
 from clipper._core.rpc_session import SessionEvent, SessionState
 from clipper._core.rpc_session cimport (
-    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_OVERDUE, EVENT_READY,
-    EVENT_RECOVERED, EVENT_REGISTERED, EVENT_RESULT, EVENT_SILENT, STATE_CLOSED, STATE_DRAINING, STATE_READY,
-    STATE_SUSPECT, next_state,
+    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_OVERDUE, EVENT_PROBE,
+    EVENT_PROBED, EVENT_READY, EVENT_RECOVERED, EVENT_REGISTERED, EVENT_RESULT, EVENT_SILENT, STATE_CLOSED,
+    STATE_DRAINING, STATE_LOADING, STATE_READY, STATE_SUSPECT, STATE_WARMING, next_state,
 )
 from clipper._core.rpc_socket cimport monotonic_us
 from clipper.errors import ProtocolError
@@ -38,6 +38,9 @@ cdef class ReplicaEvents:
 
     cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
                              uint64_t now_us) except -1:
+        raise NotImplementedError
+
+    cdef int on_replica_loaded(self, Replica replica, uint64_t now_us) except -1:
         raise NotImplementedError
 
     cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1:
@@ -132,6 +135,9 @@ cdef class RpcServer(RpcSocket):
             return self.handle_session_error(replica, now_us)
         if event == EVENT_LEFT:
             return self.lose(replica, "it has drained", now_us)
+        if event == EVENT_READY and replica.session_state == STATE_LOADING and (<ModelRuntime>replica.model).probe:
+            self.step(replica, EVENT_PROBE, "")
+            return self.events.on_replica_loaded(replica, now_us)
         if event == EVENT_REGISTERED:
             self.send_control(replica.identity, kRpcHeartbeat, 0, None)
         elif event == EVENT_LEAVING:           # it hears, after all that was sent before, that nothing more will come
@@ -206,6 +212,16 @@ cdef class RpcServer(RpcSocket):
         self.send_control(identity, kRpcHeartbeat, 0, None)     # "accepted"
         return self.step(replica, EVENT_REGISTERED, "")
 
+    cdef int end_probe(self, Replica replica, str cause, uint64_t now_us) except -1:
+        """The sample is evaluated: the replica gets queries; or, with a cause, it is told why it does not."""
+        if replica.session_state != STATE_WARMING:         # it is leaving already
+            return 0
+        if cause is None:
+            self.step(replica, EVENT_PROBED, "")
+            return self.events.on_replica_ready(replica, now_us)
+        self.send_control(replica.identity, kRpcError, kRpcRefused, cause.encode())
+        return self.lose(replica, cause, now_us)
+
     cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1:
         """The session is over: no more work for the replica, and its batch goes back to the queue."""
         cdef ModelRuntime model = <ModelRuntime>replica.model
@@ -226,13 +242,29 @@ cdef class RpcServer(RpcSocket):
             self.events.on_messages_done(monotonic_us())
 
     def drain_replica(self, str replica_id):
-        """Asks a container to finish its batch and leave."""
+        """Asks a container to finish its batch and leave; the last ones of a model empty its queue first."""
         cdef Replica replica = self.replicas_by_id.get(replica_id)
+        cdef ModelRuntime model
         if replica is None or replica.session_state == STATE_DRAINING:
             return
-        self.send_control(replica.identity, kRpcDrain, 0, None)
-        self.step(replica, EVENT_DRAIN, "asked to leave")
+        model = <ModelRuntime>replica.model
+        if replica.ready and (model.retired or model.ready_count == 1) and model.queue.depth() > 0:
+            replica.drain_waits = True
+            return
+        self.drain(replica)
         self.read_messages(monotonic_us())     # the send may have swallowed the edge of what came in meanwhile
+
+    cdef int drain(self, Replica replica) except -1:
+        self.send_control(replica.identity, kRpcDrain, 0, None)
+        return self.step(replica, EVENT_DRAIN, "asked to leave")
+
+    cdef int drain_waiting(self, ModelRuntime model) except -1:
+        """The model's queue is empty: those that stayed for it leave."""
+        cdef Replica replica
+        for replica in list(model.replicas):
+            if replica.drain_waits and replica.session_state != STATE_DRAINING:
+                self.drain(replica)
+        return 0
 
     def tick(self, uint64_t now_us):
         """Heartbeats out, silent sessions ended. Called every heartbeat interval."""
@@ -241,8 +273,10 @@ cdef class RpcServer(RpcSocket):
         if not self.has_input():
             for replica in list(self.replicas.values()):
                 self.judge(replica, now_us)
-        for replica in self.replicas.values():
+        for replica in list(self.replicas.values()):
             self.send_control(replica.identity, kRpcHeartbeat, 0, None)
+            if replica.drain_waits and (<ModelRuntime>replica.model).queue.depth() == 0:
+                self.drain_waiting(<ModelRuntime>replica.model)    # its last tasks were dropped, not answered
         self.read_messages(now_us)
         self.events.on_messages_done(now_us)
 

@@ -18,6 +18,7 @@ MAX_SLO_US: Final = 3_600_000_000  # an hour: more is a mistake in the unit
 MAX_REPLICAS: Final = 1024
 MAX_BATCH_SIZE: Final = 65_536
 MAX_DEFAULT_OUTPUT_BYTES: Final = 64 * 1024
+MAX_SAMPLE_INPUT_BYTES: Final = 1024 * 1024  # it is kept in the registry and travels with every snapshot
 MAX_LABELS: Final = 64
 MAX_RESOURCES: Final = 16
 MAX_RESOURCE_AMOUNT: Final = 2**53  # what every JSON reader holds exactly: 8 PiB, in bytes
@@ -144,6 +145,26 @@ def check_default_output(output: object) -> str:
     if len(text) > MAX_DEFAULT_OUTPUT_BYTES:
         raise InvalidArgumentError(
             f"default_output has {len(text)} bytes as JSON; at most {MAX_DEFAULT_OUTPUT_BYTES} are allowed"
+        )
+    return text
+
+
+def check_sample_input(sample: object) -> str:
+    """Return the JSON text of a sample input, up to 1 MiB; "" stands for None: no sample."""
+    if sample is None:
+        return ""
+    try:
+        text = json.dumps(sample, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"sample_input is no JSON value: {error}") from error
+    return check_sample_input_json(text)
+
+
+def check_sample_input_json(text: str) -> str:
+    """Return the JSON text of a sample input if it is not too long."""
+    if len(text) > MAX_SAMPLE_INPUT_BYTES:
+        raise InvalidArgumentError(
+            f"sample_input has {len(text)} bytes as JSON; at most {MAX_SAMPLE_INPUT_BYTES} are allowed"
         )
     return text
 

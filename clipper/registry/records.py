@@ -60,6 +60,7 @@ class ModelVersion:
     is_deployed: bool = False  # False until every replica has been ready once
     resources: Mapping[str, int | str] = field(default_factory=dict)  # of each replica; for the container manager
     description: str = ""
+    sample_input_json: str = ""  # JSON text of an input that each replica evaluates before it gets a query; "" = none
 
     def __post_init__(self) -> None:
         names.check_model_name(self.name)
@@ -71,6 +72,7 @@ class ModelVersion:
         names.check_labels(self.labels)
         names.check_resources(self.resources)
         names.check_description(self.description)
+        names.check_sample_input_json(self.sample_input_json)
         if self.input_type not in names.INPUT_TYPES:
             names.check_input_type(self.input_type)
 
