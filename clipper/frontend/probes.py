@@ -47,7 +47,7 @@ def read_probes(snapshot: Mapping[str, Any]) -> dict[ModelId, Probe]:
                 data = _encode(sample, version["input_type"], application)
             except (BodyError, InvalidArgumentError) as error:
                 if version["sample_must_succeed"] and not version.get("is_deployed", True):
-                    raise InvalidArgumentError(f"the sample input of model {model_id} cannot be used: {error}") from error
+                    raise InvalidArgumentError(f"the sample input of {model_id} cannot be used: {error}") from error
                 _log.warning("model %s starts without its sample input: %s", model_id, error)
                 continue
             probes[model_id] = Probe(data, bool(version["sample_must_succeed"]))

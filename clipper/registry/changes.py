@@ -122,17 +122,32 @@ def remove_version(state: RegistryState, name: str, version: str) -> RegistrySta
     ConflictError
         It answers the queries of an application.
     """
-    model = state.model(name)
+    is_current = state.model(name).current_version == version
     state.version(name, version)
-    is_current = model.current_version == version
     linked = ", ".join(application.name for application in state.applications_of(name))
     if is_current and linked:
         raise ConflictError(
             f"version {version!r} is the current one of model {name!r}, which is linked to: {linked}",
             hint="make another version current, or unlink the model, first",
         )
+    return withdraw_version(state, name, version)
+
+
+def withdraw_version(state: RegistryState, name: str, version: str) -> RegistryState:
+    """Remove a version even if it answers the queries of applications: they stay linked, and get default outputs.
+
+    A model that is linked stays, without versions if this was its last one.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such version.
+    """
+    model = state.model(name)
+    state.version(name, version)
+    is_current = model.current_version == version
     versions = _without(model.versions, version)
-    if not versions:
+    if not versions and not state.applications_of(name):
         return replace(state, models=_without(state.models, name))
     current_version = None if is_current else model.current_version
     previous_versions = tuple(previous for previous in model.previous_versions if previous != version)
@@ -140,6 +155,13 @@ def remove_version(state: RegistryState, name: str, version: str) -> RegistrySta
         state,
         replace(model, versions=versions, current_version=current_version, previous_versions=previous_versions),
     )
+
+
+def without_unused_models(state: RegistryState) -> RegistryState:
+    """Forget the models that `withdraw_version` left without versions, once no application is linked to them."""
+    linked = {name for application in state.applications.values() for name in application.models}
+    models = {name: model for name, model in state.models.items() if model.versions or name in linked}
+    return state if len(models) == len(state.models) else replace(state, models=models)
 
 
 def delete_model(state: RegistryState, name: str) -> RegistryState:

@@ -61,11 +61,14 @@ class ModelVersion:
     resources: Mapping[str, int | str] = field(default_factory=dict)  # of each replica; for the container manager
     description: str = ""
     sample_input_json: str = ""  # JSON text of an input that each replica evaluates before it gets a query; "" = none
+    is_external: bool = False  # its containers are started by somebody else; ``replicas`` is 0, ``container`` a remark
+    data_path: str = ""  # of an external version: where its owner says that the model lies
 
     def __post_init__(self) -> None:
         names.check_model_name(self.name)
         names.check_version(self.version)
-        names.check_range("replicas", self.replicas, 1, names.MAX_REPLICAS)
+        least, most = (0, 0) if self.is_external else (1, names.MAX_REPLICAS)
+        names.check_range("replicas", self.replicas, least, most)
         names.check_range("batch_size", self.batch_size, 0, names.MAX_BATCH_SIZE)
         names.check_range("max_batch_size", self.max_batch_size, 0, names.MAX_BATCH_SIZE)
         names.check_controller(self.controller)
@@ -88,7 +91,7 @@ class Model:
 
     name: str
     versions: Mapping[str, ModelVersion]
-    current_version: str | None = None  # None until the first version is deployed, and when an unlinked one is removed
+    current_version: str | None = None  # None until the first version is deployed, and when the current one is removed
     # What `changes.rollback` goes back to: the versions that were current before, the latest last, each once.
     previous_versions: tuple[str, ...] = ()
 
@@ -112,6 +115,11 @@ class RegistryState:
     def version(self, name: str, version: str) -> ModelVersion:
         """Return the model version; `NotFoundError` names those there are."""
         return _find("version", self.model(name).versions, version, f" of model {name!r}")
+
+    def model_versions(self, name: str) -> tuple[str, ...]:
+        """Return the versions of a model; none if there is no such model."""
+        model = self.models.get(name)
+        return () if model is None else tuple(model.versions)
 
     def applications_of(self, model_name: str) -> tuple[Application, ...]:
         """Return the applications that ``model_name`` is linked to."""

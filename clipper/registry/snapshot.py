@@ -43,7 +43,7 @@ def _application(application: Application) -> dict[str, Any]:
 def _model(model: Model, linked: Sequence[Application]) -> dict[str, Any]:
     return {
         "name": model.name,
-        "current_version": model.current_version,  # null until the first version is deployed
+        "current_version": model.current_version,  # null: no version answers queries that name none
         "versions": [_version(version, linked) for version in model.versions.values()],
     }
 
