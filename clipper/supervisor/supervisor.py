@@ -38,17 +38,19 @@ class Supervisor:
         Refers to the process that embeds Clipper; its death drains. -1 = none.
     report_fd : int
         Gets one JSON line per event until the reader closes it: ``listening``, ``exited``. -1 = none.
+    mark : str
+        Of the run directory (`orphans`).
     """
 
     def __init__(
-        self, config: ClipperConfig, listeners: Listeners, *, owner_pidfd: int = -1, report_fd: int = -1
+        self, config: ClipperConfig, listeners: Listeners, *, owner_pidfd: int = -1, report_fd: int = -1, mark: str = ""
     ) -> None:
         self._config = config
         self._listeners = listeners
         self._owner_pidfd = owner_pidfd
         self._report_fd = report_fd
         self._loop = EventLoop()
-        self._children = ChildTable(self._loop, config.logs)
+        self._children = ChildTable(self._loop, config.logs, mark)
         self._containers = ContainerDesk(self._loop, self._children, self._advance_drain)
         self._frontends = [
             self._service(f"frontend-{worker}", functools.partial(self._launch_frontend, worker))
