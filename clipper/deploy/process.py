@@ -66,14 +66,18 @@ class ProcessManager(ContainerManager):
 
     async def serve(self) -> None:
         """Handle the supervisor's events until it closes the link: it has died, and so will we."""
-        while line := await self._reader.readline():
-            self._on_event(json.loads(line))
-        self._refusal = "the supervisor is gone"
-        self._writer = None
-        self.events.on_closed()
-        for future in self._starting.values():
-            if not future.done():
-                future.set_exception(UnavailableError(self._refusal))
+        try:
+            while line := await self._reader.readline():
+                self._on_event(json.loads(line))
+            self._refusal = "the supervisor is gone"
+            self.events.on_closed()
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+            self._writer = None
+            for future in self._starting.values():
+                if not future.done():
+                    future.set_exception(UnavailableError(self._refusal))
 
     async def start_replica(self, spec: ReplicaSpec) -> RunningReplica:
         if spec.replica_id in self._starting or spec.replica_id in self._running:

@@ -64,6 +64,7 @@ class ChildTable:
             now_us=self._loop.now_us(),
         )
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        log.end_line()
         log.write(f"{START_MARK}{name}, pid {child.pid}, {started}\n".encode())
         self._alive[child.pid] = child
         self._loop.watch(child.output_fd, functools.partial(self._on_output, child))
