@@ -62,7 +62,7 @@ def _carriers(needle: bytes, known: set[int]) -> list[int]:
 
 
 def _ancestry() -> set[int]:
-    """Return this process and those above it: whoever starts Clipper from within a model of Clipper is none of these."""
+    """Return this process and those above it: somebody may start Clipper again from within a model of its own."""
     pids = {os.getpid()}
     pid = os.getppid()
     while pid > 0 and pid not in pids:

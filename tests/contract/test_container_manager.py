@@ -14,7 +14,6 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import pytest
 
@@ -30,14 +29,16 @@ ID = ReplicaId("model:1:0")
 GRACE_US = 10_000_000
 LIMIT_S = 20
 
+WAIT = "\nwhile True: signal.pause()"
 SCRIPTS = {
-    "waits": "import signal; signal.pause()",
-    "says hello": "import signal; print('hello', flush=True); signal.pause()",
+    "waits": "import signal" + WAIT,
+    "says hello": "import signal; print('hello', flush=True)" + WAIT,
     "ends with 3": "import sys; print('first\\nlast words'); sys.exit(3)",
-    "ignores SIGTERM": "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True)\nwhile True: signal.pause()",
-    "ends in order": "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True); signal.pause()",
-    "shows its environment": "import os, signal; print(*(f'{k}={os.environ.get(k)}' for k in ('CLIPPER_X', 'OMP_NUM_THREADS')), flush=True); signal.pause()",
-}  # fmt: skip
+    "ignores SIGTERM": "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True)" + WAIT,
+    "ends in order": "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True)" + WAIT,
+    "shows its environment": "import os, signal; print(*map(os.getenv, ('CLIPPER_X', 'OMP_NUM_THREADS')), flush=True)"
+    + WAIT,
+}
 
 
 @dataclass
@@ -240,7 +241,7 @@ def test_replica_gets_its_environment_and_its_cpus(play: Play) -> None:
     async def script(stage: Stage) -> None:
         spec = stage.spec("shows its environment", CLIPPER_X="a b=ü")
         await stage.manager.start_replica(replace(spec, resources={"cpu": "1500m", "unknown": 1}))
-        await stage.wait_log("CLIPPER_X=a b=ü OMP_NUM_THREADS=2")
+        await stage.wait_log("a b=ü 2")
 
     play(script)
 

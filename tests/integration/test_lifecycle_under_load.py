@@ -1,4 +1,4 @@
-"""The life of a model while queries stream in: none fails, none gets the default output, none gets a version too old."""
+"""The life of a model while queries stream in: none fails or gets the default output, and none an old version."""
 
 from __future__ import annotations
 
@@ -197,9 +197,8 @@ def test_two_applications_share_a_model_and_one_of_them_leaves_it(clipper: Clipp
     serve(clipper, "first", "shared")
     serve(clipper, "second", "shared", slo_us=2 * SLO_US)
     with load(clipper, "first", 1000) as first:
-        with load(clipper, "second", 1000) as second:
-            with first.switching(to={2000}), second.switching(to={2000}):
-                deploy(clipper, "shared", 2, 2000)
+        with load(clipper, "second", 1000) as second, first.switching(to={2000}), second.switching(to={2000}):
+            deploy(clipper, "shared", 2, 2000)
         clipper.unlink_model_from_app("second", "shared")
         clipper.delete_application("second")
         first.wait_answers(20)

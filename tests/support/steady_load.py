@@ -1,9 +1,9 @@
 """Queries at a constant rate over keep-alive connections, and a judgement of every answer.
 
-The models asked are those of `versioned_container`: an output is the input plus the offset of the version that gave it.
-A test says which offsets may answer and when that changes (`SteadyLoad.switching`). An answer is wrong unless its offset
-was allowed at some time between its query and its arrival; an error, a default output and a broken connection are
-failures in any case.
+The models asked are those of `versioned_container`: an output is the input plus the offset of the version that gave
+it. A test says which offsets may answer and when that changes (`SteadyLoad.switching`). An answer is wrong unless its
+offset was allowed at some time between its query and its arrival; an error, a default output and a broken connection
+are failures in any case.
 """
 
 from __future__ import annotations
