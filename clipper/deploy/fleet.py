@@ -221,6 +221,7 @@ class Fleet:
         if found is not None:
             state = self.table.state(found)
             if action.is_failure:
+                found.was_late = True
                 found.failure_cause = "did not become ready in time"
             elif state is ReplicaState.SUSPECT:
                 session = self.table.session(replica_id)

@@ -43,6 +43,7 @@ class Replica:
     started_us: int
     ready_us: int | None = None  # first ready
     is_stopping: bool = False
+    was_late: bool = False  # it is being stopped because it never became ready
     failure_cause: str = ""  # why it is being stopped, if that counts as a failure
 
 
@@ -144,7 +145,7 @@ class ReplicaTable:
             state, since_us = _REPORTED[session.state], replica.started_us
         else:
             state, since_us = _REPORTED[session.state], session.since_us
-        return ReplicaView(replica.model_id, replica.index, state, since_us)
+        return ReplicaView(replica.model_id, replica.index, state, since_us, replica.was_late)
 
     def of(self, model_id: ModelId) -> list[Replica]:
         """Return the living replicas of a model version."""
