@@ -144,7 +144,6 @@ def _with_hint(error: DeployError) -> DeployError:
     missing: Iterable[str] = dict.fromkeys(_MISSING_MODULE.findall(error.log_tail))
     if error.hint or not missing:
         return error
-    modules = ", ".join(missing)
     lacks = f"the container's Python has no {', '.join(missing)}"
     hint = f"{lacks}: install it where Clipper runs, or keep its source in a file beside your script"
     return DeployError(error.message, hint=hint, log_tail=error.log_tail)

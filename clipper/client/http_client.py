@@ -81,9 +81,10 @@ class HttpClient:
         """
         request = _json(body)
         request["headers"]["Accept"] = f"{EVENTS}, application/json"
-        with self._told_as_ours(limit_us), self._client.stream(
-            method, path, **request, timeout=_limits(limit_us)
-        ) as response:
+        with (
+            self._told_as_ours(limit_us),
+            self._client.stream(method, path, **request, timeout=_limits(limit_us)) as response,
+        ):
             if not response.headers.get("Content-Type", "").startswith(EVENTS):
                 response.read()
                 yield {"event": "done", "result": _decode(response)}

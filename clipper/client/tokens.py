@@ -17,9 +17,7 @@ _MAX_TOKEN_BYTES: Final = 4096
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
-def find_token(
-    token: str | None, token_file: str | Path | None, environment: Mapping[str, str] = os.environ
-) -> str:
+def find_token(token: str | None, token_file: str | Path | None, environment: Mapping[str, str] = os.environ) -> str:
     """Return the token that was given, or the one of the file, or of the environment; empty if there is none.
 
     Raises

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
@@ -19,17 +20,17 @@ def find_unpicklable(value: Any, is_picklable: Callable[[Any], bool]) -> str:
     """
     labels: list[str] = []
     seen = {id(value)}
+
+    def fails(part: Any) -> bool:
+        return id(part) not in seen and not isinstance(part, ModuleType) and not is_picklable(part)
+
     while len(labels) < _MAX_DEPTH:
-        for number, (label, part) in enumerate(_parts(value)):
-            if number >= _MAX_PARTS:
-                return ", ".join(labels)
-            if id(part) not in seen and not isinstance(part, ModuleType) and not is_picklable(part):
-                break
-        else:
+        failing = next((each for each in islice(_parts(value), _MAX_PARTS) if fails(each[1])), None)
+        if failing is None:
             break
-        seen.add(id(part))
+        label, value = failing
         labels.append(label)
-        value = part
+        seen.add(id(value))
     return f"{', '.join(labels)} (a {type(value).__qualname__})" if labels else ""
 
 
