@@ -1,0 +1,40 @@
+"""``clipper rollback``: the version that answered before, or another one, answers again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from clipper.cli.completion import complete_versions
+from clipper.cli.models import set_current
+from clipper.cli.options import JsonOption, ModelArgument, with_server
+from clipper.cli.output import print_json
+from clipper.cli.server import Server, segment
+
+
+@with_server
+def rollback(
+    server: Server,
+    model: ModelArgument,
+    version: Annotated[
+        str | None,
+        typer.Argument(
+            help="The version to go to. Default: the one that was current before.",
+            metavar="[VERSION]",
+            autocompletion=complete_versions,
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the version that was current before answer again; queries reach it when this returns."""
+    if version is not None:
+        set_current(server, model, version, as_json)
+        return
+    with server.suggesting(model=model):
+        found = server.post(f"/models/{segment(model)}/rollback")
+    if as_json:
+        print_json(found)
+        return
+    print(f"{model}:{found['current_version']} answers now")
