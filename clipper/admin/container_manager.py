@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+from clipper.admin.admin_calls import call
 from clipper.admin.exceptions import UnconnectedException, told_as_original
 from clipper.client.clipper import Clipper
 from clipper.client.http_client import HttpClient
@@ -96,21 +97,13 @@ class ContainerManager(ABC):
             return len(self.clipper.get_replicas(name, str(version)))
 
     def stop_models(self, models: Mapping[str, Sequence[object]]) -> None:
-        """Stop versions of models with their replicas, also current ones of linked models, which loses the link."""
-        with told_as_original():
-            for name, versions in models.items():
-                for version in map(str, versions):
-                    self._stop_version(name, version)
+        """Stop versions of models with their replicas. Links stay, also of a model that has no version left."""
+        for name, versions in models.items():
+            for version in versions:
+                call(self.management, "delete_versioned_model", model_name=name, model_version=str(version))
 
     def stop_all_model_containers(self) -> None:
         """Stop every version of every model."""
         with told_as_original():
             models = self.clipper.get_models()
         self.stop_models({model.name: [version.version for version in model.versions] for model in models})
-
-    def _stop_version(self, name: str, version: str) -> None:
-        if self.clipper.get_model(name).current_version == version:
-            for application in self.clipper.get_applications():
-                if name in application.models:
-                    self.clipper.unlink_model_from_app(application.name, name)
-        self.clipper.delete_model_version(name, version)
