@@ -56,6 +56,14 @@ def test_percentiles_are_read_off_the_buckets() -> None:
     }  # fmt: skip
 
 
+def test_percentile_beyond_the_last_bucket_is_its_bound_and_that_of_nothing_is_zero() -> None:
+    slow = SCRAPE.replace('le="0.001"} 50.0', 'le="0.001"} 0.0').replace('le="0.002"} 100.0', 'le="0.002"} 0.0')
+    empty = slow.replace("} 100.0", "} 0.0")
+    for text, expected in ((slow, "2000"), (empty, "0")):
+        found = [entry for entry in to_metrics(text)["histograms"] if "app:digits:prediction_latency" in entry]
+        assert found[0]["app:digits:prediction_latency"]["p99"] == expected
+
+
 def test_scrape_of_a_fresh_frontend_has_the_internal_metrics_alone() -> None:
     metrics = to_metrics("")
     assert {name for entry in metrics["counters"] for name in entry} == {
