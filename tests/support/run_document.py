@@ -156,7 +156,7 @@ class Reader:
             self.started.append(clipper)
             return clipper
 
-        def connect_to_real_port(kind: type[Clipper], url: str = "http://127.0.0.1:1338", **options: Any) -> Clipper:
+        def connect_to_real_port(kind: type[Clipper], /, url: str = "http://127.0.0.1:1338", **options: Any) -> Clipper:
             connected: Clipper = connect(kind, self._with_real_ports(url), **options)
             return connected
 
