@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,9 +97,24 @@ def _build(section: str, owner: type[Any], values: Mapping[str, Any], origins: M
     try:
         return owner(**values)
     except OptionError as error:
-        key = keys()[f"{section}.{error.name}" if section else error.name]
-        raise _refuse(key, error.shown, origins[str(key)], error.expected, error.hint) from None
+        prefix = f"{section}." if section else ""
+        key = keys()[prefix + error.name]
+        # "at most other=5": the other may be the one that somebody has set.
+        others = {word: prefix + word for word in re.findall(r"\w+", error.expected) if prefix + word in keys()}
+        expected = error.expected + "".join(f", {told}" for told in _origins_told(others, origins))
+        raise _refuse(key, error.shown, origins[str(key)], expected, error.hint) from None
+    except InvalidArgumentError as error:  # sections that contradict each other: it names the options in full
+        named = {word: word for word in re.findall(r"[\w.]+", error.message) if word in keys()}
+        message = "; ".join([error.message, *_origins_told(named, origins)])
+        raise InvalidArgumentError(message, hint=error.hint) from None
+
+
+def _origins_told(named: Mapping[str, str], origins: Mapping[str, Origin]) -> list[str]:
+    """Say where those of the options come from that somebody has set, as they are called in a message."""
+    set_ones = [(called, origins[name]) for called, name in named.items() if origins[name].kind != SourceKind.DEFAULT]
+    return [f"{called} is from {origin}" for called, origin in set_ones]
 
 
 def _refuse(key: Key, shown: str, origin: Origin, expected: str, hint: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"{key}={shown} is not valid: expected {expected}; from {origin}", hint=hint)
+    whence = "this is the default" if origin.kind == SourceKind.DEFAULT else f"from {origin}"
+    return InvalidArgumentError(f"{key}={shown} is not valid: expected {expected}; {whence}", hint=hint)
