@@ -21,7 +21,7 @@ from tests.support.processes import SUPPORT, pids_of
 
 pytestmark = pytest.mark.timeout(120)
 SLO_MICROS = 5_000_000
-FAKE = {"mine": (sys.executable, "-m", "model_containers.sum")}
+CONTAINERS = {"mine": (sys.executable, "-m", "model_containers.sum")}
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,20 @@ def state_home() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def clipper_conn(state_home: Path) -> Iterator[ClipperConnection]:
-    connection = ClipperConnection(ProcessContainerManager("tested", containers=FAKE))
-    connection.start_clipper()
+    """Connect to a cluster that a script has started, which then ended."""
+    script = (
+        "from clipper.admin import ClipperConnection, ProcessContainerManager as DockerContainerManager\n"
+        f"clipper_conn = ClipperConnection(DockerContainerManager('tested', containers={CONTAINERS}))\n"
+        "clipper_conn.start_clipper()\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=SUPPORT.parents[1], check=True, timeout=60)
+    connection = ClipperConnection(ProcessContainerManager("tested", containers=CONTAINERS))
+    connection.connect()
     try:
         yield connection
     finally:
-        connection.stop_all()
+        connection.cm.disconnect()
+        ClipperConnection(ProcessContainerManager("tested")).stop_all()  # which was never connected
 
 
 def predict(connection: ClipperConnection, app: str, **body: Any) -> Any:
@@ -184,7 +192,9 @@ def test_metrics_and_logs_are_there(clipper_conn: ClipperConnection, tmp_path: P
     assert all(Path(path).is_file() for path in written)
 
 
-def test_cluster_is_found_by_its_name_and_exists_once(clipper_conn: ClipperConnection) -> None:
+def test_cluster_that_outlived_its_script_is_found_by_its_name_and_exists_once(
+    clipper_conn: ClipperConnection,
+) -> None:
     second = ClipperConnection(ProcessContainerManager("tested"))
     with pytest.raises(ClipperException, match=r"Cluster tested cannot be started because it already exists"):
         second.start_clipper()
@@ -198,6 +208,7 @@ def test_cluster_is_found_by_its_name_and_exists_once(clipper_conn: ClipperConne
     assert third.get_all_apps() == second.get_all_apps()
     with pytest.raises(ClipperException, match="cannot be stopped from here"):
         third.stop_all()
+    assert isinstance(second.cm.clipper, Clipper)
     second.cm.disconnect()
     third.cm.disconnect()
     assert clipper_conn.get_all_apps() is not None
@@ -223,20 +234,3 @@ def test_two_clusters_know_nothing_of_each_other_and_share_no_port(
     assert not (state_home / "clipper" / "other").exists()
     with pytest.raises(UnconnectedException):
         other.get_all_models()
-
-
-def test_cluster_outlives_the_script_that_started_it(state_home: Path) -> None:
-    script = (
-        "from clipper.admin import ClipperConnection, ProcessContainerManager as DockerContainerManager\n"
-        "clipper_conn = ClipperConnection(DockerContainerManager('kept'))\n"
-        "clipper_conn.start_clipper()\n"
-        "clipper_conn.register_application('stays', 'doubles', '0', 100000)\n"
-    )
-    subprocess.run([sys.executable, "-c", script], cwd=SUPPORT.parents[1], check=True, timeout=60)
-    connection = ClipperConnection(ProcessContainerManager("kept"))
-    connection.connect()
-    assert connection.get_all_apps() == ["stays"]
-    assert isinstance(connection.cm.clipper, Clipper)
-    connection.cm.disconnect()
-    ClipperConnection(ProcessContainerManager("kept")).stop_all()  # by a connection that never connected
-    assert pids_of(state_home / "clipper" / "kept") == {}
