@@ -9,7 +9,10 @@ from clipper.cli.server import Server, segment
 
 @with_server
 def link(server: Server, application: ApplicationArgument, model: ModelArgument, as_json: JsonOption = False) -> None:
-    """Let an application use a model; queries reach it when this returns."""
+    """Let an application use a model.
+
+    Queries reach it when this returns.
+    """
     found = link_model(server, application, model)
     if as_json:
         print_json(found)

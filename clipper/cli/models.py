@@ -45,7 +45,9 @@ def show(server: Server, model: ModelArgument, as_json: JsonOption = False) -> N
     print_table(columns, rows, "")
     for version in found["versions"]:
         if version["last_failure"]:
-            print(f"{model}:{version['version']} failed {version['failures']} times in a row: {version['last_failure']}")
+            print(
+                f"{model}:{version['version']} failed {version['failures']} times in a row: {version['last_failure']}"
+            )
         if version["log_tail"]:
             print_log_tail(version["log_tail"], "its log ended with:")
 
@@ -59,7 +61,7 @@ def delete(
         str | None,
         typer.Argument(
             help="The version; without it the whole model, which no application may be linked to.",
-            metavar="[VERSION]",
+            metavar="VERSION",
             autocompletion=complete_versions,
             show_default=False,
         ),

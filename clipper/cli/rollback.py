@@ -21,14 +21,17 @@ def rollback(
         str | None,
         typer.Argument(
             help="The version to go to. Default: the one that was current before.",
-            metavar="[VERSION]",
+            metavar="VERSION",
             autocompletion=complete_versions,
             show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let the version that was current before answer again; queries reach it when this returns."""
+    """Go back to the version that answered before.
+
+    Queries reach it when this returns. It must still be deployed.
+    """
     if version is not None:
         set_current(server, model, version, as_json)
         return
