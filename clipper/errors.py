@@ -93,6 +93,18 @@ class UnavailableError(ServerError):
     retriable = True
 
 
+class StateUnavailableError(UnavailableError):
+    """The state store takes no change now: its disk is full, its file is locked or read-only, its server is gone."""
+
+    code = "state_unavailable"
+
+
+class StateError(ServerError):
+    """What the state store holds is damaged, or is not Clipper's."""
+
+    code = "state_damaged"
+
+
 # -- the model's fault -------------------------------------------------------------------------------------------
 
 

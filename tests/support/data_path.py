@@ -24,10 +24,11 @@ import uvloop
 from clipper._core.http_limits import HttpLimits
 from clipper._core.http_protocol import HttpProtocol
 from clipper._core.route_table import Route
+from clipper.config import CoreConfig
 from clipper.frontend.health import Readiness, healthz
 from clipper.frontend.metrics import MetricsPage
 from clipper.frontend.snapshots import SnapshotApplier
-from clipper.frontend.wiring import CoreOptions, build_core
+from clipper.frontend.wiring import build_core
 from tests.support.http_responses import Response, parse_responses, post
 from tests.support.http_server_thread import read_all, read_responses_bytes
 from tests.support.puppet_container import PuppetContainer, ServingPuppet
@@ -97,7 +98,7 @@ class Pending:
 class DataPath:
     """Serves on a free port until stopped."""
 
-    def __init__(self, options: CoreOptions, limits: HttpLimits) -> None:
+    def __init__(self, options: CoreConfig, limits: HttpLimits) -> None:
         self.run_dir = Path(tempfile.mkdtemp(prefix="clipper-test-"))
         self.address = f"ipc://{self.run_dir}/rpc-0.sock"
         self.errors: list[dict[str, Any]] = []
@@ -300,9 +301,9 @@ def _count_protocols() -> int:
 
 
 @contextmanager
-def data_path(options: CoreOptions | None = None, **limits: int) -> Iterator[DataPath]:
+def data_path(options: CoreConfig | None = None, **limits: int) -> Iterator[DataPath]:
     """Serve for the length of a block, with one application ``app`` over one model ``m``."""
-    path = DataPath(options or CoreOptions(), HttpLimits(**limits))
+    path = DataPath(options or CoreConfig(), HttpLimits(**limits))
     path.apply([application()], [model()])
     try:
         yield path
