@@ -15,7 +15,7 @@ from clipper.client.models import ModelCalls
 from clipper.client.queries import QueryCalls
 from clipper.client.startup import wait_for_snapshot
 from clipper.client.tokens import find_token
-from clipper.client.urls import check_url, reachable_query_url
+from clipper.client.urls import check_url, local_url, reachable_query_url
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig
 from clipper.deploy.containers import to_programs
 from clipper.errors import StartError, UnavailableError
@@ -82,7 +82,11 @@ class Clipper(ApplicationCalls, DeploymentCalls, ModelCalls, QueryCalls):
             config = ClipperConfig(directory, remove_run_dir=run_dir is None, listen=listen, management=management)
         supervisor = launch(config, start_limit_us)
         listen = supervisor.config.listen
-        clipper = cls(HttpClient(listen.management_url), HttpClient(listen.query_url), supervisor)
+        token_file = config.security.management_token_file
+        management_client = HttpClient(
+            local_url(listen.management_url), token=find_token(None, token_file, {}) if token_file else ""
+        )
+        clipper = cls(management_client, HttpClient(local_url(listen.query_url)), supervisor)
         if not config.remove_run_dir:  # applications of an earlier life may be there
             try:
                 wait_for_snapshot(clipper.status, config.frontend.workers, start_limit_us)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from clipper.client.calls import Calls, segment
+from clipper.client.calls import DEPLOY_LIMIT_US, Calls, segment
 from clipper.client.checks import check_environment, check_labels, check_text, check_version, to_count
 from clipper.client.model_files import local_directory, size_bytes, upload
 from clipper.client.progress import ProgressOption, Reporter, reporter
@@ -128,10 +128,12 @@ class DeploymentCalls(Calls):
             raise _with_hint(error) from None
 
     def _run(self, method: str, path: str, body: Mapping[str, Any], report: Reporter | None) -> None:
-        """Make a long call to its end, telling its events."""
+        """Make a long call to its end, telling its events if somebody listens."""
+        if report is None:
+            self._manage(method, path, body, limit_us=DEPLOY_LIMIT_US)
+            return
         for event in self._manage_with_events(method, path, body):
-            if report:
-                report.on_event(event)
+            report.on_event(event)
 
     @property
     def _is_own(self) -> bool:

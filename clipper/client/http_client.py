@@ -69,6 +69,12 @@ class HttpClient:
             response = self._client.request(method, path, **_json(body), timeout=_limits(limit_us))
         return _decode(response)
 
+    def exchange(self, method: str, path: str, body: Any = None, *, limit_us: int) -> tuple[int, str]:
+        """Return status and text of an answer, whatever they are; for calls with a form of their own."""
+        with self._told_as_ours(limit_us):
+            response = self._client.request(method, path, **_json(body), timeout=_limits(limit_us))
+        return response.status_code, response.text
+
     def call_with_events(self, method: str, path: str, body: Any = None, *, limit_us: int) -> Iterator[dict[str, Any]]:
         """Yield the events of a long call as they come; the last one is ``done`` with its result.
 
