@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ProtocolError,
         ServerError,
         StartError,
+        UnauthorizedError,
         UnavailableError,
     )
     from clipper.management.client import Clipper
@@ -44,6 +45,7 @@ _HOMES = {
     "ProtocolError": "clipper.errors",
     "ServerError": "clipper.errors",
     "StartError": "clipper.errors",
+    "UnauthorizedError": "clipper.errors",
     "UnavailableError": "clipper.errors",
 }
 
@@ -62,6 +64,7 @@ __all__ = [
     "ProtocolError",
     "ServerError",
     "StartError",
+    "UnauthorizedError",
     "UnavailableError",
     "__version__",
 ]
