@@ -10,7 +10,7 @@ import contextlib
 import logging
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from clipper.errors import InvalidArgumentError
 from clipper.security.secret_files import FileStamp, file_stamp, read_secret_file
@@ -59,6 +59,23 @@ class ServerCertificate:
 
     def _read_stamps(self) -> tuple[FileStamp | None, ...]:
         return tuple(file_stamp(path) for path in self._files)
+
+
+def listen_options(certificate: ServerCertificate | None, linger_limit_us: int) -> dict[str, Any]:
+    """Return what ``loop.create_server`` needs to serve with a certificate; nothing without one.
+
+    Parameters
+    ----------
+    linger_limit_us : int
+        How long a connection that the server ends may take to say goodbye.
+    """
+    if certificate is None:
+        return {}
+    return {
+        "ssl": certificate.context,
+        "ssl_handshake_timeout": HANDSHAKE_LIMIT_US / 1e6,
+        "ssl_shutdown_timeout": linger_limit_us / 1e6,
+    }
 
 
 def load_server_context(certificate_file: Path, key_file: Path) -> tuple[ssl.SSLContext, str]:
