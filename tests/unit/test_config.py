@@ -53,9 +53,9 @@ def test_run_dir_is_refused_one_byte_past_the_longest_socket_path() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org"])
 def test_address_off_loopback_is_refused(host: str) -> None:
     with pytest.raises(InvalidArgumentError, match="loopback"):
-        ListenConfig(query_host=host)
+        ClipperConfig(Path("/x"), listen=ListenConfig(query_host=host))
     with pytest.raises(InvalidArgumentError, match="loopback"):
-        ListenConfig(management_host=host)
+        ClipperConfig(Path("/x"), listen=ListenConfig(management_host=host))
 
 
 @pytest.mark.parametrize("port", [-1, 65536, True, "80"])
