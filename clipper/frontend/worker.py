@@ -17,6 +17,7 @@ from typing import Any
 import uvloop
 
 from clipper._core.route_table import Route
+from clipper._core.rpc_unix import UnixTransport
 from clipper.errors import ClipperError
 from clipper.frontend.control import ControlClient, Message
 from clipper.frontend.health import Readiness, healthz
@@ -60,7 +61,7 @@ class Worker:
         self.core = build_core(
             asyncio.get_running_loop(),
             worker=options.worker,
-            rpc_address=self.rpc_address,
+            transports=[UnixTransport(self.rpc_address)],
             find_model=lambda name, version: self.snapshots.find_model(name, version),
             on_replica=self._on_replica,
             options=options.core,
