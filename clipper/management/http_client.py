@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,8 +19,6 @@ from clipper.errors import (
     ServerError,
     UnavailableError,
 )
-from clipper.security.certificates import trusting
-from clipper.security.tokens import is_token
 
 _BY_CODE: dict[str, type[ClipperError]] = {
     kind.code: kind
@@ -32,39 +28,12 @@ _BY_CODE: dict[str, type[ClipperError]] = {
 
 
 class HttpClient:
-    """One pool of connections to one port; used by any number of threads.
+    """One pool of connections to one port; used by any number of threads."""
 
-    Parameters
-    ----------
-    token : str, optional
-        The bearer token of the management API; the query API takes none.
-    ca_file : path, optional
-        Certificates of the authorities that an ``https`` server is trusted by, instead of the system's; a self-signed
-        certificate is its own.
-    tls : ssl.SSLContext, optional
-        How to trust an ``https`` server, instead of ``ca_file``.
-
-    Raises
-    ------
-    InvalidArgumentError
-        The token cannot be one, or the file holds no certificate.
-    """
-
-    def __init__(
-        self, base_url: str, *, token: str = "", ca_file: Path | str | None = None, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        if token and not is_token(token):
-            raise InvalidArgumentError(
-                "the token has characters that no bearer token may have: expected letters, digits and ._~+/-"
-            )
-        if tls is None and ca_file is not None:
-            tls = trusting(ca_file)
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Neither proxies nor netrc of the environment: a token is for this server alone.
-        self._client = httpx.Client(
-            base_url=base_url, headers=headers, verify=True if tls is None else tls, trust_env=False
-        )
+        # Neither proxies nor netrc of the environment: both ports are on this machine.
+        self._client = httpx.Client(base_url=base_url, trust_env=False)
 
     def call(self, method: str, path: str, body: Any = None, *, limit_us: int) -> Any:
         """Return the decoded answer, or None if it has no content.
@@ -90,22 +59,12 @@ class HttpClient:
         except httpx.TimeoutException as error:
             raise UnavailableError(f"{self.base_url} did not answer within {limit_us / 1e6:g} s") from error
         except httpx.HTTPError as error:
-            raise UnavailableError(
-                f"{self.base_url} cannot be reached: {error}", hint=_hint_for(self.base_url, error)
-            ) from error
+            raise UnavailableError(f"{self.base_url} cannot be reached: {error}", hint="is Clipper running?") from error
         return _decode(response)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-
-
-def _hint_for(base_url: str, error: httpx.HTTPError) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return "name the file with the server's certificate, or that of its authority, as ca_file"
-    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and base_url.startswith("http:"):
-        return "does this port speak https?"
-    return "is Clipper running?"
 
 
 def _decode(response: httpx.Response) -> Any:
