@@ -31,10 +31,14 @@ ALLOWED: dict[str, set[str]] = {
     "supervisor": BASE | {"security"},
     "frontend": BASE | {"_core", "metrics", "security", "selection"},
     "management": BASE | {"state", "registry", "security", "selection", "deploy", "supervisor", "metrics"},
-    "__init__": BASE | {"management"},
-    "cli": BASE | {"__init__", "management"},
+    # What runs in the caller's process, and speaks with management over HTTP.
+    "deployers": BASE,
+    "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},
+    "__init__": BASE | {"client"},
+    "admin": BASE | {"__init__", "client", "deployers", "metrics", "registry", "supervisor"},
+    "cli": BASE | {"__init__", "client", "management"},
     "__main__": {"cli"},
-    "demo": BASE | {"__init__", "management", "metrics"},
+    "demo": BASE | {"__init__", "client", "management", "metrics"},
 }
 
 # What a container may need: the standard library, numpy and pyzmq; a framework only in the container that serves it.

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import site
 import sys
 import sysconfig
 from collections.abc import Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 import cloudpickle  # type: ignore[import-untyped]  # it ships no types
 
+from clipper.deployers.unpicklable import find_unpicklable
 from clipper.errors import InvalidArgumentError
 
 _INSTALLED: Final = tuple(
@@ -40,16 +40,31 @@ def save_pickle(value: Any, path: Path) -> None:
     InvalidArgumentError
         A part of it cannot be pickled.
     """
-    buffer = io.BytesIO()
+    with _own_modules_by_value():
+        try:
+            data = cloudpickle.dumps(value)
+        except Exception as error:  # whatever a __reduce__ of the caller's raises
+            culprit = find_unpicklable(value, _is_picklable)
+            raise InvalidArgumentError(
+                f"{_name(value)} cannot be pickled{f' because of its {culprit}' if culprit else ''}: "
+                f"{type(error).__name__}: {error}",
+                hint="open files, sockets, locks and connections must be made inside the function, not captured by it",
+            ) from error
+    path.write_bytes(data)
+
+
+def _is_picklable(value: Any) -> bool:
     try:
-        with _own_modules_by_value():
-            cloudpickle.dump(value, buffer)
-    except Exception as error:  # whatever a __reduce__ of the caller's raises
-        raise InvalidArgumentError(
-            f"{value!r:.200} cannot be pickled: {type(error).__name__}: {error}",
-            hint="open files, sockets, locks and connections must be made inside the function, not captured by it",
-        ) from error
-    path.write_bytes(buffer.getvalue())
+        cloudpickle.dumps(value)
+    except Exception:  # noqa: BLE001 - whatever it raises, it is no
+        return False
+    return True
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, FunctionType | MethodType):
+        return f"the function {value.__qualname__!r}"
+    return f"the {type(value).__qualname__} {value!r:.200}"
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from clipper import errors
-from clipper.management.http_client import _to_error
-from clipper.management.prediction import Prediction, to_json, to_prediction
+from clipper.client.http_client import _to_error
+from clipper.client.prediction import Prediction, to_json, to_prediction
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_error_answer_becomes_the_class_of_its_code_or_status(
 
 
 def test_answer_that_is_no_json_is_still_an_error_with_its_text() -> None:
-    from clipper.management.http_client import _decode
+    from clipper.client.http_client import _decode
 
     with pytest.raises(errors.ServerError, match="oops"):
         _decode(httpx.Response(500, text="oops"))

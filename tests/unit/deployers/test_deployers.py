@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clipper.deploy.deployers import find_deployer
+from clipper.deployers import find_deployer
 from clipper.errors import InvalidArgumentError
 from model_containers.python_function import FUNCTION_FILE
 from model_containers.sklearn import PICKLE_FILE

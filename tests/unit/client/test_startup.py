@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from clipper.client.startup import wait_for_snapshot
 from clipper.errors import StartError
-from clipper.management.startup import wait_for_snapshot
 
 
 def status(*applied: int, applications: int = 1) -> dict[str, Any]:
