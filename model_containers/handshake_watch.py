@@ -31,7 +31,7 @@ class HandshakeWatch:
         """Log what has happened since the last look. It never waits."""
         while self._events.poll(0):
             event = recv_monitor_message(self._events)
-            failure = _FAILURES.get(event["event"])
+            failure = _FAILURES.get(zmq.Event(event["event"]))
             now_us = time.monotonic_ns() // 1000
             if failure is None or (self._told_us is not None and now_us - self._told_us < REFUSAL_LOG_INTERVAL_US):
                 continue

@@ -15,7 +15,7 @@ from clipper.config.keys import Key, keys
 from clipper.config.loader import LoadedConfig, load_config
 from clipper.config.locations import default_run_dir, find_config_file
 from clipper.config.network import HttpConfig, ListenConfig, is_loopback
-from clipper.config.rendering import Row, config_toml, effective_rows, example_toml
+from clipper.config.rendering import Row, config_toml, effective_rows, example_toml, masked, value_of
 from clipper.config.security import SecurityConfig
 from clipper.config.sources import Origin, SourceKind
 from clipper.config.storage import StateConfig, without_password
@@ -48,7 +48,9 @@ __all__ = [
     "is_loopback",
     "keys",
     "load_config",
+    "masked",
     "parse_config",
     "read_config",
+    "value_of",
     "without_password",
 ]

@@ -75,11 +75,24 @@ class ManagementConfig:
     quarantine_failures: int = option(
         5, "failures in a row after which a model version is no longer restarted", minimum=1
     )
-    max_upload_bytes: int = option(
-        1 << 30, "the files of one model version, uploaded from another machine; beyond: 413", minimum=1
+    # What callers of the management port may use up.
+    max_connections: int = option(512, "open connections to management; beyond: 503, closed", minimum=1)
+    max_head_bytes: int = option(32 << 10, "line and header fields of a management request; beyond: 431", minimum=1024)
+    max_request_bytes: int = option(1 << 20, "body of a management request, uploads apart; beyond: 413", minimum=1)
+    max_upload_bytes: int = option(1 << 30, "one upload of a model version's files; beyond: 413", minimum=1)
+    max_upload_files: int = option(10_000, "files and directories in one upload; beyond: 413", minimum=1)
+    head_limit_us: int = option(
+        10_000_000, "from a connection's begin, or a request's first byte, to the end of its header fields", minimum=1
+    )
+    body_limit_us: int = option(
+        30_000_000, "from there to the end of the body; of an upload: between two pieces of it", minimum=1
+    )
+    idle_limit_us: int = option(60_000_000, "between two requests of a connection; beyond: closed", minimum=1)
+    write_limit_us: int = option(
+        30_000_000, "a client that takes nothing of its answer for this long is cut off", minimum=1
     )
     staging_ttl_us: int = option(
-        3_600_000_000, "uploaded files that no deployment has used are removed after this", minimum=1
+        3_600_000_000, "uploaded files that no deployment has taken are removed after this", minimum=1
     )
     containers: Mapping[str, tuple[str, ...]] = option_made_by(
         dict, "containers of your own by name, beside the built-in ones: a program and its arguments"
@@ -87,6 +100,7 @@ class ManagementConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        _require_order(self, "replace_backoff_min_us", "replace_backoff_max_us")
         for name, command in self.containers.items():
             if not name or not command:
                 raise OptionError("containers", repr(dict(self.containers)), "a program and its arguments by each name")

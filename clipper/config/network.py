@@ -40,9 +40,13 @@ def require_host(name: str, host: str, *, also: str = "") -> None:
         raise OptionError(name, repr(host), expected) from None
 
 
+# What is bound to all addresses is reached through loopback.
+_REACHED_BY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+
+
 def _url(host: str, port: int) -> str:
-    # What is bound to all addresses is reached through loopback.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    host = _REACHED_BY.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -61,7 +65,7 @@ class ListenConfig:
         maximum=2**31 - 1,
     )
     allowed_hosts: tuple[str, ...] = option(
-        (), "names, beside localhost and the addresses listened on, that a management request may be addressed to"
+        (), "names by which management may be asked for, beside localhost and management_host (the Host field)"
     )
 
     def __post_init__(self) -> None:
@@ -80,6 +84,15 @@ class ListenConfig:
     def management_url(self) -> str:
         """Base URL of the management API, likewise."""
         return _url(self.management_host, self.management_port)
+
+    @property
+    def accepted_hosts(self) -> tuple[str, ...]:
+        """Names in the Host field (without port and brackets) under which management answers.
+
+        A web page that rebinds its own name to this address would send that name.
+        """
+        own = () if self.management_host in _REACHED_BY else (self.management_host,)
+        return tuple(dict.fromkeys((*_LOCAL_NAMES, *own, *self.allowed_hosts)))
 
 
 @dataclass(frozen=True, slots=True)

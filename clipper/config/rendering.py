@@ -6,18 +6,23 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from clipper.config.instance import ClipperConfig
 from clipper.config.keys import Key, keys
 from clipper.config.storage import without_password
 from clipper.config.values import to_toml
 
-_COMMENT_COLUMNS = 118
-_HEAD = """\
+_COMMENT_COLUMNS: Final = 118
+_HEAD: Final = """\
 Configuration of Clipper: every option with its default. Take the "# " away from what you change.
 A value on the command line (--set section.option=value) or in the environment (CLIPPER_SECTION__OPTION) is stronger.
 Sizes and durations are plain numbers, in the unit that the name ends with: _bytes, _us (microseconds)."""
+
+_UNITS: Final = {
+    "_us": ((1, "us"), (1_000, "ms"), (1_000_000, "s"), (60_000_000, "min"), (3_600_000_000, "h")),
+    "_bytes": ((1, "bytes"), (1 << 10, "KiB"), (1 << 20, "MiB"), (1 << 30, "GiB")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +58,29 @@ def config_toml(config: ClipperConfig) -> str:
 
 def example_toml() -> str:
     """Return a TOML file with every option, its meaning and its default, all commented out."""
-    lines = ((key, [*_comment(key.about.meaning), f"# {key.name} = {_shown_default(key)}"]) for key in keys().values())
-    return "\n".join(f"# {line}".rstrip() for line in _HEAD.split("\n")) + "\n\n" + _document(lines)
+    lines = ((key, [*_comment(key.about.meaning), _example_line(key)]) for key in keys().values())
+    return "\n".join(f"# {line}" for line in _HEAD.split("\n")) + "\n\n" + _document(lines)
 
 
 def shown_default(key: Key) -> str:
     """Return a key's default as TOML writes it; programs and directories of this machine in general terms."""
-    return _shown_default(key)
-
-
-def _shown_default(key: Key) -> str:
     if not key.section:
         return to_toml("~/.local/state/clipper/default")
-    if key.name == "command":
-        return to_toml(("python", *key.default[1:]))
-    return to_toml(key.default)
+    return to_toml(("python", *key.default[1:]) if key.name == "command" else key.default)
+
+
+def in_larger_units(key: Key) -> str:
+    """Return a key's default in the largest unit that has no fraction, such as ``16 MiB``; empty without a unit."""
+    for suffix, units in _UNITS.items():
+        if key.name.endswith(suffix) and key.default:
+            size, unit = max((size, unit) for size, unit in units if key.default % size == 0)
+            return f"{key.default // size} {unit}"
+    return ""
+
+
+def _example_line(key: Key) -> str:
+    readable = in_larger_units(key)
+    return f"# {key.name} = {shown_default(key)}" + (f"  # {readable}" if readable else "")
 
 
 def _comment(text: str) -> list[str]:

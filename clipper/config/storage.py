@@ -9,7 +9,12 @@ from urllib.parse import urlsplit
 
 from clipper.config.option import OptionError, check, option
 
-_FORMS: Final = "'memory:', 'sqlite:' and an absolute path, or 'redis://[:password@]host[:port][/db][?prefix=...]'"
+_FORMS: Final = (
+    "'memory:', 'sqlite:PATH', 'redis://[:password@]host[:port][/db][?prefix=name]' (rediss: with TLS), or nothing"
+)
+# Keeps the instances of Clipper apart that share one database.
+_PREFIX: Final = re.compile(r"prefix=[-_.:A-Za-z0-9]{1,63}")
+_DATABASE: Final = re.compile(r"/?|/[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +23,15 @@ class StateConfig:
 
     url: str = option(
         "",
-        "`memory:`, `sqlite:/path`, or `redis://[:password@]host[:port][/db][?prefix=...]`; "
-        "empty = an SQLite file in run_dir",
+        "where the registry is kept: `memory:`, `sqlite:PATH` or `redis://...`; empty = an SQLite file in run_dir",
         has_secret=True,
     )
 
     def __post_init__(self) -> None:
         check(self)
         if not _is_state_url(self.url):
-            raise OptionError("url", repr(without_password(self.url)), f"{_FORMS}, or an empty text")
+            # No part of what was to be a Redis URL is shown: any may be a piece of a password.
+            raise OptionError("url", "(hidden)", _FORMS, hint="special characters of a password are %-encoded")
 
 
 def without_password(url: str) -> str:
@@ -43,13 +48,16 @@ def _is_state_url(url: str) -> bool:
     if url in ("", "memory:"):
         return True
     if url.startswith("sqlite:"):
-        return url.startswith("sqlite:/") and url.strip("/") != "sqlite:"
+        path = url.removeprefix("sqlite:")
+        # sqlite:///var/lib/x is how other programs spell it; two slashes would name a host.
+        return bool(path.strip("/")) and (path.startswith("///") or not path.startswith("//"))
+    if re.search(r"\s", url):  # urlsplit would drop it in silence
+        return False
     try:
         parts = urlsplit(url)
-        if parts.port == 0:
-            return False
-    except ValueError:  # a port that is no number, a bracket that is not closed
+        _ = parts.port  # taken apart only when it is asked for
+    except ValueError:
         return False
-    is_database = re.fullmatch(r"(/[0-9]{0,6})?", parts.path) is not None
-    is_query = re.fullmatch(r"(prefix=[^&]*)?", parts.query) is not None
-    return parts.scheme == "redis" and is_query and bool(parts.hostname) and is_database and not parts.fragment
+    is_ours = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and not parts.fragment
+    is_query = not parts.query or _PREFIX.fullmatch(parts.query) is not None
+    return is_ours and is_query and _DATABASE.fullmatch(parts.path) is not None

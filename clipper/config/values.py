@@ -168,7 +168,8 @@ def _table(value: Mapping[str, Any]) -> str:
 
 _WRITERS: Final[Mapping[type, Callable[[Any], str]]] = {
     bool: lambda value: "true" if value else "false",
-    int: str,
+    # Of sizes and durations, not of ports: 16_777_216 can be read.
+    int: lambda value: f"{value:_}" if value >= 100_000 else str(value),
     float: repr,
     str: _string,
     Path: _string,

@@ -12,6 +12,7 @@ import ssl
 from pathlib import Path
 from typing import Any, Final
 
+from clipper.config import SecurityConfig
 from clipper.errors import InvalidArgumentError
 from clipper.security.secret_files import FileStamp, file_stamp, read_secret_file
 
@@ -59,6 +60,13 @@ class ServerCertificate:
 
     def _read_stamps(self) -> tuple[FileStamp | None, ...]:
         return tuple(file_stamp(path) for path in self._files)
+
+
+def server_certificate(config: SecurityConfig) -> ServerCertificate | None:
+    """Return the certificate of both HTTP ports, or None if they speak plain HTTP; raises as `ServerCertificate`."""
+    if config.tls_certificate_file is None or config.tls_key_file is None:
+        return None
+    return ServerCertificate(config.tls_certificate_file, config.tls_key_file)
 
 
 def listen_options(certificate: ServerCertificate | None, linger_limit_us: int) -> dict[str, Any]:

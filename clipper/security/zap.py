@@ -73,8 +73,8 @@ class ContainerGate:
         for monitor in self._monitors:
             while self._loop is not None and monitor.get(zmq.EVENTS) & zmq.POLLIN:
                 event = recv_monitor_message(monitor)
-                if event["event"] & _EARLY_FAILURES:
-                    address = event["endpoint"].decode("ascii", "replace")
+                if int(event["event"]) & int(_EARLY_FAILURES):
+                    address = bytes(event["endpoint"]).decode("ascii", "replace")
                     self._note(f"a connection to {address}", "it has no keys, or keys for another frontend", _now_us())
 
     def answer(self, request: Sequence[bytes], now_us: int) -> list[bytes]:
