@@ -70,6 +70,13 @@ class ConflictError(CallerError):
     http_status = 409
 
 
+class UnauthorizedError(CallerError):
+    """The management API wants a bearer token, and the request carries none, or one that is not accepted."""
+
+    code = "unauthorized"
+    http_status = 401
+
+
 # -- the server's fault ------------------------------------------------------------------------------------------
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-
-import zmq
 
 from clipper._core.batch_results import BatchResults
 from clipper._core.deadline_timer import DeadlineTimer
@@ -19,6 +17,7 @@ from clipper._core.prediction_cache import PredictionCacheHandle
 from clipper._core.query_processor import QueryProcessor
 from clipper._core.route_table import RouteTable
 from clipper._core.rpc_server import RpcServer
+from clipper._core.rpc_transport import RpcTransport
 from clipper._core.slot_pool import SlotPoolHandle
 from clipper.config import CoreConfig, HttpConfig, RpcConfig
 from clipper.types import ReplicaListener
@@ -43,7 +42,7 @@ def build_core(
     loop: asyncio.AbstractEventLoop,
     *,
     worker: int,
-    rpc_address: str,
+    transports: Sequence[RpcTransport],
     find_model: Callable[[str, str], ModelRuntime | None],
     on_replica: ReplicaListener,
     options: CoreConfig | None = None,
@@ -56,6 +55,8 @@ def build_core(
     ----------
     worker : int
         0 to 15; part of every query id.
+    transports : sequence of RpcTransport
+        Where containers connect.
     find_model : callable (name, version) -> ModelRuntime or None
         Asked when a container registers.
     on_replica : callable (replica_id, model, version, state, reason)
@@ -79,8 +80,7 @@ def build_core(
     )
     server = HttpServer(loop, limits or HttpLimits(), processor, RouteTable([]))
     rpc = RpcServer(
-        zmq.Context.instance(),
-        rpc_address,
+        transports,
         BatchResults(processor, find_model),
         on_replica,
         heartbeat_interval_us=sessions.heartbeat_interval_us,
