@@ -130,7 +130,7 @@ def _files(
     from clipper.cli.model_source import ModelSource
 
     model = ModelSource(source, container, method)
-    say(f"{source}: {model.description}; the container {model.container!r} opens it")
+    say(f"{source}: {model.description}, opened only in the container {model.container!r}")
     with server.model_files(model.save) as files:
         yield model.container, files
 

@@ -13,7 +13,7 @@ from clipper.cli.completion import LOG_SOURCES, complete_log_sources
 from clipper.cli.log_follower import LogFollower
 from clipper.cli.options import with_server
 from clipper.cli.server import Server, nearest, segment
-from clipper.errors import NotFoundError
+from clipper.errors import ClipperError, NotFoundError
 from clipper.log_file import read_tail
 
 _POLL_INTERVAL_S: Final = 0.2
@@ -27,7 +27,7 @@ def logs(
         str | None,
         typer.Argument(
             help="A replica (svm:1:0), a model or version (svm, svm:1), frontend, management or supervisor. "
-            "Default: all.",
+            "Default: everything that runs.",
             metavar="SOURCE",
             autocompletion=complete_log_sources,
             show_default=False,
@@ -47,14 +47,25 @@ def logs(
     """
     directory = None if server.run_dir is None else server.run_dir / "logs"
     if directory is not None and directory.is_dir():
-        _print_files(directory, source, follow, lines)
+        _print_files(directory, source, follow, lines, _gone(server, directory) if source is None else frozenset())
     else:
         _print_remote(server, source, follow, lines)
 
 
-def _print_files(directory: Path, source: str | None, follow: bool, line_count: int) -> None:
+def _gone(server: Server, directory: Path) -> frozenset[str]:
+    """Return the replicas that have a log and live no more; none, if Clipper does not answer."""
+    replicas = {name for name, _ in _sources(directory, None) if ":" in name}
+    try:
+        return frozenset(replicas - {item["replica_id"] for item in server.get("/replicas")})
+    except ClipperError:
+        return frozenset()
+
+
+def _print_files(directory: Path, source: str | None, follow: bool, line_count: int, gone: frozenset[str]) -> None:
     followers: dict[str, LogFollower] = {}
     for name, path in _sources(directory, source):
+        if source is None and name in gone:
+            continue
         followers[name] = LogFollower(path)
         text = read_tail(path, line_count) if line_count else ""
         _print_lines(name, text.splitlines(), is_one=_names_one(source, name))
@@ -64,6 +75,8 @@ def _print_files(directory: Path, source: str | None, follow: bool, line_count: 
         _flush()
         time.sleep(_POLL_INTERVAL_S)
         for name, path in _sources(directory, source):
+            if source is None and name in gone:
+                continue
             if name not in followers:  # a replica that was started meanwhile: all of it is new
                 followers[name] = LogFollower(path, from_start=True)
             _print_lines(name, followers[name].read_lines(), is_one=_names_one(source, name))

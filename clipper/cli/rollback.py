@@ -11,6 +11,7 @@ from clipper.cli.models import set_current
 from clipper.cli.options import JsonOption, ModelArgument, with_server
 from clipper.cli.output import print_json
 from clipper.cli.server import Server, segment
+from clipper.errors import ConflictError
 
 
 @with_server
@@ -35,8 +36,11 @@ def rollback(
     if version is not None:
         set_current(server, model, version, as_json)
         return
-    with server.suggesting(model=model):
-        found = server.post(f"/models/{segment(model)}/rollback")
+    try:
+        with server.suggesting(model=model):
+            found = server.post(f"/models/{segment(model)}/rollback")
+    except ConflictError as error:
+        raise ConflictError(error.message, hint=f"{error.hint}: clipper rollback {model} VERSION") from error
     if as_json:
         print_json(found)
         return

@@ -145,6 +145,8 @@ class Server:
 
         if self._query is None:
             url = reachable_query_url(str(status["query_url"]), self.management_url)
+            if self.management_url.startswith("https:"):  # one certificate serves both ports
+                url = f"https:{url.partition(':')[2]}"
             self._query = HttpClient(url, ca_file=self._ca_file if url.startswith("https:") else None)
         return self._query
 

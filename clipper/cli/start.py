@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from clipper.cli.options import JsonOption, RunDirOption
-from clipper.cli.output import print_json, say, warn
+from clipper.cli.output import count, print_json, say, warn
 from clipper.cli.progress import Show, progress
 from clipper.cli.server import Server, read_token
 from clipper.errors import ClipperError, ConflictError, InvalidArgumentError, StartError
@@ -136,9 +136,8 @@ def _explained(config: ClipperConfig) -> Iterator[None]:
             port = getattr(config.listen, option)
             if f"port {port} on" in error.message and "taken" in error.message:
                 holder = describe_holder(port)
-                if holder:
-                    hint = f"{holder}; or choose another port: --{option.replace('_', '-')} 0 takes a free one"
-                    raise StartError(error.message, hint=hint) from error
+                hint = f"choose another port: --{option.replace('_', '-')} 0 takes a free one"
+                raise ConflictError(error.message, hint=f"{holder}; or {hint}" if holder else hint) from error
         raise
 
 
@@ -200,8 +199,9 @@ def _tell(told: Mapping[str, Any], as_json: bool, detach: bool) -> None:
         print(f"  directory   {told['run_dir']}")
         if told["applications"] or told["model_versions"]:
             print(
-                f"  restored    {told['applications']} applications, {told['model_versions']} model versions, "
-                f"{told['ready_replicas']} of {told['replicas']} replicas ready"
+                f"  restored    {count(told['applications'], 'application')}, "
+                f"{count(told['model_versions'], 'model version')}, "
+                f"{told['ready_replicas']} of {count(told['replicas'], 'replica')} ready"
             )
         option = _run_dir_option(Path(told["run_dir"]))
         print(f"Stop it with: clipper stop{option}" if detach else "Press Ctrl-C to stop.", flush=True)
