@@ -29,12 +29,17 @@ class LogFollower:
         data = self._read()
         if self._is_rotated():
             data += self._read()
-            if self._file is not None:
-                self._file.close()
+            self.close()
             self._open()
             data += self._read()
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [line.decode("utf-8", errors="replace") for line in lines]
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _read(self) -> bytes:
         return b"" if self._file is None else self._file.read()

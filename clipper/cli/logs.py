@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -62,30 +64,31 @@ def _gone(server: Server, directory: Path) -> frozenset[str]:
 
 
 def _print_files(directory: Path, source: str | None, follow: bool, line_count: int, gone: frozenset[str]) -> None:
-    followers: dict[str, LogFollower] = {}
-    for name, path in _sources(directory, source):
-        if source is None and name in gone:
-            continue
-        followers[name] = LogFollower(path)
-        text = read_tail(path, line_count) if line_count else ""
-        _print_lines(name, text.splitlines(), is_one=_names_one(source, name))
-    if not followers:
-        raise _no_source(source, directory)
-    while follow:
-        _flush()
-        time.sleep(_POLL_INTERVAL_S)
-        for name, path in _sources(directory, source):
-            if source is None and name in gone:
-                continue
-            if name not in followers:  # a replica that was started meanwhile: all of it is new
-                followers[name] = LogFollower(path, from_start=True)
-            _print_lines(name, followers[name].read_lines(), is_one=_names_one(source, name))
+    with contextlib.ExitStack() as opened:
+        followers: dict[str, LogFollower] = {}
+
+        def open_follower(name: str, path: Path, from_start: bool = False) -> None:
+            followers[name] = opened.enter_context(contextlib.closing(LogFollower(path, from_start=from_start)))
+
+        for name, path in _sources(directory, source, gone):
+            open_follower(name, path)
+            text = read_tail(path, line_count) if line_count else ""
+            _print_lines(name, text.splitlines(), is_one=_names_one(source, name))
+        if not followers:
+            raise _no_source(source, directory)
+        while follow:
+            sys.stdout.flush()
+            time.sleep(_POLL_INTERVAL_S)
+            for name, path in _sources(directory, source, gone):
+                if name not in followers:  # a replica that was started meanwhile: all of it is new
+                    open_follower(name, path, from_start=True)
+                _print_lines(name, followers[name].read_lines(), is_one=_names_one(source, name))
 
 
-def _sources(directory: Path, source: str | None) -> list[tuple[str, Path]]:
+def _sources(directory: Path, source: str | None, without: frozenset[str] = frozenset()) -> list[tuple[str, Path]]:
     """Return name and file of each log that ``source`` means."""
     found = [(source_name(path), path) for path in sorted(directory.glob(f"*{_SUFFIX}"))]
-    return [(name, path) for name, path in found if source is None or _means(source, name)]
+    return [(name, path) for name, path in found if name not in without and (source is None or _means(source, name))]
 
 
 def source_name(path: Path) -> str:
@@ -146,9 +149,3 @@ def _remote_lines(server: Server, replica_id: str, line_count: int) -> Iterator[
 def _print_lines(name: str, lines: Sequence[str], *, is_one: bool) -> None:
     for line in lines:
         print(line if is_one else f"{name} | {line}")
-
-
-def _flush() -> None:
-    import sys
-
-    sys.stdout.flush()

@@ -49,12 +49,16 @@ def follow(events: Iterable[Mapping[str, Any]], title: str) -> Any:
     ServerError
         The stream ended without one.
     """
-    with progress(title) as show:
-        for event in events:
-            if event["event"] == "done":
-                return event["result"]
-            stage = _STAGES.get(event["stage"], event["stage"])
-            show(stage, event.get("ready_replicas", 0), event.get("replicas", 0), event.get("detail", ""))
+    try:
+        with progress(title) as show:
+            for event in events:
+                if event["event"] == "done":
+                    return event["result"]
+                stage = _STAGES.get(event["stage"], event["stage"])
+                show(stage, event.get("ready_replicas", 0), event.get("replicas", 0), event.get("detail", ""))
+    except KeyboardInterrupt:
+        say(f"{title}: nobody waits for it any more, and Clipper goes on with it; `clipper status` shows how far it is")
+        raise
     raise ServerError("the server ended the call without a result", hint="clipper status shows what is there")
 
 
