@@ -62,6 +62,13 @@ def deploy(
         list[str] | None,
         typer.Option("--env", help="CLIPPER_NAME=VALUE for the container; may be repeated.", metavar="NAME=VALUE"),
     ] = None,
+    resources: Annotated[
+        list[str] | None,
+        typer.Option("--resource", help="What each replica asks for: cpus=2; may be repeated.", metavar="NAME=VALUE"),
+    ] = None,
+    description: Annotated[
+        str, typer.Option("--description", help="A text for people.", metavar="TEXT", show_default=False)
+    ] = "",
     current: Annotated[
         bool, typer.Option("--current/--not-current", help="Let it answer the queries that name no version.")
     ] = True,
@@ -89,7 +96,9 @@ def deploy(
         "batch_size": batch_size or 0,
         "max_batch_size": max_batch_size,
         "labels": labels or [],
-        "environment": dict(_variable(word) for word in environment or ()),
+        "environment": dict(_pair(word, "--env") for word in environment or ()),
+        "resources": {name: _amount(value) for name, value in (_pair(word, "--resource") for word in resources or ())},
+        "description": description,
         "make_current": current,
     }
     with _files(server, source, container, method) as (used, files):
@@ -135,8 +144,12 @@ def _files(
         yield model.container, files
 
 
-def _variable(word: str) -> tuple[str, str]:
+def _pair(word: str, option: str) -> tuple[str, str]:
     name, is_given, value = word.partition("=")
     if not name or not is_given:
-        raise InvalidArgumentError(f"--env={word!r} is not valid: expected NAME=VALUE")
+        raise InvalidArgumentError(f"{option}={word!r} is not valid: expected NAME=VALUE")
     return name, value
+
+
+def _amount(value: str) -> int | str:
+    return int(value) if value.isdecimal() else value
