@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pexpect  # type: ignore[import-untyped]
 import pytest
 from typer.testing import CliRunner
@@ -199,20 +199,25 @@ def test_status_of_a_healthy_instance_ends_with_zero(clipper: CommandLine) -> No
 
 
 def test_top_measures_what_happens_in_its_interval(clipper: CommandLine) -> None:
-    load = subprocess.Popen(
-        ["bash", "-c", f"while :; do {' '.join(CLIPPER)} predict sums '[1,2,3]'; done"],
-        env=clipper.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    enough = threading.Event()
+    load = threading.Thread(target=ask_until, args=(f"{clipper.json('status')['query_url']}/sums/predict", enough))
+    load.start()
     try:
-        measured = clipper.json("top", "--interval", "2")
+        measured = clipper.json("top", "--interval", "0.5")
     finally:
-        load.send_signal(signal.SIGKILL)
-        load.wait()
+        enough.set()
+        load.join()
     (application,) = measured["applications"]
     assert application["queries"] > 0 and application["queries_per_s"] > 0
     assert 0 < application["p50_us"] <= application["p99_us"] < application["slo_us"]
     assert measured["models"][0]["mean_batch_size"] or measured["models"][0]["cache_hit_ratio"]
     assert "REPLICA" in clipper("top", "--once", "--interval", "0.1")
+
+
+def ask_until(url: str, enough: threading.Event) -> None:
+    with httpx.Client() as client:
+        while not enough.wait(0.005):
+            client.post(url, json={"input": [1, 2, 3]}).raise_for_status()
 
 
 def test_top_in_a_terminal_is_drawn_until_q(clipper: CommandLine) -> None:
