@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ProtocolError,
         ServerError,
         StartError,
+        UnauthorizedError,
         UnavailableError,
     )
 
@@ -50,6 +51,7 @@ _HOMES = {
     "ReplicaInfo": "clipper.client.listings",
     "ServerError": "clipper.errors",
     "StartError": "clipper.errors",
+    "UnauthorizedError": "clipper.errors",
     "UnavailableError": "clipper.errors",
     "VersionInfo": "clipper.client.listings",
 }
@@ -73,6 +75,7 @@ __all__ = [
     "ReplicaInfo",
     "ServerError",
     "StartError",
+    "UnauthorizedError",
     "UnavailableError",
     "VersionInfo",
     "__version__",

@@ -248,8 +248,7 @@ cdef class QueryProcessor(QueryGather):
                 model = self.dirty_models.pop()
                 model.dirty = False
                 self.dispatch(model, now_us)
-            if self.rpc.has_input():           # a send may have swallowed the edge of what came in meanwhile
-                self.rpc.read_messages(now_us)
+            self.rpc.catch_up(now_us)
         return 0
 
     cdef int dispatch(self, ModelRuntime model, uint64_t now_us) except -1:

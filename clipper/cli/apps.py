@@ -26,7 +26,9 @@ def list_applications(server: Server, as_json: JsonOption = False) -> None:
         print_json(found)
         return
     columns = ("APPLICATION", "INPUT", ">SLO", "ON MISS", "DEFAULT OUTPUT", "MODELS")
-    print_table(columns, [_row(item) for item in found], "There are no applications: `clipper apps register` makes one.")
+    print_table(
+        columns, [_row(item) for item in found], "There are no applications: `clipper apps register` makes one."
+    )
 
 
 @app.command("register")
@@ -48,14 +50,20 @@ def register(
         str | None, typer.Option("--dtype", help="Element type of a tensor: float32.", metavar="TYPE")
     ] = None,
     on_miss: Annotated[
-        str, typer.Option("--on-miss", help="Answer a miss with the default output, or with an error.")
+        str,
+        typer.Option(
+            "--on-miss", help="Answer a miss with the output by --default, or with an error.", metavar="default|error"
+        ),
     ] = "default",
     policy: Annotated[
         str | None,
-        typer.Option("--policy", help="static, majority or mean. Default: majority if several models are linked."),
+        typer.Option(
+            "--policy", help="static, majority or mean. Default: majority if several models are linked.", metavar="NAME"
+        ),
     ] = None,
     max_slo: Annotated[
-        str | None, typer.Option("--max-slo", help="Ceiling of a query's own slo_us. Default: --slo.", metavar="DURATION")
+        str | None,
+        typer.Option("--max-slo", help="Ceiling of a query's own slo_us. Default: --slo.", metavar="DURATION"),
     ] = None,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Remember predictions.")] = True,
     as_json: JsonOption = False,

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,16 +20,14 @@ from clipper.errors import AlreadyExistsError, InvalidArgumentError
 @with_server
 def deploy(
     server: Server,
-    name: Annotated[
-        str, typer.Argument(help="Name of the model.", metavar="NAME", autocompletion=complete_models)
-    ],
+    name: Annotated[str, typer.Argument(help="Name of the model.", metavar="NAME", autocompletion=complete_models)],
     version: Annotated[str, typer.Argument(help="A version that it does not have yet: 1, v2.", metavar="VERSION")],
     source: Annotated[
         str | None,
         typer.Argument(
             help="model.pkl, model.joblib, module:function, file.py:function, or a directory; none for a container "
             "that needs no files.",
-            metavar="[SOURCE]",
+            metavar="SOURCE",
             show_default=False,
         ),
     ] = None,
@@ -42,6 +36,7 @@ def deploy(
         typer.Option(
             "--container",
             help="What evaluates it. Default: as SOURCE needs.",
+            metavar="NAME",
             autocompletion=complete_containers,
             show_default=False,
         ),
@@ -49,34 +44,48 @@ def deploy(
     input_type: Annotated[
         str, typer.Option("--input-type", help="integers, floats, doubles, strings, bytes or tensor.", metavar="TYPE")
     ] = "doubles",
-    replicas: Annotated[int, typer.Option("--replicas", help="How many containers run it.")] = 1,
+    replicas: Annotated[int, typer.Option("--replicas", help="How many containers run it.", metavar="N")] = 1,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="A fixed batch size. Default: found by measurement.")
+        int | None, typer.Option("--batch-size", help="A fixed batch size. Default: found by measurement.", metavar="N")
     ] = None,
     max_batch_size: Annotated[
-        int, typer.Option("--max-batch-size", help="Ceiling of the measured batch size; 0 = none.")
+        int, typer.Option("--max-batch-size", help="Ceiling of the measured batch size; 0 = none.", metavar="N")
     ] = 0,
     method: Annotated[
-        str | None, typer.Option("--method", help="Method of a scikit-learn estimator. Default: predict.")
+        str | None,
+        typer.Option("--method", help="Method of a scikit-learn estimator. Default: predict.", metavar="NAME"),
     ] = None,
-    labels: Annotated[list[str] | None, typer.Option("--label", help="A label; may be repeated.")] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", help="A label; may be repeated.", metavar="TEXT")
+    ] = None,
     environment: Annotated[
         list[str] | None,
         typer.Option("--env", help="CLIPPER_NAME=VALUE for the container; may be repeated.", metavar="NAME=VALUE"),
     ] = None,
+    resources: Annotated[
+        list[str] | None,
+        typer.Option("--resource", help="What each replica asks for: cpus=2; may be repeated.", metavar="NAME=VALUE"),
+    ] = None,
+    description: Annotated[
+        str, typer.Option("--description", help="A text for people.", metavar="TEXT", show_default=False)
+    ] = "",
     current: Annotated[
         bool, typer.Option("--current/--not-current", help="Let it answer the queries that name no version.")
     ] = True,
     link: Annotated[
         list[str] | None,
         typer.Option(
-            "--link", help="Link it to this application; may be repeated.", autocompletion=complete_applications
+            "--link",
+            help="Link it to this application; may be repeated.",
+            metavar="APP",
+            autocompletion=complete_applications,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Deploy a model version; every replica is ready when this returns, or nothing of it is left.
+    """Deploy a model version.
 
+       Every replica is ready when this returns, or nothing of it is left.
     A pickle is opened only in the container, never by this command or by Clipper itself.
     """
     body: dict[str, Any] = {
@@ -87,7 +96,9 @@ def deploy(
         "batch_size": batch_size or 0,
         "max_batch_size": max_batch_size,
         "labels": labels or [],
-        "environment": dict(_variable(word) for word in environment or ()),
+        "environment": dict(_pair(word, "--env") for word in environment or ()),
+        "resources": {name: _amount(value) for name, value in (_pair(word, "--resource") for word in resources or ())},
+        "description": description,
         "make_current": current,
     }
     with _files(server, source, container, method) as (used, files):
@@ -128,41 +139,17 @@ def _files(
     from clipper.cli.model_source import ModelSource
 
     model = ModelSource(source, container, method)
-    say(f"{source}: {model.description}; the container {model.container!r} opens it")
-    staging = _staging_directory(server)
-    if staging is None:
-        yield model.container, _upload(server, model)
-        return
-    files = Path(tempfile.mkdtemp(dir=staging))
-    try:
-        model.save(files)
-        yield model.container, str(files)
-    finally:
-        shutil.rmtree(files, ignore_errors=True)  # a deployment has moved it away
+    say(f"{source}: {model.description}, opened only in the container {model.container!r}")
+    with server.model_files(model.save) as files:
+        yield model.container, files
 
 
-def _staging_directory(server: Server) -> Path | None:
-    """Return where files can be put directly: the staging directory of a Clipper whose run directory is ours."""
-    if server.run_dir is None or not server.is_local():
-        return None
-    status = server.status()
-    staging = Path(status["staging_dir"])
-    is_ours = Path(status["run_dir"]) == server.run_dir and staging.is_dir() and staging.owner() is not None
-    return staging if is_ours else None
-
-
-def _upload(server: Server, model: Any) -> str:
-    with tempfile.TemporaryDirectory(prefix="clipper-deploy-") as directory, tempfile.TemporaryFile() as archive:
-        model.save(Path(directory))
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            for path in sorted(Path(directory).iterdir()):
-                tar.add(path, arcname=path.name)
-        archive.seek(0)
-        return server.upload(archive)
-
-
-def _variable(word: str) -> tuple[str, str]:
+def _pair(word: str, option: str) -> tuple[str, str]:
     name, is_given, value = word.partition("=")
     if not name or not is_given:
-        raise InvalidArgumentError(f"--env={word!r} is not valid: expected NAME=VALUE")
+        raise InvalidArgumentError(f"{option}={word!r} is not valid: expected NAME=VALUE")
     return name, value
+
+
+def _amount(value: str) -> int | str:
+    return int(value) if value.isdecimal() else value

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from typer.core import TyperGroup
 
 from clipper.cli.exit_codes import exit_code_of
 from clipper.cli.output import report
 from clipper.errors import ClipperError
-
-if TYPE_CHECKING:
-    import typer
 
 DEBUG_VARIABLE: Final = "CLIPPER_DEBUG"
 
@@ -35,7 +32,7 @@ class ClipperGroup(TyperGroup):
 class ListGroup(TyperGroup):
     """A group of commands about one kind of thing; without a command it lists them."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put ``list`` in front of what begins with an option, or is empty."""
         if not ctx.resilient_parsing and (not args or (args[0].startswith("-") and args[0] not in ("--help", "-h"))):
             args = ["list", *args]

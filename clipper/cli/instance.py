@@ -8,18 +8,49 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from clipper.config import CONFIG_FILE_NAME, ClipperConfig, default_run_dir, read_config
+from clipper.config import (
+    CONFIG_FILE_NAME,
+    ClipperConfig,
+    default_run_dir,
+    find_config_file,
+    load_config,
+    read_config,
+)
+from clipper.config.locations import FILE_VARIABLE
 from clipper.errors import ClipperError, UnavailableError
 from clipper.supervisor.lock_file import read_supervisor_pid
 
-RUN_DIR_VARIABLE: Final = "CLIPPER_RUN_DIR"
-
 
 def resolve_run_dir(run_dir: Path | None) -> Path:
-    """Return the run directory that is meant: the given one, or the default of this user."""
-    return default_run_dir(os.environ) if run_dir is None else Path(os.path.abspath(run_dir.expanduser()))
+    """Return the run directory that is meant: the given one, that of the configuration file, or this user's default.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The configuration file is not valid.
+    """
+    if run_dir is not None:
+        return run_dir.absolute()
+    if os.environ.get(FILE_VARIABLE) or find_config_file(os.environ) is not None:
+        return load_config(environment=os.environ, overrides={}).config.run_dir
+    return default_run_dir(os.environ)
+
+
+def management_url_of(config: ClipperConfig) -> str:
+    """Return where the management of an instance is reached from this machine."""
+    return _own_url(config, config.listen.management_url)
+
+
+def query_url_of(config: ClipperConfig) -> str:
+    """Return where its queries go, likewise."""
+    return _own_url(config, config.listen.query_url)
+
+
+def _own_url(config: ClipperConfig, url: str) -> str:
+    scheme = "https" if config.security.tls_certificate_file is not None else "http"
+    own = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    return f"{scheme}://{own.partition('://')[2]}"
 
 
 @dataclass(slots=True)
@@ -44,7 +75,8 @@ class RunningInstance:
             return
         except PermissionError as error:
             raise UnavailableError(
-                f"the Clipper in {str(self.run_dir)!r} (pid {self.pid}) is another user's", hint="ask that user, or root"
+                f"the Clipper in {str(self.run_dir)!r} (pid {self.pid}) is another user's",
+                hint="ask that user, or root",
             ) from error
 
     def wait(self, limit_us: int) -> bool:

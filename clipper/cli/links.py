@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from clipper.cli.options import ApplicationArgument, JsonOption, ModelArgument, with_server
 from clipper.cli.output import print_json
 from clipper.cli.server import Server, segment
@@ -9,7 +11,10 @@ from clipper.cli.server import Server, segment
 
 @with_server
 def link(server: Server, application: ApplicationArgument, model: ModelArgument, as_json: JsonOption = False) -> None:
-    """Let an application use a model; queries reach it when this returns."""
+    """Let an application use a model.
+
+    Queries reach it when this returns.
+    """
     found = link_model(server, application, model)
     if as_json:
         print_json(found)
@@ -29,10 +34,10 @@ def unlink(server: Server, application: ApplicationArgument, model: ModelArgumen
     print(f"{application} uses {', '.join(found['models']) or 'no model: its queries get the default output'}")
 
 
-def link_model(server: Server, application: str, model: str) -> dict[str, object]:
+def link_model(server: Server, application: str, model: str) -> dict[str, Any]:
     """Make the link and return the application."""
     with server.suggesting(application=application, model=model):
-        found: dict[str, object] = server.put(_path(application, model))
+        found: dict[str, Any] = server.put(_path(application, model))
     return found
 
 

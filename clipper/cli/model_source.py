@@ -25,6 +25,9 @@ PICKLE_SUFFIXES: Final = (".pkl", ".pickle")
 JOBLIB_SUFFIXES: Final = (".joblib",)
 # Formats that a data scientist may have, and no container of ours opens.
 _FOREIGN_SUFFIXES: Final = (".onnx", ".pt", ".pth", ".h5", ".keras", ".bst", ".ubj", ".json", ".safetensors", ".pmml")
+# How joblib's compressed files begin: zlib, gzip, bzip2, xz, lzma, lz4.
+_COMPRESSED: Final = (b"\x78", b"\x1f\x8b", b"BZ", b"\xfd7zXZ", b"\x5d\x00", b"\x04\x22\x4d\x18")
+_LONGEST_MAGIC: Final = 5
 # The class of an estimator is among the first names of its pickle; a function's are cloudpickle's.
 _MOST_OPCODES: Final = 5_000
 _FUNCTION_MODULES: Final = ("cloudpickle",)
@@ -46,6 +49,7 @@ class ModelSource:
         path = Path(source).expanduser()
         self._path: Path | None = path if path.exists() else None
         self._model: Any = None
+        self._is_joblib = False
         if self._path is None:
             self._import(source)
         elif self._path.is_dir():
@@ -72,7 +76,7 @@ class ModelSource:
         if self.container == "python_function":
             return FUNCTION_FILE
         if self.container == "sklearn":
-            return JOBLIB_FILE if path.suffix in JOBLIB_SUFFIXES else PICKLE_FILE
+            return JOBLIB_FILE if self._is_joblib or path.suffix in JOBLIB_SUFFIXES else PICKLE_FILE
         return path.name
 
     def _take_directory(self, path: Path) -> None:
@@ -102,7 +106,13 @@ class ModelSource:
 
     def _take_pickle(self, path: Path) -> None:
         with path.open("rb") as file:
+            is_compressed = file.read(_LONGEST_MAGIC).startswith(_COMPRESSED)
+            file.seek(0)
             names = list(_imported_names(file))
+        if is_compressed or any(name.startswith("joblib.") for name in names):
+            self._is_joblib = True  # whatever its suffix: joblib.dump(model, "model.pkl") is often seen
+            self.container, self.description = "sklearn", "a joblib file"
+            return
         if not names and path.suffix not in PICKLE_SUFFIXES:
             raise InvalidArgumentError(
                 f"{str(path)!r} is no pickle", hint="say which container shall open it: --container NAME"

@@ -12,6 +12,7 @@ from clipper.cli.options import JsonOption, ModelArgument, VersionArgument, with
 from clipper.cli.output import print_json, print_log_tail, print_table, styled
 from clipper.cli.progress import follow
 from clipper.cli.server import Server, segment
+from clipper.errors import ConflictError
 
 app = typer.Typer(cls=ListGroup, help="List, show and delete models and their versions; without a command: list.")
 
@@ -40,12 +41,16 @@ def show(server: Server, model: ModelArgument, as_json: JsonOption = False) -> N
         return
     users = [item["name"] for item in server.get("/applications") if model in item["models"]]
     print(f"{model}: version {found['current_version']} answers; linked to {', '.join(users) or 'no application'}")
+    if found["previous_versions"]:
+        print(f"`clipper rollback {model}` goes back to version {found['previous_versions'][-1]}")
     columns = ("MODEL", "VERSION", "CONTAINER", "INPUT", ">REPLICAS", "BATCH SIZE", "LABELS", "STATE")
     rows = [(*row[:5], _batch_size(version), *row[5:]) for version in found["versions"] for row in [_row(version)]]
     print_table(columns, rows, "")
     for version in found["versions"]:
         if version["last_failure"]:
-            print(f"{model}:{version['version']} failed {version['failures']} times in a row: {version['last_failure']}")
+            print(
+                f"{model}:{version['version']} failed {version['failures']} times in a row: {version['last_failure']}"
+            )
         if version["log_tail"]:
             print_log_tail(version["log_tail"], "its log ended with:")
 
@@ -59,7 +64,7 @@ def delete(
         str | None,
         typer.Argument(
             help="The version; without it the whole model, which no application may be linked to.",
-            metavar="[VERSION]",
+            metavar="VERSION",
             autocompletion=complete_versions,
             show_default=False,
         ),
@@ -69,8 +74,12 @@ def delete(
     path, what = f"/models/{segment(model)}", model
     if version is not None:
         path, what = f"{path}/versions/{segment(version)}", f"{model}:{version}"
-    with server.suggesting(model=model):
-        follow(server.events("DELETE", path), f"deleting {what}")
+    try:
+        with server.suggesting(model=model):
+            follow(server.events("DELETE", path), f"deleting {what}")
+    except ConflictError as error:
+        hint = f"{error.hint}: clipper unlink APP {model}" if "unlink" in error.hint else error.hint
+        raise ConflictError(error.message, hint=hint) from error
     print(f"deleted {what}")
 
 

@@ -6,14 +6,13 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
 from clipper.cli.completion import complete_applications, complete_models, complete_versions
-from clipper.cli.server import Server, connect
+from clipper.cli.server import connect
 
-_Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 CONNECTION_PANEL: Final = "Which Clipper"
@@ -81,7 +80,7 @@ _CONNECTION: Final = {
 }
 
 
-def with_server(command: Callable[Concatenate[Server, _Parameters], _Result]) -> Callable[..., _Result]:
+def with_server(command: Callable[..., _Result]) -> Callable[..., _Result]:
     """Give a command the options that say which Clipper is meant, and the `Server` as its first argument."""
     signature = inspect.signature(command, eval_str=True)
     own = list(signature.parameters.values())[1:]
@@ -97,7 +96,7 @@ def with_server(command: Callable[Concatenate[Server, _Parameters], _Result]) ->
             return command(server, **values)
 
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + added
-    del connected.__wrapped__  # type: ignore[attr-defined]  # typer would look at its signature
+    del connected.__wrapped__  # typer would look at its signature
     connected.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     connected.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return connected

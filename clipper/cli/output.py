@@ -69,6 +69,11 @@ def styled(text: str, style: str) -> Any:
     return Text(text, style)
 
 
+def count(number: int, noun: str) -> str:
+    """Return ``1 replica``, ``2 replicas``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def say(text: str) -> None:
     """Tell the user something that is not the result: to stderr, at once."""
     print(text, file=sys.stderr, flush=True)

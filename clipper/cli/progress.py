@@ -20,15 +20,14 @@ _STAGES: Final = {
     "loading": "loading the model",
     "ready": "ready",
     "switching": "switching queries over",
-    "draining": "draining",
     "stopping": "stopping containers",
 }
 
 
 class Show(Protocol):
-    """Shows a step: what goes on, and how many of how many replicas are ready."""
+    """Shows a step: what goes on, how many of how many replicas are ready, and all of it in a sentence."""
 
-    def __call__(self, text: str, ready: int = 0, total: int = 0) -> None:
+    def __call__(self, text: str, ready: int = 0, total: int = 0, detail: str = "") -> None:
         """Replace what was shown before."""
 
 
@@ -50,13 +49,16 @@ def follow(events: Iterable[Mapping[str, Any]], title: str) -> Any:
     ServerError
         The stream ended without one.
     """
-    with progress(title) as show:
-        for event in events:
-            if event["event"] == "done":
-                return event["result"]
-            detail = f": {event['detail']}" if event.get("detail") else ""
-            text = _STAGES.get(event["stage"], event["stage"]) + detail
-            show(text, event.get("ready_replicas", 0), event.get("replicas", 0))
+    try:
+        with progress(title) as show:
+            for event in events:
+                if event["event"] == "done":
+                    return event["result"]
+                stage = _STAGES.get(event["stage"], event["stage"])
+                show(stage, event.get("ready_replicas", 0), event.get("replicas", 0), event.get("detail", ""))
+    except KeyboardInterrupt:
+        say(f"{title}: nobody waits for it any more, and Clipper goes on with it; `clipper status` shows how far it is")
+        raise
     raise ServerError("the server ended the call without a result", hint="clipper status shows what is there")
 
 
@@ -67,9 +69,9 @@ class _Lines:
         self._title = title
         self._shown = ""
 
-    def __call__(self, text: str, ready: int = 0, total: int = 0) -> None:
+    def __call__(self, text: str, ready: int = 0, total: int = 0, detail: str = "") -> None:
         count = f" ({ready} of {total} ready)" if total else ""
-        line = f"{self._title}: {text}{count}"
+        line = f"{self._title}: {detail or text + count}"
         if line != self._shown:
             say(line)
             self._shown = line
@@ -89,7 +91,7 @@ def _bar(title: str) -> Iterator[Callable[..., None]]:
     with Progress(*columns, console=console(sys.stderr), transient=True) as bar:
         task = bar.add_task(title, total=None, count="")
 
-        def show(text: str, ready: int = 0, total: int = 0) -> None:
+        def show(text: str, ready: int = 0, total: int = 0, detail: str = "") -> None:
             count = f"{ready}/{total} ready" if total else ""
             bar.update(
                 task, description=f"{title}: {text}", total=total or None, completed=ready, count=count, refresh=True

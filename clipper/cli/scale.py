@@ -23,13 +23,17 @@ def scale(
         typer.Option(
             "--version",
             help="Default: the version that answers.",
+            metavar="VERSION",
             autocompletion=complete_versions,
             show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Scale a model; returns when its replicas are ready, or gone. This also ends a quarantine."""
+    """Change how many replicas a model has.
+
+    Returns when they are ready, or gone. This also ends a quarantine.
+    """
     with server.suggesting(model=model):
         if version is None:
             version = str(server.get(f"/models/{segment(model)}")["current_version"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from clipper.errors import ClipperError, InvalidArgumentError, NotFoundError, UnavailableError
 
@@ -24,8 +24,6 @@ _CHANGE_LIMIT_US: Final = 60_000_000
 # A deployment is bounded by ManagementConfig.ready_limit_us; the caller only guards against a dead server.
 LONG_LIMIT_US: Final = 900_000_000
 _METRICS_LIMIT_US: Final = 10_000_000
-_ANY_HOST: Final = ("0.0.0.0", "::")
-_LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
 
 def segment(name: str) -> str:
@@ -94,24 +92,29 @@ class Server:
         with self._reachable():
             yield from self._management.stream_lines(API + path)
 
-    def upload(self, archive: Any) -> str:
-        """Send a tar of a model's files; return what a deployment then calls them."""
-        with self._reachable():
-            answer = self._management.send_file(
-                f"{API}/files", archive, "application/x-tar", limit_us=LONG_LIMIT_US
-            )
-        return str(answer["files"])
+    @contextlib.contextmanager
+    def model_files(self, save: Callable[[Path], None]) -> Iterator[str]:
+        """Put a model's files where the server finds them, and yield what a deployment calls them.
+
+        They go by a directory of this machine where the server runs here, as a tar elsewhere; what no deployment
+        takes is removed.
+        """
+        from clipper.client.model_files import local_directory, upload
+
+        with local_directory(self.status(), self.management_url, False) as (directory, is_shared):
+            save(directory)
+            with self._reachable():
+                name = str(directory) if is_shared else upload(self._management, directory)
+            yield name
 
     def status(self) -> dict[str, Any]:
         """Return everything that management knows."""
         status = self.get("/status")
         if not isinstance(status, dict) or "query_url" not in status:
-            raise UnavailableError(f"what listens on {self.management_url} does not answer as Clipper's management does")
+            raise UnavailableError(
+                f"what listens on {self.management_url} does not answer as Clipper's management does"
+            )
         return status
-
-    def is_local(self) -> bool:
-        """Whether it listens on this machine alone."""
-        return urlsplit(self.management_url).hostname in _LOOPBACK_HOSTS
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         with self._reachable():
@@ -138,9 +141,12 @@ class Server:
     def query(self, status: Mapping[str, Any]) -> HttpClient:
         """Return the client of the query port that ``status`` names."""
         from clipper.client.http_client import HttpClient
+        from clipper.client.urls import reachable_query_url
 
         if self._query is None:
-            url = reachable_query_url(self.management_url, str(status["query_url"]))
+            url = reachable_query_url(str(status["query_url"]), self.management_url)
+            if self.management_url.startswith("https:"):  # one certificate serves both ports
+                url = f"https:{url.partition(':')[2]}"
             self._query = HttpClient(url, ca_file=self._ca_file if url.startswith("https:") else None)
         return self._query
 
@@ -167,20 +173,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return the known name that ``name`` is most probably a misspelling of; "" if it is known, or like none."""
     names = list(known)
     return "" if name in names else next(iter(difflib.get_close_matches(name, names, 1)), "")
-
-
-def reachable_query_url(management_url: str, query_url: str) -> str:
-    """Return where the query port is from here: on the management's host, if it names every address or loopback.
-
-    Both ports are one machine's; only it can know itself as 0.0.0.0 or 127.0.0.1.
-    """
-    here, there = urlsplit(management_url), urlsplit(query_url)
-    own = there.hostname or ""
-    if own in _ANY_HOST or (own in _LOOPBACK_HOSTS and here.hostname not in _LOOPBACK_HOSTS):
-        host = here.hostname or own
-        host = f"[{host}]" if ":" in host else host
-        return f"{there.scheme}://{host}:{there.port}"
-    return query_url
 
 
 def read_token(token_file: Path | None) -> str:
@@ -210,28 +202,27 @@ def connect(url: str | None, run_dir: Path | None, token_file: Path | None, ca_f
     A Clipper that was started on this machine is found through its run directory, on whatever port it listens, with
     the token and the certificate that its configuration names.
     """
-    from clipper.cli.instance import resolve_run_dir, running_config
+    from clipper.cli.instance import management_url_of, resolve_run_dir, running_config
+    from clipper.client.urls import check_url
 
-    if url is not None:
-        if not urlsplit(url).hostname:
-            raise InvalidArgumentError(f"--url={url!r} is no URL", hint=f"for example {DEFAULT_URL}")
-        return Server(url, token=read_token(token_file), ca_file=ca_file, run_dir=_local_run_dir(url, run_dir))
-    directory = resolve_run_dir(run_dir)
-    config = running_config(directory)
+    token = read_token(token_file)
+    directory = resolve_run_dir(run_dir) if url is None or run_dir is not None else None
+    config = None if directory is None else running_config(directory)
     if config is None:
-        if run_dir is not None:
+        if url is None and run_dir is not None:
             raise UnavailableError(
                 f"no Clipper has run in {str(directory)!r}", hint=f"clipper start --run-dir {directory} starts one"
             )
-        return Server(DEFAULT_URL, token=read_token(token_file), ca_file=ca_file, run_dir=directory)
-    token = read_token(token_file)
+        address = DEFAULT_URL if url is None else check_url("--url", url)
+        return Server(address, token=token, ca_file=ca_file, run_dir=directory)
     security = config.security
     if not token and security.management_token_file is not None:
         token = _token_if_readable(security.management_token_file)
     certificate = security.tls_certificate_file
     if ca_file is None and certificate is not None and certificate.is_file():
         ca_file = certificate
-    return Server(config.management_url, token=token, ca_file=ca_file, run_dir=directory)
+    address = management_url_of(config) if url is None else check_url("--url", url)
+    return Server(address, token=token, ca_file=ca_file, run_dir=directory)
 
 
 def _token_if_readable(path: Path) -> str:
@@ -239,12 +230,3 @@ def _token_if_readable(path: Path) -> str:
         return read_token(path)
     except ClipperError:  # another user's: the server will say that a token is missing
         return ""
-
-
-def _local_run_dir(url: str, run_dir: Path | None) -> Path | None:
-    """Return the run directory of the Clipper behind ``url``, if it is this user's own or the given one."""
-    from clipper.cli.instance import resolve_run_dir, running_config
-
-    directory = resolve_run_dir(run_dir)
-    config = running_config(directory)
-    return directory if config is not None and config.management_url == url.rstrip("/") else None

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from clipper._core.rpc_zmq import ZmqTransport
 from clipper.errors import InvalidArgumentError
 from model_containers import codec
 from model_containers.wire import ErrorCode, MessageType
@@ -23,9 +24,9 @@ PAST_SILENCE_US = 4_000_000
 PAST_OVERDUE_US = 11_000_000
 
 
-@pytest.fixture
-def path() -> Iterator[DataPath]:
-    with data_path() as serving:
+@pytest.fixture(params=["unix", "zmq"])
+def path(request: pytest.FixtureRequest) -> Iterator[DataPath]:
+    with data_path(transport=request.param) as serving:
         yield serving
 
 
@@ -252,6 +253,7 @@ def test_no_message_waits_for_another_wake_up_beside_a_stalled_peer(path: DataPa
     assert stalled.take_batch().inputs == [[0.0]]
 
 
+@pytest.mark.parametrize("path", ["zmq"], indirect=True)
 @pytest.mark.parametrize("sender", ["batch", "drain"])
 def test_result_whose_edge_is_swallowed_by_a_send_is_read_at_once(path: DataPath, sender: str) -> None:
     """The descriptor has signalled a result; before it is read, a send takes the signal away."""
@@ -259,10 +261,12 @@ def test_result_whose_edge_is_swallowed_by_a_send_is_read_at_once(path: DataPath
     pending = path.begin({"input": [1.0]})
     holder, batch = held_by(first, second)
     other = second if holder is first else first
+    (transport,) = path.core.rpc.transports
+    assert isinstance(transport, ZmqTransport)
 
     def send_while_a_result_lies_there() -> None:
         holder.answer(batch, ["seen"])
-        select.select([path.core.rpc.file_descriptor], [], [], 10)
+        select.select([transport.file_descriptor], [], [], 10)
         time.sleep(0.01)  # libzmq looks for news in a send only once in 3 million ticks of the processor's clock
         if sender == "drain":
             path.core.rpc.drain_replica(other.replica_id)

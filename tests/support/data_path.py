@@ -20,10 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+import zmq
 
 from clipper._core.http_limits import HttpLimits
 from clipper._core.http_protocol import HttpProtocol
 from clipper._core.route_table import Route
+from clipper._core.rpc_transport import RpcTransport
+from clipper._core.rpc_unix import UnixTransport
+from clipper._core.rpc_zmq import ZmqTransport
 from clipper.config import CoreConfig
 from clipper.frontend.health import Readiness, healthz
 from clipper.frontend.metrics import MetricsPage
@@ -96,11 +100,15 @@ class Pending:
 
 
 class DataPath:
-    """Serves on a free port until stopped."""
+    """Serves on a free port until stopped; containers connect by the transport that is named."""
 
-    def __init__(self, options: CoreConfig, limits: HttpLimits) -> None:
+    def __init__(self, options: CoreConfig, limits: HttpLimits, transport: str = "unix") -> None:
         self.run_dir = Path(tempfile.mkdtemp(prefix="clipper-test-"))
         self.address = f"ipc://{self.run_dir}/rpc-0.sock"
+        self._make_transport: Callable[[], RpcTransport] = {
+            "unix": lambda: UnixTransport(self.address),
+            "zmq": lambda: ZmqTransport(zmq.Context.instance(), self.address),
+        }[transport]
         self.errors: list[dict[str, Any]] = []
         self.snapshots: SnapshotApplier
         self.reports: list[tuple[str, str, str]] = []  # replica id, state, reason
@@ -121,7 +129,7 @@ class DataPath:
         self.core = build_core(
             loop,
             worker=0,
-            rpc_address=self.address,
+            transports=[self._make_transport()],
             find_model=lambda name, version: self.snapshots.find_model(name, version),
             on_replica=lambda replica, name, version, state, reason: self.reports.append((replica, state, reason)),
             options=self._options,
@@ -301,9 +309,11 @@ def _count_protocols() -> int:
 
 
 @contextmanager
-def data_path(options: CoreConfig | None = None, **limits: int) -> Iterator[DataPath]:
+def data_path(
+    options: CoreConfig | None = None, *, transport: str = "unix", **limits: int
+) -> Iterator[DataPath]:
     """Serve for the length of a block, with one application ``app`` over one model ``m``."""
-    path = DataPath(options or CoreConfig(), HttpLimits(**limits))
+    path = DataPath(options or CoreConfig(), HttpLimits(**limits), transport)
     path.apply([application()], [model()])
     try:
         yield path
