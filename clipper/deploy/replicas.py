@@ -119,10 +119,8 @@ class ReplicaTable:
 
     def external(self) -> list[tuple[ReplicaId, Session]]:
         """Return the sessions of containers whose processes somebody else has started."""
-        sessions = self._sessions.items()
-        return [
-            (name, session) for name, session in sessions if name not in self._replicas and session.state != "closed"
-        ]
+        sessions = [(name, session) for name, session in self._sessions.items() if name not in self._replicas]
+        return [(name, session) for name, session in sessions if session.state != "closed"]
 
     def external_ready_count(self, model_id: ModelId) -> int:
         """Return how many containers started by hand get batches; their ids begin with the model version."""

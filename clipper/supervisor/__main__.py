@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import logging
 import os
@@ -18,6 +17,7 @@ from clipper.config import ClipperConfig, parse_config, read_config
 from clipper.errors import ClipperError, StartError
 from clipper.log_file import RotatingLog
 from clipper.supervisor.listeners import Listeners, address_of, open_listeners
+from clipper.supervisor.lock_file import take_lock
 from clipper.supervisor.orphans import end_orphans, read_mark
 from clipper.supervisor.supervisor import Supervisor
 
@@ -85,17 +85,10 @@ def _prepare(config: ClipperConfig) -> str:
         config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for directory in (config.log_dir, config.model_dir, config.staging_dir):
             directory.mkdir(mode=0o700, exist_ok=True)
-        # Never closed: the lock is ours until this process ends, however it ends. Children do not inherit it.
-        lock_fd = os.open(config.run_dir / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        take_lock(config.run_dir)
+        mark = read_mark(config.run_dir)
     except OSError as error:
         raise StartError(f"run_dir={str(config.run_dir)!r} cannot be used: {error}", hint="choose another") from error
-    try:
-        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise StartError(
-            f"run_dir={str(config.run_dir)!r} is in use by another running Clipper",
-            hint="stop that one, or choose another run_dir",
-        ) from error
     handler = _LogHandler(RotatingLog(config.log_dir / "supervisor.log", config.logs.max_bytes, config.logs.keep_count))
     formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
@@ -103,7 +96,7 @@ def _prepare(config: ClipperConfig) -> str:
     logger = logging.getLogger("clipper.supervisor")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    return read_mark(lock_fd)
+    return mark
 
 
 def _with_real_ports(config: ClipperConfig, listeners: Listeners) -> ClipperConfig:
