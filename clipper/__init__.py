@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clipper.client.clipper import Clipper
+    from clipper.client.listings import ApplicationInfo, ModelInfo, ReplicaInfo, VersionInfo
+    from clipper.client.prediction import Prediction
+    from clipper.client.progress import Progress
     from clipper.errors import (
         AlreadyExistsError,
         CallerError,
@@ -24,35 +28,41 @@ if TYPE_CHECKING:
         StartError,
         StateError,
         StateUnavailableError,
+        UnauthorizedError,
         UnavailableError,
     )
-    from clipper.management.client import Clipper
-    from clipper.management.prediction import Prediction
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AlreadyExistsError": "clipper.errors",
+    "ApplicationInfo": "clipper.client.listings",
     "CallerError": "clipper.errors",
-    "Clipper": "clipper.management.client",
+    "Clipper": "clipper.client.clipper",
     "ClipperError": "clipper.errors",
     "ConflictError": "clipper.errors",
     "DeployError": "clipper.errors",
     "InternalError": "clipper.errors",
     "InvalidArgumentError": "clipper.errors",
     "ModelError": "clipper.errors",
+    "ModelInfo": "clipper.client.listings",
     "NotFoundError": "clipper.errors",
-    "Prediction": "clipper.management.prediction",
+    "Prediction": "clipper.client.prediction",
+    "Progress": "clipper.client.progress",
     "ProtocolError": "clipper.errors",
+    "ReplicaInfo": "clipper.client.listings",
     "ServerError": "clipper.errors",
     "StartError": "clipper.errors",
     "StateError": "clipper.errors",
     "StateUnavailableError": "clipper.errors",
+    "UnauthorizedError": "clipper.errors",
     "UnavailableError": "clipper.errors",
+    "VersionInfo": "clipper.client.listings",
 }
 
 __all__ = [
     "AlreadyExistsError",
+    "ApplicationInfo",
     "CallerError",
     "Clipper",
     "ClipperError",
@@ -61,14 +71,19 @@ __all__ = [
     "InternalError",
     "InvalidArgumentError",
     "ModelError",
+    "ModelInfo",
     "NotFoundError",
     "Prediction",
+    "Progress",
     "ProtocolError",
+    "ReplicaInfo",
     "ServerError",
     "StartError",
     "StateError",
     "StateUnavailableError",
+    "UnauthorizedError",
     "UnavailableError",
+    "VersionInfo",
     "__version__",
 ]
 
