@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any
 
 from clipper.admin.exceptions import status_error, told_as_original
-from clipper.client.http_client import HttpClient
-
-_CALL_LIMIT_US: Final = 60_000_000
+from clipper.client.clipper import Clipper
 
 
-def call(management: HttpClient, call_name: str, /, **values: Any) -> str:
+def call(clipper: Clipper, call_name: str, /, **values: Any) -> str:
     """Make one call and return the text of its answer.
 
     Raises
@@ -20,12 +18,12 @@ def call(management: HttpClient, call_name: str, /, **values: Any) -> str:
         It was not answered with 200; the text of the answer is in the message.
     """
     with told_as_original():
-        status, text = management.exchange("POST", f"/admin/{call_name}", values, limit_us=_CALL_LIMIT_US)
+        status, text = clipper.exchange("POST", f"/admin/{call_name}", values)
     if status != 200:
         raise status_error(status, text)
     return text
 
 
-def ask(management: HttpClient, call_name: str, /, **values: Any) -> Any:
+def ask(clipper: Clipper, call_name: str, /, **values: Any) -> Any:
     """Make one call whose answer is JSON, and return the value."""
-    return json.loads(call(management, call_name, **values))
+    return json.loads(call(clipper, call_name, **values))

@@ -8,15 +8,13 @@ from typing import Any, Final
 
 from clipper.admin.application_calls import ApplicationCalls
 from clipper.admin.deployment_calls import DeploymentCalls
-from clipper.admin.exceptions import ClipperException, status_error, told_as_original
+from clipper.admin.exceptions import ClipperException, told_as_original
 from clipper.admin.metrics_json import to_metrics
 from clipper.admin.names import DEFAULT_HTTP_TIMEOUT_REQUEST, DEFAULT_PREDICTION_CACHE_SIZE_BYTES
 from clipper.admin.predict_check import check_predict_function
 from clipper.admin.stop_calls import StopCalls
-from clipper.client.http_client import HttpClient
 
 _logger = logging.getLogger(__name__)
-_METRICS_LIMIT_US: Final = 10_000_000
 _QUERY_FRONTEND_IMAGE: Final = "clipper/query_frontend:develop"
 _MANAGEMENT_FRONTEND_IMAGE: Final = "clipper/management_frontend:develop"
 _EXPORTER_IMAGE: Final = "clipper/frontend-exporter:develop"
@@ -97,15 +95,8 @@ class ClipperConnection(ApplicationCalls, DeploymentCalls, StopCalls):
     def inspect_instance(self) -> dict[str, Any]:
         """Return the metrics in the original's form; what this Clipper does not measure is left out."""
         self._require_connection()
-        query = HttpClient(self.cm.clipper.query_url)
-        try:
-            with told_as_original():
-                status, text = query.exchange("GET", "/metrics", limit_us=_METRICS_LIMIT_US)
-        finally:
-            query.close()
-        if status != 200:
-            raise status_error(status, text)
-        return to_metrics(text)
+        with told_as_original():
+            return to_metrics(self.cm.clipper.metrics())
 
     def stop_all(self, graceful: bool = True) -> None:
         """End the cluster with everything in it, connected or not."""

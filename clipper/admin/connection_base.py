@@ -22,11 +22,11 @@ class ConnectionBase:
 
     def _call(self, call_name: str, /, **values: Any) -> str:
         self._require_connection()
-        return admin_calls.call(self.cm.management, call_name, **values)
+        return admin_calls.call(self.cm.clipper, call_name, **values)
 
     def _ask(self, call_name: str, /, **values: Any) -> Any:
         self._require_connection()
-        return admin_calls.ask(self.cm.management, call_name, **values)
+        return admin_calls.ask(self.cm.clipper, call_name, **values)
 
     def _ask_or_none(self, call_name: str, /, **values: Any) -> Any:
         """Return the JSON object of an answer; the original answers with an empty one for what it does not know."""

@@ -6,19 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
+from clipper.admin.admin_calls import call
 from clipper.admin.exceptions import UnconnectedException, told_as_original
 from clipper.client.clipper import Clipper
-from clipper.client.http_client import HttpClient
 
 
 class ContainerManager(ABC):
     """Starts, finds and ends one cluster; what it runs containers as is its own affair.
 
-    `start_clipper` and `connect` set ``clipper`` and ``management``, and `stop_all` and `disconnect` unset them.
+    `start_clipper` and `connect` set the connection, and `stop_all` and `disconnect` unset it.
     """
 
     _clipper: Clipper | None = None
-    _management: HttpClient | None = None
 
     @property
     def clipper(self) -> Clipper:
@@ -26,13 +25,6 @@ class ContainerManager(ABC):
         if self._clipper is None:
             raise UnconnectedException()
         return self._clipper
-
-    @property
-    def management(self) -> HttpClient:
-        """The cluster's management port."""
-        if self._management is None:
-            raise UnconnectedException()
-        return self._management
 
     @abstractmethod
     def start_clipper(self, cache_size: int, qf_http_timeout_request: int) -> None:
@@ -70,11 +62,8 @@ class ContainerManager(ABC):
     def disconnect(self) -> None:
         """Close the connections; the cluster runs on."""
         clipper, self._clipper = self._clipper, None
-        management, self._management = self._management, None
         if clipper is not None:
             clipper.stop()
-        if management is not None:
-            management.close()
 
     # -- what every manager does alike -------------------------------------------------------------------------------
 
@@ -96,21 +85,13 @@ class ContainerManager(ABC):
             return len(self.clipper.get_replicas(name, str(version)))
 
     def stop_models(self, models: Mapping[str, Sequence[object]]) -> None:
-        """Stop versions of models with their replicas, also current ones of linked models, which loses the link."""
-        with told_as_original():
-            for name, versions in models.items():
-                for version in map(str, versions):
-                    self._stop_version(name, version)
+        """Stop versions of models with their replicas. Links stay, also of a model that has no version left."""
+        for name, versions in models.items():
+            for version in versions:
+                call(self.clipper, "delete_versioned_model", model_name=name, model_version=str(version))
 
     def stop_all_model_containers(self) -> None:
         """Stop every version of every model."""
         with told_as_original():
             models = self.clipper.get_models()
         self.stop_models({model.name: [version.version for version in model.versions] for model in models})
-
-    def _stop_version(self, name: str, version: str) -> None:
-        if self.clipper.get_model(name).current_version == version:
-            for application in self.clipper.get_applications():
-                if name in application.models:
-                    self.clipper.unlink_model_from_app(application.name, name)
-        self.clipper.delete_model_version(name, version)

@@ -32,12 +32,12 @@ class _Histogram:
         """Return the value below which ``share`` of all lie, evenly spread within its bucket."""
         below, low = 0.0, 0.0
         for bound, count in sorted(self.counts.items()):
+            if math.isinf(bound):
+                break  # all that is known of these is that they are more
             if count >= share * self.size and count > below:
-                if math.isinf(bound):
-                    return low
                 return low + (bound - low) * (share * self.size - below) / (count - below)
             below, low = count, bound
-        return low
+        return low if self.size else 0.0
 
 
 class _Scrape:

@@ -17,10 +17,8 @@ from clipper.admin.exceptions import ClipperException, told_as_original
 from clipper.admin.images import container_of
 from clipper.admin.names import DEFAULT_HTTP_TIMEOUT_REQUEST, DEFAULT_PREDICTION_CACHE_SIZE_BYTES
 from clipper.client.clipper import Clipper
-from clipper.client.http_client import HttpClient
+from clipper.client.own_instance import own_clients
 from clipper.client.startup import wait_for_snapshot
-from clipper.client.tokens import find_token
-from clipper.client.urls import local_url
 from clipper.config import ClipperConfig, default_run_dir, load_config
 from clipper.deploy.containers import to_programs
 from clipper.errors import StartError
@@ -65,7 +63,7 @@ class ProcessContainerManager(ContainerManager):
         that of ``clipper start``, which does not.
     containers : mapping, optional
         Programs by name, which `deploy_model` then takes as ``image``: ``{"mine": [sys.executable, "mine.py"]}``.
-    management_url, token : str, optional
+    management_url, token, ca_file : str, optional
         Another Clipper that `connect` connects to, such as one that ``clipper start`` runs; not with `start_clipper`.
     """
 
@@ -88,6 +86,7 @@ class ProcessContainerManager(ContainerManager):
         containers: Mapping[str, Sequence[str]] | None = None,
         management_url: str | None = None,
         token: str | None = None,
+        ca_file: str | Path | None = None,
     ) -> None:
         given = (docker_ip_address, use_centralized_log, fluentd_port, clipper_rpc_port, redis_port, prometheus_port)
         for (name, default), value in zip(
@@ -111,6 +110,7 @@ class ProcessContainerManager(ContainerManager):
         self._run_dir = default if run_dir is None else Path(run_dir).absolute()
         self._management_url = management_url
         self._token = token
+        self._ca_file = ca_file
         self._supervisor: RunningSupervisor | None = None
         with told_as_original():
             self._containers = to_programs(containers or {})
@@ -132,10 +132,8 @@ class ProcessContainerManager(ContainerManager):
 
     def connect(self) -> None:
         if self._management_url is not None:
-            token = find_token(self._token, None)
             with told_as_original():
-                self._clipper = Clipper.connect(self._management_url, token=token or None)
-            self._management = HttpClient(self._clipper.management_url, token=token)
+                self._clipper = Clipper.connect(self._management_url, token=self._token, ca_file=self._ca_file)
             return
         config = running_config(self._run_dir)
         if config is None:
@@ -197,12 +195,8 @@ class ProcessContainerManager(ContainerManager):
         return replace(config, remove_run_dir=not self._is_named_dir, listen=listen, management=management)
 
     def _connect_to(self, config: ClipperConfig) -> None:
-        token_file = config.security.management_token_file
         with told_as_original():
-            url = local_url(config.listen.management_url)
-            token = "" if token_file is None else find_token(None, token_file)
-            self._clipper = Clipper.connect(url, token=token or None)
-            self._management = HttpClient(url, token=token)
+            self._clipper = Clipper(*own_clients(config))
             wait_for_snapshot(self._clipper.status, config.frontend.workers, _START_LIMIT_US)
 
     def _require_own(self, verb: str) -> None:

@@ -12,6 +12,7 @@ from typing import IO, Any, Final
 import httpx
 
 from clipper import errors
+from clipper.client.prediction import to_plain
 from clipper.errors import (
     CallerError,
     ClipperError,
@@ -122,7 +123,8 @@ class HttpClient:
     def stream_lines(self, path: str) -> Iterator[str]:
         """Yield the lines of a text as they come, until the server ends it or the caller stops asking."""
         limits = httpx.Timeout(_SILENCE_LIMIT_S, connect=_CONNECT_LIMIT_S, read=None)
-        with self._told_as_ours(0), self._client.stream("GET", path, timeout=limits) as response:
+        connect_us = _CONNECT_LIMIT_S * 1_000_000
+        with self._told_as_ours(connect_us), self._client.stream("GET", path, timeout=limits) as response:
             if not response.is_success:
                 response.read()
                 _decode(response)
@@ -174,7 +176,8 @@ def _json(body: Any) -> dict[str, Any]:
     if body is None:
         return {"headers": {}}
     try:
-        return {"content": json.dumps(body, allow_nan=False), "headers": {"Content-Type": "application/json"}}
+        content = json.dumps(body, allow_nan=False, default=to_plain)
+        return {"content": content, "headers": {"Content-Type": "application/json"}}
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(f"the request is no JSON: {error}") from error
 

@@ -38,9 +38,9 @@ class Progress:
     elapsed_us: int = 0  # since the call began
 
     def __str__(self) -> str:
-        count = f" {self.ready_replicas}/{self.replicas} replicas" if self.replicas else ""
-        detail = f": {self.detail}" if self.detail else ""
-        return f"{self.stage}{count}{detail} ({self.elapsed_us / 1e6:.1f} s)"
+        count = f"{self.ready_replicas} of {self.replicas} replicas ready" if self.replicas else ""
+        said = ": ".join(filter(None, (self.stage, self.detail or count)))
+        return f"{said} ({self.elapsed_us / 1e6:.1f} s)"
 
 
 ProgressOption = bool | Callable[[Progress], object] | None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from clipper.config import ClipperConfig, read_config
 from clipper.deploy.fleet import Fleet, FrontendLink
@@ -22,13 +22,14 @@ from clipper.management.control_channel import ControlChannel
 from clipper.management.operations import Operations
 from clipper.management.routes.context import Context
 from clipper.management.server import ManagementServer
+from clipper.management.settling import keep_settled
 from clipper.management.uploads import Uploads
 from clipper.registry.registry import Registry
 from clipper.registry.snapshot import to_snapshot
-from clipper.state.sqlite import SqliteStore
+from clipper.state.open import open_store
+from clipper.state.store import StateStore
 from clipper.types import ReplicaId
 
-STATE_FILE_NAME: Final = "state.sqlite"
 _logger = logging.getLogger(__name__)
 
 
@@ -46,17 +47,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         config = read_config(options.run_dir)
-        registry = Registry(SqliteStore(config.run_dir / STATE_FILE_NAME))
+        registry = Registry(_open_state(config))
     except ClipperError as error:
         _logger.critical("%s", error)
-        return 1
+        return os.EX_CONFIG  # nobody need try that again at once
     listener = socket.socket(fileno=options.management_fd)
     supervisor = socket.socket(fileno=options.supervisor_fd)
     try:
         asyncio.run(_serve(config, registry, listener, supervisor))
+    except ClipperError as error:
+        _logger.critical("%s", error)
+        return 1
     finally:
         registry.close()
     return 0
+
+
+def _open_state(config: ClipperConfig) -> StateStore:
+    state = config.state
+    store = open_store(
+        state.url,
+        config.run_dir,
+        lock_limit_us=state.lock_limit_us,
+        connect_limit_us=state.connect_limit_us,
+        answer_limit_us=state.answer_limit_us,
+    )
+    _logger.info("the state is in %s", store.url)
+    return store
 
 
 async def _serve(config: ClipperConfig, registry: Registry, listener: socket.socket, supervisor: socket.socket) -> None:
@@ -87,7 +104,8 @@ async def _serve(config: ClipperConfig, registry: Registry, listener: socket.soc
     await manager.connect(supervisor)
     operations.recover()
     await channel.start(config.control_socket_path)
-    background = [asyncio.create_task(work) for work in (fleet.run(), manager.serve(), uploads.sweep())]
+    works = (fleet.run(), manager.serve(), uploads.sweep(), keep_settled(operations))
+    background = [asyncio.create_task(work) for work in works]
     for task in background:
         # Without its supervisor or its reconcile loop this process is of no use: it ends and is started again.
         task.add_done_callback(lambda _task: setattr(server, "should_exit", True))

@@ -29,8 +29,6 @@ from clipper.management.request_limits import (
 from clipper.management.routes import admin, admin_models, applications, files, models, replicas, status, versions
 from clipper.management.routes.context import Context
 
-# A web page that rebinds its own name to 127.0.0.1 would send that name as Host.
-_ALLOWED_HOSTS: Final = ["localhost", "127.0.0.1", "[::1]", "::1"]
 _CODES: Final = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +46,7 @@ def make_app(context: Context) -> FastAPI:
     # The last one added is the first one passed.
     app.add_middleware(RequestLimits, config=context.config.management)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(TrustedCaller, allowed_hosts=_ALLOWED_HOSTS)
+    app.add_middleware(TrustedCaller, allowed_hosts=context.config.listen.accepted_hosts)
     app.add_exception_handler(ClipperError, _on_clipper_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)

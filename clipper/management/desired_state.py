@@ -9,7 +9,7 @@ from collections.abc import Callable
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import container_argv
 from clipper.deploy.fleet import DesiredModel, Fleet
-from clipper.errors import ServerError, UnavailableError
+from clipper.errors import ClipperError, ServerError, UnavailableError
 from clipper.management.control_channel import ControlChannel
 from clipper.management.model_files import ModelFiles
 from clipper.registry.records import RegistryState
@@ -56,6 +56,8 @@ class DesiredState:
         ------
         CallerError
             From the change; nothing has changed.
+        StateUnavailableError
+            The state cannot be written; nothing has changed.
         ServerError
             A frontend refused it; nothing has changed.
         UnavailableError
@@ -63,7 +65,7 @@ class DesiredState:
         """
         async with self._changing:
             before = self._registry.state
-            state = self._registry.apply(change)
+            state = await self._registry.apply_in_thread(change)
             try:
                 before_fleet()
             except Exception:
@@ -79,6 +81,22 @@ class DesiredState:
                 await self._undo(before)
                 raise
             return state
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the store is known to hold the present state."""
+        return self._registry.is_settled
+
+    async def settle(self) -> None:
+        """Make the store hold the present state, after a change that failed there.
+
+        Raises
+        ------
+        StateUnavailableError
+            It still cannot be written.
+        """
+        async with self._changing:
+            await self._registry.settle_in_thread()
 
     def tell_fleet(self) -> None:
         """Let the fleet follow the present state."""
@@ -101,7 +119,10 @@ class DesiredState:
         await self._channel.publish(to_snapshot(self._registry.state), self._config.management.apply_limit_us)
 
     async def _undo(self, before: RegistryState) -> None:
-        self._registry.apply(lambda _: before)
+        try:
+            await self._registry.apply_in_thread(lambda _: before)
+        except ClipperError as error:
+            _logger.error("a change cannot be undone and stays: %s", error)
         self.tell_fleet()
         try:
             await self._publish()

@@ -16,7 +16,7 @@ from pathlib import Path
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import check_environment, container_argv
 from clipper.deploy.fleet import Fleet
-from clipper.errors import ClipperError, ConflictError, UnavailableError
+from clipper.errors import CallerError, ClipperError, ConflictError, StateUnavailableError, UnavailableError
 from clipper.management.control_channel import ControlChannel
 from clipper.management.desired_state import DesiredState
 from clipper.management.model_files import ModelFiles
@@ -41,6 +41,7 @@ class Operations:
         self._files = ModelFiles(config.model_dir, config.staging_dir)
         self._desired = DesiredState(config, registry, channel, fleet, self._files)
         self._tasks = VersionTasks()
+        self._undo_later: set[ModelId] = set()  # failed deployments that could not be taken out of the state
 
     @property
     def state(self) -> RegistryState:
@@ -67,6 +68,31 @@ class Operations:
     async def change(self, change: Change) -> RegistryState:
         """Make one change of the registry, and return when every frontend has it."""
         return await self._desired.change(change)
+
+    # -- when the state cannot be written ----------------------------------------------------------------------------
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the store holds the present state, and that state no deployment that has failed."""
+        return self._desired.is_settled and not self._undo_later
+
+    async def settle(self) -> None:
+        """Write what could not be written when it was due: a no-op while `is_settled`.
+
+        Raises
+        ------
+        StateUnavailableError
+            The state still cannot be written.
+        """
+        await self._desired.settle()
+        for model_id in tuple(self._undo_later):
+            self._undo_later.discard(model_id)
+            try:
+                version = self.state.version(*model_id)
+                if not version.is_deployed:
+                    await self._tasks.run([model_id], DELETED, partial(self._undo_deployment, model_id))
+            except CallerError as error:  # it was deleted meanwhile, or is being: so it is somebody else's by now
+                _logger.info("the deployment of %s needs no undoing: %s", model_id, error)
 
     # -- applications ------------------------------------------------------------------------------------------------
 
@@ -272,6 +298,10 @@ class Operations:
             await self._desired.change(partial(changes.remove_version, name=model_id.name, version=model_id.version))
         except UnavailableError as error:
             _logger.warning("undoing the deployment of %s: %s", model_id, error)
+        except StateUnavailableError as error:
+            _logger.warning("%s is taken out of the state as soon as that can be written: %s", model_id, error)
+            self._undo_later.add(model_id)
+            return
         await self._fleet.wait_count(model_id, 0)
         self._files.remove(model_id)
 

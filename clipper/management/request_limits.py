@@ -154,7 +154,7 @@ class TrustedCaller:
     Parameters
     ----------
     allowed_hosts : sequence of str
-        Names and addresses, without a port, by which callers know this port.
+        Names and addresses, without port and brackets, by which callers know this port.
     """
 
     def __init__(self, app: ASGIApp, allowed_hosts: Sequence[str]) -> None:
@@ -170,7 +170,7 @@ class TrustedCaller:
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if re.sub(r":\d*$", "", host) not in self._allowed_hosts:
+        if re.sub(r":\d*$", "", host).strip("[]") not in self._allowed_hosts:
             hint = f"allowed: {', '.join(sorted(self._allowed_hosts))}"
             return error_answer(400, "bad_request", f"the header Host is {host!r}, which is no name of this port", hint)
         origin = headers.get(b"origin")

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, Self
 
 from clipper.config import ManagementConfig
-from clipper.errors import InvalidArgumentError, UnavailableError
+from clipper.errors import InvalidArgumentError, TooLargeError, UnavailableError
 
 _UPLOAD_PREFIX: Final = "upload-"
 _PART_PREFIX: Final = ".part-"  # no deployment may name it: `ModelFiles.check_staged`
@@ -116,7 +116,9 @@ def unpack(file: BinaryIO, target: Path, max_bytes: int, max_files: int) -> None
     Raises
     ------
     InvalidArgumentError
-        It is no tar, or holds anything else, or more than ``max_bytes`` or ``max_files``.
+        It is no tar, or holds anything else.
+    TooLargeError
+        It holds more than ``max_bytes`` or ``max_files``.
     """
     target.mkdir(mode=0o700)
     try:
@@ -133,13 +135,13 @@ def _unpack_members(tar: tarfile.TarFile, target: Path, max_bytes: int, max_file
     total_bytes = 0
     for number, member in enumerate(tar, 1):
         if number > max_files:
-            raise InvalidArgumentError(
+            raise TooLargeError(
                 f"the tar holds more than {max_files} files and directories", hint="the limit is max_upload_files"
             )
         parts = _plain_parts(member)
         total_bytes += member.size
         if total_bytes > max_bytes:
-            raise InvalidArgumentError(
+            raise TooLargeError(
                 f"the files of the tar are longer than {max_bytes} bytes", hint="the limit is max_upload_bytes"
             )
         path = target.joinpath(*parts)

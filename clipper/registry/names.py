@@ -18,6 +18,7 @@ MAX_SLO_US: Final = 3_600_000_000  # an hour: more is a mistake in the unit
 MAX_REPLICAS: Final = 1024
 MAX_BATCH_SIZE: Final = 65_536
 MAX_DEFAULT_OUTPUT_BYTES: Final = 64 * 1024
+MAX_JSON_DEPTH: Final = 64  # of a default output or a policy: less than any reader's own limit
 MAX_LABELS: Final = 64
 MAX_RESOURCES: Final = 16
 MAX_RESOURCE_AMOUNT: Final = 2**53  # what every JSON reader holds exactly: 8 PiB, in bytes
@@ -136,16 +137,8 @@ def check_range(name: str, value: object, least: int, most: int) -> int:
 
 
 def check_default_output(output: object) -> str:
-    """Return the JSON text of ``output``: any JSON value without NaN and infinities, up to 64 KiB."""
-    try:
-        text = json.dumps(output, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"default_output={output!r} is no JSON value: {error}") from error
-    if len(text) > MAX_DEFAULT_OUTPUT_BYTES:
-        raise InvalidArgumentError(
-            f"default_output has {len(text)} bytes as JSON; at most {MAX_DEFAULT_OUTPUT_BYTES} are allowed"
-        )
-    return text
+    """Return the JSON text of ``output``: any JSON value that every JSON reader takes, up to 64 KiB."""
+    return _check_json("default_output", output)
 
 
 def check_policy(policy: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -154,7 +147,33 @@ def check_policy(policy: str | Mapping[str, Any] | None) -> dict[str, Any] | Non
         return None
     document = {"name": policy} if isinstance(policy, str) else dict(policy)
     _check_choice("policy", document.get("name"), POLICIES)
+    _check_json("policy", document)
     return document
+
+
+def _check_json(name: str, value: object) -> str:
+    """Return the JSON text of a value: without NaN, infinities and lone surrogates, and neither too deep nor long."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"{name} is no JSON value: {error}") from error
+    if len(text) > MAX_DEFAULT_OUTPUT_BYTES:
+        raise InvalidArgumentError(
+            f"{name} has {len(text)} bytes as JSON; at most {MAX_DEFAULT_OUTPUT_BYTES} are allowed"
+        )
+    if _depth(value) > MAX_JSON_DEPTH:
+        raise InvalidArgumentError(f"{name} is nested more than {MAX_JSON_DEPTH} deep")
+    return text
+
+
+def _depth(value: object) -> int:
+    """Return how many arrays and objects lie in each other at most; without recursion, whatever comes."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, dict | list | tuple)]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 def check_miss_rule(on_miss: object) -> str:

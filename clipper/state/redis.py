@@ -102,7 +102,9 @@ class RedisStore(StateStore):
         removals = [key for key, document in changes.items() if document is None]
         revision = Revision(max(expected_revision, above) + 1)
         arguments = [expected_revision, revision, _SCHEMA_VERSION, len(puts) // 2, *puts, *removals]
-        with self._errors("written"):
+        with self._errors("written", "nothing was changed"):
+            self._client.ping()  # so that a server that was lost before is told from one that is lost in the middle
+        with self._errors("written", "it is not known whether Redis made this change; Clipper goes on without it"):
             answer: Any = self._client.eval(_COMMIT, 1, self._key, *map(str, arguments))
         is_done, found_revision, schema = answer
         self._check_schema(schema)
@@ -122,21 +124,20 @@ class RedisStore(StateStore):
             )
 
     @contextlib.contextmanager
-    def _errors(self, action: str) -> Iterator[None]:
+    def _errors(self, action: str, if_lost: str = "") -> Iterator[None]:
+        """Make errors of the library ours; ``if_lost`` is what a lost connection means for the change."""
         from redis.exceptions import RedisError
 
         try:
             yield
         except RedisError as error:
-            raise self._typed(action, error) from error
+            raise self._typed(action, f"; {if_lost}" if if_lost else "", error) from error
 
-    def _typed(self, action: str, error: RedisError) -> StateError | StateUnavailableError:
+    def _typed(self, action: str, outcome: str, error: RedisError) -> StateError | StateUnavailableError:
         from redis import exceptions
 
         what = f"the state in {self.url} cannot be {action}"
         text = self._address.without_password(str(error))
-        is_unknown = action == "written" and isinstance(error, exceptions.TimeoutError | exceptions.ConnectionError)
-        outcome = "; until it answers it is not known whether this change was made" if is_unknown else ""
         match error:
             case exceptions.AuthenticationError() | exceptions.AuthorizationError() | exceptions.NoPermissionError():
                 return StateUnavailableError(f"{what}, Redis refuses us: {text}", hint="see the user and password")
@@ -144,6 +145,8 @@ class RedisStore(StateStore):
                 limit_ms = self._answer_limit_us / 1e3
                 cause = f"Redis does not answer within {limit_ms:g} ms"
                 return StateUnavailableError(f"{what}, {cause}{outcome}", hint="see whether the server is well")
+            case exceptions.BusyLoadingError():
+                return StateUnavailableError(f"{what}, Redis is still loading its data{outcome}", hint="try again soon")
             case exceptions.ConnectionError():
                 hint = "start the server, or look at the address: Clipper goes on by itself when it is back"
                 return StateUnavailableError(f"{what}, Redis cannot be reached: {text}{outcome}", hint=hint)

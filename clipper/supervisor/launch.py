@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from clipper.config import MAX_SOCKET_PATH_BYTES, ClipperConfig
 from clipper.errors import InvalidArgumentError, StartError
-from clipper.log_file import read_tail
+from clipper.log_file import START_MARK, read_tail
 from clipper.supervisor.health import HealthProbe
 
 # A process that ended this often before it ever answered will not come up by being started again.
@@ -216,13 +216,17 @@ class _Start:
             case "exited":
                 name = event["name"]
                 self._exits[name] = self._exits.get(name, 0) + 1
+                if event["code"] == os.EX_CONFIG:  # it knows that it cannot, and its log says why
+                    raise self._error(f"the process {name!r} cannot start", name)
                 if self._exits[name] >= _MAX_EARLY_EXITS:
                     raise self._error(f"the process {name!r} ends with code {event['code']} each time it starts", name)
 
     def _error(self, message: str, name: str) -> StartError:
         log_name = {"query": "frontend-0.log", "supervisor": "supervisor.stderr"}.get(name, f"{name}.log")
         path = self.config.log_dir / log_name
-        tail = read_tail(path, _LOG_TAIL_LINES)
+        lines = read_tail(path, _LOG_TAIL_LINES).split("\n")
+        starts = [number for number, line in enumerate(lines) if line.startswith(START_MARK)]
+        tail = "\n".join(lines[starts[-1] + 1 :] if starts else lines).strip()
         if tail:
             message = f"{message}; its log ends with:\n{tail}\n"
         return StartError(message, hint="" if self.config.remove_run_dir else f"see {path}")

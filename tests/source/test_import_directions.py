@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "deployers": BASE,
     "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},
     "__init__": BASE | {"client"},
-    "admin": BASE | {"__init__", "client", "deployers", "metrics", "registry", "supervisor"},
+    "admin": BASE | {"__init__", "client", "deploy", "registry", "supervisor"},
     "cli": BASE | {"__init__", "client", "deployers", "metrics", "supervisor"},
     "__main__": {"cli"},
     "demo": BASE | {"__init__", "client", "management", "metrics"},

@@ -161,3 +161,11 @@ def client_of(management: ManagementInThread) -> Iterator[httpx.Client]:
     """Return a client of the port; bounded, and without the environment's proxies."""
     with httpx.Client(base_url=management.url, trust_env=False, timeout=20) as client:
         yield client
+
+
+def api_document() -> dict[str, Any]:
+    """Return the OpenAPI document, without a server."""
+    config = ClipperConfig(Path("/nowhere"))
+    nothing: Any = None
+    document: dict[str, Any] = make_app(Context(config, nothing, nothing, nothing, nothing)).openapi()
+    return document

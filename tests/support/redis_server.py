@@ -64,11 +64,12 @@ class RedisServer:
     def _answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                answer = connection.recv(64)
+                connection.sendall(f"AUTH {self._password}\r\n".encode() if self._password else b"")
+                connection.sendall(b"PING\r\nQUIT\r\n")
+                answer = b"".join(iter(lambda: connection.recv(4096), b""))
         except OSError:
             return False
-        return answer.startswith((b"+PONG", b"-NOAUTH"))
+        return b"+PONG" in answer  # and not that it is still loading its data
 
     def __enter__(self) -> RedisServer:
         return self

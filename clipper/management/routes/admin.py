@@ -60,8 +60,9 @@ def add_call(target: APIRouter, name: str, summary: str, /, **kinds: Kind) -> Ca
             return OriginalAnswer(answer if isinstance(answer, str) else json.dumps(answer, separators=(",", ":")))
 
         target.add_api_route(
-            PREFIX + name, call, methods=["POST"], name=f"admin_{name}", summary=summary, description=handler.__doc__ or "",
-            response_class=OriginalAnswer, responses=_ANSWERS, openapi_extra=_body(kinds),
+            PREFIX + name, call, methods=["POST"], name=f"admin_{name}", summary=summary,
+            description=handler.__doc__ or "", response_class=OriginalAnswer, responses=_ANSWERS,
+            openapi_extra=_body(kinds),
         )  # fmt: skip
         return handler
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from clipper.management.masking import masked_config
+from clipper.config import keys, masked, value_of
 from clipper.management.rendering import application_answer, model_answer, replica_answers
 from clipper.management.routes.context import API_PREFIX, ContextParameter
 from clipper.management.schemas import HealthAnswer, StatusAnswer, WorkerAnswer
@@ -43,4 +43,8 @@ async def get_status(context: ContextParameter) -> StatusAnswer:
 @router.get(f"{API_PREFIX}/config", summary="Look at the configuration")
 async def get_config(context: ContextParameter) -> dict[str, Any]:
     """Return the effective configuration of this instance by section and field; secrets are masked."""
-    return masked_config(context.config)
+    document: dict[str, Any] = {}
+    for key in keys().values():
+        section = document.setdefault(key.section, {}) if key.section else document
+        section[key.name] = masked(key, value_of(context.config, key))
+    return document

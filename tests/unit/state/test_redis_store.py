@@ -85,12 +85,23 @@ def test_silent_server_is_given_up_within_the_answer_limit_and_works_when_it_is_
             call()
         assert LIMIT_US <= time.monotonic_ns() // 1000 - started_us < 10 * LIMIT_US
         assert PASSWORD not in whole_text(caught.value)
-    assert "not known whether this change was made" in caught.value.message
+    assert "nothing was changed" in caught.value.message
+    server.signal(signal.SIGCONT)
+    assert store.load().documents == {"a": {"x": 1}}
+    assert store.commit(Revision(1), {"b": {}}) == 2
+
+
+@NEEDS_REDIS
+def test_commit_whose_answer_does_not_come_says_that_it_may_have_been_made(
+    server: RedisServer, store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store._client, "ping", lambda: server.signal(signal.SIGSTOP))
+    with pytest.raises(StateUnavailableError, match="not known whether Redis made this change"):
+        store.commit(Revision(0), {"a": {"x": 1}})
     server.signal(signal.SIGCONT)
     state = store.load()
-    # Whichever it was, it was whole, and the next commit follows on it.
-    assert state.documents == {"a": {"x": state.revision}}
-    assert store.commit(state.revision, {"b": {}}) == state.revision + 1
+    # Whichever it was, it was whole.
+    assert state.documents == ({"a": {"x": 1}} if state.revision else {})
 
 
 @NEEDS_REDIS
