@@ -145,15 +145,19 @@ class Operations:
         progress.replicas = version.replicas
         is_registered = False
 
-        def take_files() -> None:
+        def add(state: RegistryState) -> RegistryState:
             nonlocal is_registered
-            is_registered = True
+            after = changes.add_version(state, version)
+            is_registered = True  # or will be in a moment: from here on there is something to undo
+            return after
+
+        def take_files() -> None:
             progress.say(Stage.REGISTERING, f"{model_id} is registered")
             progress.say(Stage.FILES, "taking the uploaded files" if staged_files else "the model has no files")
             self._files.take(model_id, staged_files)
 
         try:
-            await self._desired.change(lambda state: changes.add_version(state, version), take_files)
+            await self._desired.change(add, take_files)
             await self._fleet.wait_ready(
                 model_id, version.replicas, follow_ready(progress, self._fleet.table, model_id, version.replicas)
             )
