@@ -12,6 +12,7 @@ from clipper.client.calls import API_PREFIX, CHANGE_LIMIT_US
 from clipper.client.deployments import DeploymentCalls
 from clipper.client.http_client import HttpClient
 from clipper.client.models import ModelCalls
+from clipper.client.own_instance import own_clients
 from clipper.client.queries import QueryCalls
 from clipper.client.startup import wait_for_snapshot
 from clipper.client.tokens import find_token
@@ -81,8 +82,11 @@ class Clipper(ApplicationCalls, DeploymentCalls, ModelCalls, QueryCalls):
             management = ManagementConfig(containers=to_programs(containers or {}))
             config = ClipperConfig(directory, remove_run_dir=run_dir is None, listen=listen, management=management)
         supervisor = launch(config, start_limit_us)
-        listen = supervisor.config.listen
-        clipper = cls(HttpClient(listen.management_url), HttpClient(listen.query_url), supervisor)
+        try:
+            clipper = cls(*own_clients(supervisor.config), supervisor)
+        except BaseException:
+            supervisor.stop()
+            raise
         if not config.remove_run_dir:  # applications of an earlier life may be there
             try:
                 wait_for_snapshot(clipper.status, config.frontend.workers, start_limit_us)

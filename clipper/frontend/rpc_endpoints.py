@@ -55,12 +55,14 @@ class RpcEndpoints:
         gate = ContainerGate(zmq.Context.instance(), keys.authorized.value)
 
         def secure(router: zmq.Socket[Any]) -> None:
-            router.set(zmq.IPV6, 1)
+            router.set(zmq.IPV6, int(address.startswith("tcp://[")))
             secure_router(router, keys)
             gate.watch(router)
 
+        address = ""
         try:
-            transport = ZmqTransport(zmq.Context.instance(), _tcp_address(host, port), secure)
+            address = _tcp_address(host, port)
+            transport = ZmqTransport(zmq.Context.instance(), address, secure)
         except OSError as error:  # ZMQError is one
             gate.close()
             raise StartError(

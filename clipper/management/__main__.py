@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
-
-import uvicorn
 
 from clipper.config import ClipperConfig, read_config
 from clipper.deploy.fleet import Fleet, FrontendLink
@@ -24,6 +21,7 @@ from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
 from clipper.management.operations import Operations
 from clipper.management.routes.context import Context
+from clipper.management.serving import Guard, make_server
 from clipper.registry.registry import Registry
 from clipper.registry.snapshot import to_snapshot
 from clipper.state.sqlite import SqliteStore
@@ -31,14 +29,6 @@ from clipper.types import ReplicaId
 
 STATE_FILE_NAME: Final = "state.sqlite"
 _logger = logging.getLogger(__name__)
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to `_serve`: uvicorn would raise SIGTERM anew after its shutdown, and the exit code be -15."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         config = read_config(options.run_dir)
+        guard = Guard.read(config.security)
         registry = Registry(SqliteStore(config.run_dir / STATE_FILE_NAME))
     except ClipperError as error:
         _logger.critical("%s", error)
@@ -62,13 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listener = socket.socket(fileno=options.management_fd)
     supervisor = socket.socket(fileno=options.supervisor_fd)
     try:
-        asyncio.run(_serve(config, registry, listener, supervisor))
+        asyncio.run(_serve(config, guard, registry, listener, supervisor))
     finally:
         registry.close()
     return 0
 
 
-async def _serve(config: ClipperConfig, registry: Registry, listener: socket.socket, supervisor: socket.socket) -> None:
+async def _serve(
+    config: ClipperConfig, guard: Guard, registry: Registry, listener: socket.socket, supervisor: socket.socket
+) -> None:
     def rpc_addresses() -> tuple[str, ...]:
         # Before a worker says hello: where it will listen, so that a container need not wait for it.
         expected = tuple(f"ipc://{config.rpc_socket_path(worker)}" for worker in range(config.frontend.workers))
@@ -88,18 +81,14 @@ async def _serve(config: ClipperConfig, registry: Registry, listener: socket.soc
         config.frontend.workers, lambda: to_snapshot(registry.state), fleet.on_session, fleet.on_workers
     )
     operations = Operations(config, registry, channel, fleet)
-    context = Context(operations, channel, fleet, str(config.run_dir), str(config.staging_dir), config.listen.query_url)
-    server = _Server(
-        uvicorn.Config(
-            make_app(context), log_config=None, access_log=False, timeout_graceful_shutdown=3, lifespan="off"
-        )
-    )
+    context = Context(operations, channel, fleet, str(config.run_dir), str(config.staging_dir), config.query_url)
+    server = make_server(make_app(context), guard)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
     await manager.connect(supervisor)
     operations.recover()
     await channel.start(config.control_socket_path)
-    background = [asyncio.create_task(fleet.run()), asyncio.create_task(manager.serve())]
+    background = [asyncio.create_task(work) for work in (fleet.run(), manager.serve(), guard.follow_renewals())]
     for task in background:
         # Without its supervisor or its reconcile loop this process is of no use: it ends and is started again.
         task.add_done_callback(lambda _task: setattr(server, "should_exit", True))

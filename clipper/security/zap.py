@@ -42,7 +42,7 @@ class ContainerGate:
         self._untold = 0  # refusals since the last one that was logged
         self._told_us: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._monitors: list[zmq.Socket[Any]] = []
+        self._monitors: list[Any] = []  # zmq.Socket; its options are typed int | bytes
         self._socket = context.socket(zmq.REP)
         self._socket.set(zmq.LINGER, 0)
         self._socket.bind(ENDPOINT)
@@ -73,7 +73,7 @@ class ContainerGate:
         for monitor in self._monitors:
             while self._loop is not None and monitor.get(zmq.EVENTS) & zmq.POLLIN:
                 event = recv_monitor_message(monitor)
-                if int(event["event"]) & int(_EARLY_FAILURES):
+                if zmq.Event(event["event"]) & _EARLY_FAILURES:
                     address = bytes(event["endpoint"]).decode("ascii", "replace")
                     self._note(f"a connection to {address}", "it has no keys, or keys for another frontend", _now_us())
 

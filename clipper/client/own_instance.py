@@ -1,0 +1,24 @@
+"""The ports of an instance that this process has started: its token and certificate are files at hand."""
+
+from __future__ import annotations
+
+from clipper.client.http_client import HttpClient
+from clipper.config import ClipperConfig
+from clipper.security.certificates import trusting_own
+from clipper.security.tokens import read_tokens
+
+
+def own_clients(config: ClipperConfig) -> tuple[HttpClient, HttpClient]:
+    """Return clients of management and of the query port of the instance that runs with ``config``.
+
+    They use the first token of its file and trust the very certificate that it serves with, so neither is given twice.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The token or the certificate cannot be read any more.
+    """
+    security = config.security
+    token = "" if security.management_token_file is None else read_tokens(security.management_token_file)[0]
+    tls = None if security.tls_certificate_file is None else trusting_own(security.tls_certificate_file)
+    return HttpClient(config.management_url, token=token, tls=tls), HttpClient(config.query_url, tls=tls)
