@@ -63,7 +63,7 @@ class RpcEndpoints:
         try:
             address = _tcp_address(host, port)
             transport = ZmqTransport(zmq.Context.instance(), address, secure)
-        except OSError as error:  # ZMQError is one
+        except (OSError, zmq.ZMQError) as error:
             gate.close()
             raise StartError(
                 f"cannot listen for containers on {host}:{port} (rpc.tcp_host, rpc.tcp_port): {error.strerror}",

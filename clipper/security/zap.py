@@ -39,8 +39,7 @@ class ContainerGate:
     def __init__(self, context: zmq.Context[Any], authorized: Callable[[], Mapping[bytes, str]]) -> None:
         self.refused_total = 0
         self._authorized = authorized
-        self._untold = 0  # refusals since the last one that was logged
-        self._told_us: int | None = None
+        self._told: dict[str, tuple[int, int]] = {}  # by reason: when it was logged, and how often not since then
         self._loop: asyncio.AbstractEventLoop | None = None
         self._monitors: list[Any] = []  # zmq.Socket; its options are typed int | bytes
         self._socket = context.socket(zmq.REP)
@@ -108,12 +107,13 @@ class ContainerGate:
 
     def _note(self, who: str, refusal: str, now_us: int) -> None:
         self.refused_total += 1
-        if self._told_us is not None and now_us - self._told_us < REFUSAL_LOG_INTERVAL_US:
-            self._untold += 1
+        told_us, untold = self._told.get(refusal, (now_us - REFUSAL_LOG_INTERVAL_US, 0))
+        if now_us - told_us < REFUSAL_LOG_INTERVAL_US:
+            self._told[refusal] = (told_us, untold + 1)
             return
-        more = f" ({self._untold} more since the last such line)" if self._untold else ""
+        more = f" ({untold} more since the last such line)" if untold else ""
         _logger.warning("%s was refused: %s%s", who, refusal, more)
-        self._told_us, self._untold = now_us, 0
+        self._told[refusal] = (now_us, 0)
 
 
 def _now_us() -> int:

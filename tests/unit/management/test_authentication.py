@@ -24,7 +24,9 @@ async def inner(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"in"})
 
 
-def ask(app: TokenAuthentication, headers: Iterable[Header] = (), path: str = "/api/v1/status", kind: str = "http") -> Any:
+def ask(
+    app: TokenAuthentication, headers: Iterable[Header] = (), path: str = "/api/v1/status", kind: str = "http"
+) -> Any:
     """Return all that was sent; the body of the request must not be asked for."""
     sent: list[Any] = []
 

@@ -31,7 +31,7 @@ def test_keys_are_read_and_not_shown(tmp_path: Path) -> None:
 
 
 def test_tcp_without_keys_is_refused_and_a_unix_socket_needs_none(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(SettingsError, match="CLIPPER_RPC_KEYS is not set.* tcp://10"):
+    with pytest.raises(SettingsError, match=r"CLIPPER_RPC_KEYS is not set.* tcp://10"):
         ContainerSettings.from_environment(TCP)
     assert ContainerSettings.from_environment({**TCP, "CLIPPER_RPC_ADDRESS": "ipc:///tmp/a"}).keys is None
     connect("tcp://127.0.0.1:1", 1, None).close(0)  # as an ASSIGN might ask for it

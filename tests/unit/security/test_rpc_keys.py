@@ -95,7 +95,9 @@ def test_keys_of_two_frontends_mixed_up_are_refused(directory: Path, tmp_path: P
         read_frontend_keys(directory)
 
 
-def test_command_makes_keys_and_tokens_and_prints_paths_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_makes_keys_and_tokens_and_prints_paths_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["rpc-keys", str(tmp_path / "keys")]) == 0
     assert main(["token", str(tmp_path / "token")]) == 0
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / "keys/container.keys"), str(tmp_path / "token")]

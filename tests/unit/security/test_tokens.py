@@ -57,7 +57,7 @@ def test_token_has_a_least_length(tmp_path: Path, characters: int, is_taken: boo
     if is_taken:
         assert read_tokens(path) == ("z" * characters,)
         return
-    with pytest.raises(InvalidArgumentError, match="line 1 .* has 31 characters, expected at least 32") as caught:
+    with pytest.raises(InvalidArgumentError, match=r"line 1 .* has 31 characters, expected at least 32") as caught:
         read_tokens(path)
     assert "zzz" not in str(caught.value)
 
