@@ -44,7 +44,11 @@ class ContainerGate:
         self._monitors: list[Any] = []  # zmq.Socket; its options are typed int | bytes
         self._socket = context.socket(zmq.REP)
         self._socket.set(zmq.LINGER, 0)
-        self._socket.bind(ENDPOINT)
+        try:
+            self._socket.bind(ENDPOINT)
+        except zmq.ZMQError:  # another gate is there
+            self._socket.close(linger=0)
+            raise
 
     def watch(self, router: zmq.Socket[Any]) -> None:
         """Log also whom ``router`` refuses without asking, since no key was shown. Before `start`."""

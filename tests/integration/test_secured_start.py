@@ -120,9 +120,9 @@ def test_run_directory_with_the_files_of_others_is_refused(run_dir: Path) -> Non
 
 
 def test_address_for_containers_that_cannot_be_bound_is_told(good: ClipperConfig) -> None:
-    for host, problem in (("203.0.113.1", "Cannot assign requested address"), ("nowhere.invalid", "not known")):
-        with pytest.raises(StartError, match=rf"cannot listen for containers on {host}:0 .*{problem}"):
-            RpcEndpoints(replace(good, rpc=RpcConfig(tcp_host=host)), worker=0)
+    elsewhere = replace(good, rpc=RpcConfig(tcp_host="203.0.113.1"))  # TEST-NET-3, RFC 5737
+    with pytest.raises(StartError, match=r"cannot listen for containers on 203.0.113.1:0 .*Cannot assign requested"):
+        RpcEndpoints(elsewhere, worker=0)
 
 
 def test_children_are_told_neither_options_nor_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
