@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clipper.config.option import OptionError, check, option, option_made_by
+from clipper.config.option import OptionError, check, duration, option, option_made_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,16 @@ def _require_order(config: object, smaller: str, larger: str) -> None:
 class SupervisorConfig:
     """When the supervisor restarts, and how long it waits for a process that was asked to end."""
 
-    restart_backoff_min_us: int = option(
+    restart_backoff_min_us: int = duration(
         100_000, "before the first restart of a worker or of management; then it doubles", minimum=1
     )
-    restart_backoff_max_us: int = option(10_000_000, "the longest delay of a restart", minimum=1)
-    restart_stable_us: int = option(10_000_000, "a process that lived this long starts again from the shortest delay")
-    frontend_drain_limit_us: int = option(
+    restart_backoff_max_us: int = duration(10_000_000, "the longest delay of a restart", minimum=1)
+    restart_stable_us: int = duration(10_000_000, "a process that lived this long starts again from the shortest delay")
+    frontend_drain_limit_us: int = duration(
         15_000_000, "from SIGTERM to SIGKILL of a worker; more than frontend.drain_limit_us lets it end in order"
     )
-    container_stop_limit_us: int = option(10_000_000, "from SIGTERM to SIGKILL of a container, when Clipper ends")
-    management_stop_limit_us: int = option(5_000_000, "from SIGTERM to SIGKILL of management")
+    container_stop_limit_us: int = duration(10_000_000, "from SIGTERM to SIGKILL of a container, when Clipper ends")
+    management_stop_limit_us: int = duration(5_000_000, "from SIGTERM to SIGKILL of management")
 
     def __post_init__(self) -> None:
         check(self)
@@ -59,19 +59,19 @@ class ManagementConfig:
         "the program of management; --run-dir, --management-fd and --supervisor-fd are added",
         must_not_be_empty=True,
     )
-    apply_limit_us: int = option(
+    apply_limit_us: int = duration(
         5_000_000, "within this every worker must have applied a change, or the call fails", minimum=1
     )
-    ready_limit_us: int = option(
+    ready_limit_us: int = duration(
         60_000_000, "within this of its start a replica must be ready, or its deployment fails", minimum=1
     )
-    drain_limit_us: int = option(5_000_000, "a replica's batch in flight, before its process is told to end")
-    stop_grace_us: int = option(5_000_000, "from SIGTERM to SIGKILL of a container")
-    replace_backoff_min_us: int = option(
+    drain_limit_us: int = duration(5_000_000, "a replica's batch in flight, before its process is told to end")
+    stop_grace_us: int = duration(5_000_000, "from SIGTERM to SIGKILL of a container")
+    replace_backoff_min_us: int = duration(
         100_000, "before a dead replica is replaced; doubles with each failure in a row", minimum=1
     )
-    replace_backoff_max_us: int = option(10_000_000, "the longest delay of a replacement")
-    replace_stable_us: int = option(10_000_000, "a replica that was ready this long ends a row of failures")
+    replace_backoff_max_us: int = duration(10_000_000, "the longest delay of a replacement", minimum=1)
+    replace_stable_us: int = duration(10_000_000, "a replica that was ready this long ends a row of failures")
     quarantine_failures: int = option(
         5, "failures in a row after which a model version is no longer restarted", minimum=1
     )
@@ -81,17 +81,17 @@ class ManagementConfig:
     max_request_bytes: int = option(1 << 20, "body of a management request, uploads apart; beyond: 413", minimum=1)
     max_upload_bytes: int = option(1 << 30, "one upload of a model version's files; beyond: 413", minimum=1)
     max_upload_files: int = option(10_000, "files and directories in one upload; beyond: 413", minimum=1)
-    head_limit_us: int = option(
+    head_limit_us: int = duration(
         10_000_000, "from a connection's begin, or a request's first byte, to the end of its header fields", minimum=1
     )
-    body_limit_us: int = option(
+    body_limit_us: int = duration(
         30_000_000, "from there to the end of the body; of an upload: between two pieces of it", minimum=1
     )
-    idle_limit_us: int = option(60_000_000, "between two requests of a connection; beyond: closed", minimum=1)
-    write_limit_us: int = option(
+    idle_limit_us: int = duration(60_000_000, "between two requests of a connection; beyond: closed", minimum=1)
+    write_limit_us: int = duration(
         30_000_000, "a client that takes nothing of its answer for this long is cut off", minimum=1
     )
-    staging_ttl_us: int = option(
+    staging_ttl_us: int = duration(
         3_600_000_000, "uploaded files that no deployment has taken are removed after this", minimum=1
     )
     containers: Mapping[str, tuple[str, ...]] = option_made_by(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from clipper.config.network import require_host
-from clipper.config.option import OptionError, check, option
+from clipper.config.network import HOST_FORM, require_host
+from clipper.config.option import OptionError, check, duration, option
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class FrontendConfig:
     )
     # Several workers on one port are not supported yet.
     workers: int = option(1, "processes that answer queries", minimum=1, maximum=1)
-    drain_limit_us: int = option(
+    drain_limit_us: int = duration(
         10_000_000, "how long a worker that was told to end waits for the queries in flight", minimum=0
     )
 
@@ -47,9 +47,7 @@ class CoreConfig:
     cache_bytes: int = option(
         32 << 20, "budget of the prediction cache, keys and overheads included; 0 = no cache", maximum=1 << 40
     )
-    reply_margin_us: int = option(
-        500, "how long before its deadline a query is answered with what is there", maximum=60_000_000
-    )
+    reply_margin_us: int = duration(500, "how long before its deadline a query is answered with what is there")
 
     def __post_init__(self) -> None:
         check(self)
@@ -60,22 +58,24 @@ class RpcConfig:
     """Sessions of a worker with its containers.
 
     The bounds come from the containers: they show a sign of life every 500 ms, and give a frontend up that shows none
-    for 5 s (`model_containers.settings.Limits`).
+    for 5 s (`model_containers.settings.ContainerLimits`).
     """
 
     tcp_host: str = option(
-        "", "address for containers on other machines; empty = Unix sockets only; needs security.rpc_keys_dir"
+        "",
+        "address for containers on other machines; empty = Unix sockets only; needs security.rpc_keys_dir",
+        form=f"nothing, or {HOST_FORM}",
     )
     tcp_port: int = option(0, "port of the first worker, the next ones follow it; 0 = any free one", maximum=65_535)
     heartbeat_interval_us: int = option(
         500_000, "time between two signs of life to a container", minimum=10_000, maximum=2_500_000
     )
-    heartbeat_timeout_us: int = option(
+    heartbeat_timeout_us: int = duration(
         3_000_000,
         "a replica that is silent for longer gets no more batches, and its batch goes to others",
         minimum=1_000_000,
     )
-    overdue_floor_us: int = option(
+    overdue_floor_us: int = duration(
         10_000_000,
         "so does a replica whose batch takes ten times the predicted time, and at least this long",
         minimum=1,
@@ -84,7 +84,7 @@ class RpcConfig:
     def __post_init__(self) -> None:
         check(self)
         if self.tcp_host:
-            require_host("tcp_host", self.tcp_host, also="an empty text, ")
+            require_host("tcp_host", self.tcp_host, also="nothing, or ")
         if self.heartbeat_timeout_us < 2 * self.heartbeat_interval_us:
             raise OptionError(
                 "heartbeat_timeout_us",

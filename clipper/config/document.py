@@ -51,7 +51,9 @@ def parse_config(text: str, run_dir: Path, source: str) -> ClipperConfig:
         raise InvalidArgumentError(f"{source} is not a configuration of this version of Clipper: {error!r}") from None
 
 
-def _section(owner: type[Any], document: Mapping[str, Any], base: Path) -> Any:
+def _section(owner: type[Any], document: Any, base: Path) -> Any:
+    if not isinstance(document, Mapping):
+        raise TypeError(f"{owner.__name__} is {document!r}")
     kinds = types_of(owner)
     return owner(
         **{name: from_document(value, kinds[name], about(owner, name), base) for name, value in document.items()}

@@ -1,10 +1,10 @@
-"""The names of all options, as they are written in every source, and the nearest one to a name that is none of them."""
+"""The names of all options, as they are written in every source, and the one nearest to a name that is none of them."""
 
 from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from clipper.config.option import Option, about, default_of, is_option, types_of
 
 RUN_DIR: Final = "run_dir"
 VARIABLE_PREFIX: Final = "CLIPPER_"
+_LIKENESS: Final = 0.65  # of difflib: a letter lost, doubled or swapped, or one word of several
 SEPARATOR: Final = "__"  # between section and field in a variable's name: both have single underscores inside
 
 
@@ -70,12 +71,17 @@ def keys() -> Mapping[str, Key]:
     return {str(key): key for key in found}
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint with the known name that ``name`` was likely meant to be, or the known names if they are few."""
-    names = list(known)
-    for candidates, meant in ((names, name), ([one.rpartition(".")[2] for one in names], name.rpartition(".")[2])):
-        # The second round looks at the last part alone: the right field under the wrong section.
-        match = difflib.get_close_matches(meant, candidates, 1, cutoff=0.6)
+def nearest_key(name: str) -> Key | None:
+    """Return the option that ``name`` was likely meant to be, by its whole name or, failing that, by its last part."""
+    by_last_part = {key.name: key for key in keys().values()}
+    for candidates, meant in ((keys(), name), (by_last_part, name.rpartition(".")[2])):
+        match = difflib.get_close_matches(meant, candidates, 1, cutoff=_LIKENESS)
         if match:
-            return f"did you mean {names[candidates.index(match[0])]!r}?"
-    return f"known: {', '.join(names)}" if len(names) <= 16 else "`clipper config` lists the known ones"
+            return candidates[match[0]]
+    return None
+
+
+def nearest_section(name: str) -> str:
+    """Return a hint with the section that ``name`` was likely meant to be, or all of them."""
+    match = difflib.get_close_matches(name, sections(), 1, cutoff=_LIKENESS)
+    return f"did you mean [{match[0]}]?" if match else f"there are: {', '.join(sections())}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from clipper.config.keys import RUN_DIR, Key, keys, sections
 from clipper.config.locations import FILE_VARIABLE, default_run_dir, find_config_file
 from clipper.config.option import OptionError
 from clipper.config.rendering import masked
-from clipper.config.sources import Origin, Setting, SourceKind, from_command_line, from_environment, from_file
+from clipper.config.sources import Origin, Setting, SourceKind, absolute, from_command_line, from_environment, from_file
 from clipper.config.values import ValueRefused, from_document, from_text
 from clipper.errors import InvalidArgumentError
 
@@ -71,16 +72,18 @@ def load_config(
         chosen[str(setting.key)] = setting
     # Converted before a stronger source hides it: a mistake in the file is told, whatever the environment says.
     values = {id(setting): _convert(setting) for setting in said}
-    by_section: dict[str, dict[str, Any]] = {"": {RUN_DIR: default_run_dir(environment)}}
+    by_section: dict[str, dict[str, Any]] = {"": {}}
     for setting in chosen.values():
         by_section.setdefault(setting.key.section, {})[setting.key.name] = values[id(setting)]
     origins = {name: chosen[name].origin if name in chosen else Origin(SourceKind.DEFAULT) for name in keys()}
     if run_dir is not None:
-        by_section[""][RUN_DIR] = run_dir.absolute()
+        by_section[""][RUN_DIR] = absolute(run_dir)
         origins[RUN_DIR] = Origin(SourceKind.COMMAND_LINE, "--run-dir")
+    if RUN_DIR not in by_section[""]:
+        by_section[""][RUN_DIR] = default_run_dir(environment)
     built = {name: _build(name, owner, by_section.get(name, {}), origins) for name, owner in sections().items()}
     config = _build("", ClipperConfig, {**by_section[""], **built}, origins)
-    return LoadedConfig(config, origins, None if file is None else file.absolute())
+    return LoadedConfig(config, origins, None if file is None else absolute(file))
 
 
 def _convert(setting: Setting) -> Any:
@@ -96,9 +99,24 @@ def _build(section: str, owner: type[Any], values: Mapping[str, Any], origins: M
     try:
         return owner(**values)
     except OptionError as error:
-        key = keys()[f"{section}.{error.name}" if section else error.name]
-        raise _refuse(key, error.shown, origins[str(key)], error.expected, error.hint) from None
+        prefix = f"{section}." if section else ""
+        key = keys()[prefix + error.name]
+        # "at most other=5": the other may be the one that somebody has set.
+        others = {word: prefix + word for word in re.findall(r"\w+", error.expected) if prefix + word in keys()}
+        expected = error.expected + "".join(f", {told}" for told in _origins_told(others, origins))
+        raise _refuse(key, error.shown, origins[str(key)], expected, error.hint) from None
+    except InvalidArgumentError as error:  # sections that contradict each other: it names the options in full
+        named = {word: word for word in re.findall(r"[\w.]+", error.message) if word in keys()}
+        message = "; ".join([error.message, *_origins_told(named, origins)])
+        raise InvalidArgumentError(message, hint=error.hint) from None
+
+
+def _origins_told(named: Mapping[str, str], origins: Mapping[str, Origin]) -> list[str]:
+    """Say where those of the options come from that somebody has set, as they are called in a message."""
+    set_ones = [(called, origins[name]) for called, name in named.items() if origins[name].kind != SourceKind.DEFAULT]
+    return [f"{called} is from {origin}" for called, origin in set_ones]
 
 
 def _refuse(key: Key, shown: str, origin: Origin, expected: str, hint: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"{key}={shown} is not valid: expected {expected}; from {origin}", hint=hint)
+    whence = "this is the default" if origin.kind == SourceKind.DEFAULT else f"from {origin}"
+    return InvalidArgumentError(f"{key}={shown} is not valid: expected {expected}; {whence}", hint=hint)

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from clipper.config.option import OptionError, check, option
+from clipper.config.option import OptionError, check, duration, option
 
+HOST_FORM: Final = "an IP address or a host name"
 _LARGEST_PORT: Final = 65_535
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 
@@ -36,8 +37,8 @@ def require_host(name: str, host: str, *, also: str = "") -> None:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        expected = f"{also}an IP address or a host name, without a scheme, a port or brackets"
-        raise OptionError(name, repr(host), expected) from None
+        hint = "without a scheme, a port and brackets"
+        raise OptionError(name, repr(host), f"{also}{HOST_FORM}", hint=hint) from None
 
 
 # What is bound to all addresses is reached through loopback.
@@ -54,9 +55,13 @@ def _url(host: str, port: int) -> str:
 class ListenConfig:
     """Addresses of the two HTTP ports; the supervisor binds them."""
 
-    query_host: str = option("127.0.0.1", "address of the query port; off loopback needs a management token")
+    query_host: str = option(
+        "127.0.0.1", "address of the query port; off loopback needs a management token", form=HOST_FORM
+    )
     query_port: int = option(1337, "port of the queries; 0 = any free one", maximum=_LARGEST_PORT)
-    management_host: str = option("127.0.0.1", "address of the management port; off loopback needs a management token")
+    management_host: str = option(
+        "127.0.0.1", "address of the management port; off loopback needs a management token", form=HOST_FORM
+    )
     management_port: int = option(1338, "port of management; 0 = any free one", maximum=_LARGEST_PORT)
     backlog: int = option(
         4096,
@@ -65,7 +70,9 @@ class ListenConfig:
         maximum=2**31 - 1,
     )
     allowed_hosts: tuple[str, ...] = option(
-        (), "names by which management may be asked for, beside localhost and management_host (the Host field)"
+        (),
+        "names by which management may be asked for, beside localhost and management_host (the Host field)",
+        form=f"a list, each of it {HOST_FORM}",
     )
 
     def __post_init__(self) -> None:
@@ -73,7 +80,7 @@ class ListenConfig:
         for name in ("query_host", "management_host"):
             require_host(name, getattr(self, name))
         for host in self.allowed_hosts:
-            require_host("allowed_hosts", host, also="each ")
+            require_host("allowed_hosts", host, also="a list, each of it ")
 
     @property
     def query_url(self) -> str:
@@ -114,14 +121,14 @@ class HttpConfig:
     )
     max_connections: int = option(10_000, "open connections; beyond: 503, and the connection is closed", minimum=1)
     # nginx: 75 s.
-    idle_timeout_us: int = option(75_000_000, "a connection without a request is closed after this", minimum=1)
-    request_timeout_us: int = option(
+    idle_timeout_us: int = duration(75_000_000, "a connection without a request is closed after this", minimum=1)
+    request_timeout_us: int = duration(
         10_000_000, "from a request's first bytes until it has arrived whole; beyond: 408", minimum=1
     )
-    write_timeout_us: int = option(
+    write_timeout_us: int = duration(
         30_000_000, "a client that takes nothing of its waiting answers for this long is cut off", minimum=1
     )
-    linger_timeout_us: int = option(
+    linger_timeout_us: int = duration(
         2_000_000, "how long input is read and dropped after a refusal, so that the client sees the answer", minimum=1
     )
 

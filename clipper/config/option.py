@@ -16,6 +16,8 @@ from clipper.errors import InvalidArgumentError
 
 # Keeps sums of two limits inside 64 bits.
 LARGEST_INTEGER: Final = 2**62
+# 7 days: no limit of a process is meant to be longer, and poll(2) counts milliseconds in 31 bits.
+LONGEST_DURATION_US: Final = 7 * 24 * 3_600_000_000
 _METADATA: Final = "option"
 
 
@@ -51,6 +53,8 @@ class Option:
         Bounds of a number; both are accepted.
     choices : tuple of str
         The only texts that are accepted; empty = any.
+    form : str
+        What a text must look like, where "a text" says too little; the section checks it.
     must_not_be_empty : bool
         Of texts and lists.
     has_secret : bool
@@ -61,6 +65,7 @@ class Option:
     minimum: int = 0
     maximum: int = LARGEST_INTEGER
     choices: tuple[str, ...] = ()
+    form: str = ""
     must_not_be_empty: bool = False
     has_secret: bool = False
 
@@ -73,6 +78,11 @@ def describe(meaning: str, **more: Any) -> Mapping[str, Option]:
 def option(default: Any, meaning: str, **more: Any) -> Any:
     """Declare a field of a section with its default; ``more`` are the fields of `Option`."""
     return field(default=default, metadata=describe(meaning, **more))
+
+
+def duration(default: int, meaning: str, *, minimum: int = 0) -> Any:
+    """Declare a field in microseconds."""
+    return option(default, meaning, minimum=minimum, maximum=LONGEST_DURATION_US)
 
 
 def option_made_by(factory: Callable[[], Any], meaning: str, **more: Any) -> Any:
@@ -115,19 +125,29 @@ def without_none(kind: Any) -> tuple[Any, bool]:
 
 def expected_of(kind: Any, known: Option) -> str:
     """Say what values an option accepts."""
-    kind, _ = without_none(kind)
+    kind, may_be_none = without_none(kind)
+    if known.form:
+        return known.form
     if known.choices:
         return f"one of {', '.join(repr(choice) for choice in known.choices)}"
     if kind in (int, float):
         what = "an integer" if kind is int else "a number"
+        if known.minimum == known.maximum:
+            return f"{known.minimum} (no other is supported yet)"
         if known.maximum == LARGEST_INTEGER:
-            return f"{what}, {known.minimum} or more"
-        return f"{what} from {known.minimum} to {known.maximum}"
+            return f"{what}, {readable(known.minimum)} or more"
+        return f"{what} from {readable(known.minimum)} to {readable(known.maximum)}"
     if typing.get_origin(kind) is tuple:
         return "a list of one or more texts" if known.must_not_be_empty else "a list of texts"
     if kind is str:
         return "a text that is not empty" if known.must_not_be_empty else "a text"
-    return {bool: "true or false", Path: "an absolute path"}.get(kind, "lists of texts by name")
+    named = {bool: "true or false", Path: "a path"}.get(kind, "lists of texts by name")
+    return f"{named}, or nothing" if may_be_none else named
+
+
+def readable(number: int) -> str:
+    """Return an integer as TOML reads it, its digits in groups if they are many: 16_777_216, but 65535."""
+    return f"{number:_}" if abs(number) >= 100_000 else str(number)
 
 
 def check(section: Any) -> None:
@@ -144,7 +164,9 @@ def check(section: Any) -> None:
             continue
         known, value = about(type(section), name), getattr(section, name)
         if not _fits(value, kinds[name], known):
-            raise OptionError(name, "(hidden)" if known.has_secret else repr(value), expected_of(kinds[name], known))
+            shown = "(hidden)" if known.has_secret else repr(str(value) if isinstance(value, Path) else value)
+            expected = "an absolute path" if isinstance(value, Path) else expected_of(kinds[name], known)
+            raise OptionError(name, shown, expected)
 
 
 def _fits(value: Any, kind: Any, known: Option) -> bool:

@@ -74,7 +74,7 @@ def in_larger_units(key: Key) -> str:
     for suffix, units in _UNITS.items():
         if key.name.endswith(suffix) and key.default:
             size, unit = max((size, unit) for size, unit in units if key.default % size == 0)
-            return f"{key.default // size} {unit}"
+            return f"{key.default // size} {unit}" if size > 1 else ""
     return ""
 
 

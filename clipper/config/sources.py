@@ -12,13 +12,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from clipper.config.keys import RUN_DIR, SEPARATOR, VARIABLE_PREFIX, Key, keys, nearest, sections
+from clipper.config.keys import RUN_DIR, SEPARATOR, VARIABLE_PREFIX, Key, keys, nearest_key, nearest_section, sections
 from clipper.config.locations import FILE_VARIABLE
 from clipper.config.toml_lines import key_lines
 from clipper.errors import InvalidArgumentError
 
 # A file with every option and its comments takes about 10 KiB; what is much larger is no configuration.
 MAX_FILE_BYTES: Final = 1 << 20
+# Containers have variables of their own that look like this section's: CLIPPER_RPC_HEARTBEAT_INTERVAL_US.
+_CONTAINERS_SECTION: Final = "rpc"
 
 
 class SourceKind(StrEnum):
@@ -60,7 +62,15 @@ class Setting:
     is_text: bool
 
 
-def _refuse(name: str, origin: Origin, hint: str) -> InvalidArgumentError:
+def _unknown(name: str, origin: Origin, as_key: str, *, is_variable: bool = False) -> InvalidArgumentError:
+    key = nearest_key(as_key)
+    if as_key in sections():
+        options = [str(key) for key in keys().values() if key.section == as_key]
+        hint = f"it is a section, with the options {', '.join(options)}"
+    elif key is None:
+        hint = "`clipper config` lists all of them"
+    else:
+        hint = f"did you mean {(key.variable if is_variable else str(key))!r}?"
     return InvalidArgumentError(f"there is no option {name!r}: {origin}", hint=hint)
 
 
@@ -76,8 +86,8 @@ def from_command_line(overrides: Mapping[str, str]) -> list[Setting]:
     for name, text in overrides.items():
         origin = Origin(SourceKind.COMMAND_LINE, f"--set {name}")
         if name not in keys():
-            raise _refuse(name, origin, nearest(name, keys()))
-        settings.append(Setting(keys()[name], text, origin, Path.cwd(), is_text=True))
+            raise _unknown(name, origin, name)
+        settings.append(Setting(keys()[name], text, origin, _working_directory(), is_text=True))
     return settings
 
 
@@ -90,18 +100,24 @@ def from_environment(environment: Mapping[str, str]) -> list[Setting]:
         Such a variable names no key; or it names one but for the second underscore, and would do nothing.
     """
     by_variable = {key.variable: key for key in keys().values()}
-    by_slip = {variable.replace(SEPARATOR, "_"): variable for variable in by_variable if SEPARATOR in variable}
+    by_slip = {
+        variable.replace(SEPARATOR, "_"): variable
+        for variable, key in by_variable.items()
+        if key.section not in ("", _CONTAINERS_SECTION)
+    }
     settings = []
     for name, text in environment.items():
         if not name.startswith(VARIABLE_PREFIX) or name == FILE_VARIABLE:
             continue
         origin = Origin(SourceKind.ENVIRONMENT, name)
         if name in by_variable:
-            settings.append(Setting(by_variable[name], text, origin, Path.cwd(), is_text=True))
+            settings.append(Setting(by_variable[name], text, origin, _working_directory(), is_text=True))
         elif name in by_slip:
-            raise _refuse(name, origin, f"did you mean {by_slip[name]!r}, with two underscores after the section?")
+            hint = f"did you mean {by_slip[name]!r}, with two underscores after the section?"
+            raise InvalidArgumentError(f"there is no option {name!r}: {origin}", hint=hint)
         elif SEPARATOR in name:
-            raise _refuse(name, origin, nearest(name.upper(), by_variable))
+            as_key = name.removeprefix(VARIABLE_PREFIX).replace(SEPARATOR, ".", 1).strip(".").lower()
+            raise _unknown(name, origin, as_key, is_variable=True)
     return settings
 
 
@@ -113,7 +129,7 @@ def from_file(path: Path) -> list[Setting]:
     InvalidArgumentError
         It cannot be read, is not TOML, or has a section or a key that does not exist.
     """
-    path = path.absolute()
+    path = absolute(path)
     text = _read(path)
     try:
         document = tomllib.loads(text)
@@ -130,19 +146,37 @@ def from_file(path: Path) -> list[Setting]:
             settings.append(Setting(keys()[RUN_DIR], content, origin(RUN_DIR), path.parent, is_text=False))
             continue
         if section not in sections():
-            what = "section" if isinstance(content, dict) else "option"
-            known = [*sections(), RUN_DIR] if isinstance(content, dict) else [RUN_DIR, *keys()]
-            message = f"there is no {what} {section!r}: {origin(section)}"
-            raise InvalidArgumentError(message, hint=nearest(section, known))
+            if not isinstance(content, dict):
+                raise _unknown(section, origin(section), section)
+            message = f"there is no section [{section}]: {origin(section)}"
+            raise InvalidArgumentError(message, hint=nearest_section(section))
         if not isinstance(content, dict):
             hint = f"write [{section}], and below it a line for each option"
             raise InvalidArgumentError(f"{section!r} is a section: {origin(section)}", hint=hint)
         for name, value in content.items():
             full_name = f"{section}.{name}"
             if full_name not in keys():
-                raise _refuse(full_name, origin(section, name), nearest(full_name, keys()))
+                raise _unknown(full_name, origin(section, name), full_name)
             settings.append(Setting(keys()[full_name], value, origin(section, name), path.parent, is_text=False))
     return settings
+
+
+def absolute(path: Path) -> Path:
+    """Return ``path`` counted from the working directory.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is relative, and the working directory is gone.
+    """
+    return path if path.is_absolute() else _working_directory() / path
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise InvalidArgumentError(f"the working directory cannot be used: {error.strerror}") from None
 
 
 def _read(path: Path) -> str:

@@ -24,6 +24,7 @@ class StateConfig:
     url: str = option(
         "",
         "where the registry is kept: `memory:`, `sqlite:PATH` or `redis://...`; empty = an SQLite file in run_dir",
+        form=_FORMS,
         has_secret=True,
     )
 
@@ -32,6 +33,9 @@ class StateConfig:
         if not _is_state_url(self.url):
             # No part of what was to be a Redis URL is shown: any may be a piece of a password.
             raise OptionError("url", "(hidden)", _FORMS, hint="special characters of a password are %-encoded")
+
+    def __repr__(self) -> str:
+        return f"StateConfig(url={without_password(self.url)!r})"  # it may come to stand in a log
 
 
 def without_password(url: str) -> str:

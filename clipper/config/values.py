@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from clipper.config.option import Option, expected_of, without_none
+from clipper.config.option import Option, expected_of, readable, without_none
 
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
@@ -168,8 +168,7 @@ def _table(value: Mapping[str, Any]) -> str:
 
 _WRITERS: Final[Mapping[type, Callable[[Any], str]]] = {
     bool: lambda value: "true" if value else "false",
-    # Of sizes and durations, not of ports: 16_777_216 can be read.
-    int: lambda value: f"{value:_}" if value >= 100_000 else str(value),
+    int: readable,
     float: repr,
     str: _string,
     Path: _string,

@@ -20,6 +20,7 @@ from clipper._core.rpc_server import RpcServer
 from clipper._core.rpc_transport import RpcTransport
 from clipper._core.slot_pool import SlotPoolHandle
 from clipper.config import CoreConfig, HttpConfig, RpcConfig
+from clipper.errors import StartError
 from clipper.types import ReplicaListener
 
 MAX_WORKERS = 16
@@ -63,11 +64,15 @@ def build_core(
         Told of every change of a replica's state.
     options, limits, sessions
         As configured; default: the defaults of the configuration.
+
+    Raises
+    ------
+    StartError
+        The machine does not give the memory that is configured.
     """
     options = options or CoreConfig()
     sessions = sessions or RpcConfig()
-    slots = SlotPoolHandle(options.slot_count, options.arena_bytes)
-    cache = PredictionCacheHandle(options.cache_bytes)
+    slots, cache = _reserve(options)
     timer = DeadlineTimer()
     processor = QueryProcessor(
         slots,
@@ -91,6 +96,17 @@ def build_core(
     loop.add_reader(timer.file_descriptor, processor.on_timer)
     rpc.start(loop)
     return Core(slots, cache, processor, server, rpc, timer)
+
+
+def _reserve(options: CoreConfig) -> tuple[SlotPoolHandle, PredictionCacheHandle]:
+    try:
+        return SlotPoolHandle(options.slot_count, options.arena_bytes), PredictionCacheHandle(options.cache_bytes)
+    except (MemoryError, OSError) as error:
+        raise StartError(
+            f"this machine does not give a worker core.arena_bytes={options.arena_bytes} and "
+            f"core.cache_bytes={options.cache_bytes}",
+            hint="choose less of them",
+        ) from error
 
 
 def http_limits(config: HttpConfig) -> HttpLimits:
