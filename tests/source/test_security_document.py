@@ -13,7 +13,8 @@ CONSTANT = re.compile(r"^((?:MIN|MAX)_\w+|\w+_LIMIT_US|REFUSAL_\w+): Final", re.
 
 
 def test_limits_of_the_document_are_the_constants_of_the_code() -> None:
-    told = dict(re.findall(r"^\| `((?:clipper|model_containers)\.[\w.]+)` \| (\d+) \|", text_of(DOCUMENT), re.MULTILINE))
+    rows = r"^\| `((?:clipper|model_containers)\.[\w.]+)` \| (\d+) \|"
+    told = dict(re.findall(rows, text_of(DOCUMENT), re.MULTILINE))
     for name, value in told.items():
         module, _, constant = name.rpartition(".")
         assert getattr(importlib.import_module(module), constant) == int(value), name
