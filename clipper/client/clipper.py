@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from clipper.client.applications import ApplicationCalls
-from clipper.client.calls import API_PREFIX, CHANGE_LIMIT_US
+from clipper.client.calls import API_PREFIX, CHANGE_LIMIT_US, DEPLOY_LIMIT_US
 from clipper.client.deployments import DeploymentCalls
 from clipper.client.http_client import HttpClient
 from clipper.client.models import ModelCalls
@@ -19,7 +19,7 @@ from clipper.client.tokens import find_token
 from clipper.client.urls import check_url, reachable_query_url
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig
 from clipper.deploy.containers import to_programs
-from clipper.errors import StartError, UnavailableError
+from clipper.errors import ServerError, StartError, UnavailableError
 from clipper.supervisor.launch import RunningSupervisor, launch, make_run_dir
 
 _START_LIMIT_US: Final = 30_000_000
@@ -160,6 +160,17 @@ class Clipper(ApplicationCalls, DeploymentCalls, ModelCalls, QueryCalls):
     def status(self) -> dict[str, Any]:
         """Return everything as management sees it, in the form of the JSON API. See ``get_models`` and its kin, too."""
         return _to_status(self._manage("GET", "/status"), self.management_url)
+
+    def metrics(self) -> str:
+        """Return the metrics of the query port, in Prometheus's text format."""
+        status, text = self._query.exchange("GET", "/metrics", limit_us=CHANGE_LIMIT_US)
+        if status != 200:
+            raise ServerError(f"{self.query_url}/metrics answers {status}: {text[:500]}")
+        return text
+
+    def exchange(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
+        """Return status and text of any call of the management API, such as the original's ``POST /admin/<call>``."""
+        return self._management.exchange(method, path, body, limit_us=DEPLOY_LIMIT_US)
 
     @property
     def _is_own(self) -> bool:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from clipper.client.calls import Calls, segment
+from clipper.client.calls import DEPLOY_LIMIT_US, Calls, segment
 from clipper.client.checks import check_environment, check_labels, check_text, check_version, to_count
 from clipper.client.model_files import local_directory, size_bytes, upload
+from clipper.client.prediction import to_json
 from clipper.client.progress import ProgressOption, Reporter, reporter
 from clipper.deployers import find_deployer
 from clipper.errors import DeployError, InvalidArgumentError
@@ -33,7 +34,10 @@ class DeploymentCalls(Calls):
         max_batch_size: int = 0,
         labels: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        resources: Mapping[str, int | str] | None = None,
+        description: str = "",
         make_current: bool = True,
+        sample_input: Any = None,
         progress: ProgressOption = False,
     ) -> None:
         """Deploy a model version, and return when all its replicas are ready.
@@ -49,8 +53,12 @@ class DeploymentCalls(Calls):
             A fixed batch size. Default: found by measurement, up to ``max_batch_size`` (0 = no limit of its own).
         environment : mapping, optional
             Parameters of the container, ``CLIPPER_*``, or sizes of its thread pools.
+        resources : mapping, optional
+            What each replica asks of its machine, ``{"cpu": 2}``; kept for container managers that can grant it.
         make_current : bool
             Whether it answers the queries that name no version. A first version always does.
+        sample_input : ndarray, sequence of numbers, str or bytes, optional
+            An input that every replica must evaluate before it gets a query: a replica that cannot is a failure.
         progress : bool or callable
             True: a bar (in a terminal) or lines (elsewhere) on stderr; a function: called with each `Progress`.
 
@@ -62,7 +70,7 @@ class DeploymentCalls(Calls):
             The version exists; a linked application does not fit it; a value is not valid, or the model cannot be
             pickled: then the server has heard nothing of it.
         """
-        body = {
+        body: dict[str, Any] = {
             "version": check_version(version),
             "input_type": names.check_input_type(input_type),
             "replicas": to_count("replicas", replicas, 1, names.MAX_REPLICAS),
@@ -71,8 +79,12 @@ class DeploymentCalls(Calls):
             "max_batch_size": to_count("max_batch_size", max_batch_size, 0, names.MAX_BATCH_SIZE),
             "labels": check_labels(labels),
             "environment": check_environment(environment),
+            "resources": names.check_resources(resources or {}),
+            "description": names.check_description(description),
             "make_current": bool(make_current),
         }
+        if sample_input is not None:
+            body["sample_input"] = to_json(sample_input)
         path = f"/models/{segment(names.check_model_name(name))}/versions"
         if container is not None:
             check_text("container", container)
@@ -128,10 +140,12 @@ class DeploymentCalls(Calls):
             raise _with_hint(error) from None
 
     def _run(self, method: str, path: str, body: Mapping[str, Any], report: Reporter | None) -> None:
-        """Make a long call to its end, telling its events."""
+        """Make a long call to its end, telling its events if somebody listens."""
+        if report is None:
+            self._manage(method, path, body, limit_us=DEPLOY_LIMIT_US)
+            return
         for event in self._manage_with_events(method, path, body):
-            if report:
-                report.on_event(event)
+            report.on_event(event)
 
     @property
     def _is_own(self) -> bool:

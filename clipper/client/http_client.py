@@ -12,6 +12,7 @@ from typing import IO, Any, Final
 import httpx
 
 from clipper import errors
+from clipper.client.prediction import to_plain
 from clipper.errors import (
     CallerError,
     ClipperError,
@@ -75,6 +76,12 @@ class HttpClient:
             response = self._client.request(method, path, **_json(body), timeout=_limits(limit_us))
         return _decode(response)
 
+    def exchange(self, method: str, path: str, body: Any = None, *, limit_us: int) -> tuple[int, str]:
+        """Return status and text of an answer, whatever they are; for calls with a form of their own."""
+        with self._told_as_ours(limit_us):
+            response = self._client.request(method, path, **_json(body), timeout=_limits(limit_us))
+        return response.status_code, response.text
+
     def call_with_events(self, method: str, path: str, body: Any = None, *, limit_us: int) -> Iterator[dict[str, Any]]:
         """Yield the events of a long call as they come; the last one is ``done`` with its result.
 
@@ -111,10 +118,19 @@ class HttpClient:
             response = self._client.post(path, content=file, headers=headers, timeout=_limits(limit_us))
         return _decode(response)
 
+    def get_text(self, path: str, *, limit_us: int) -> str:
+        """Return an answer that is no JSON, such as the metrics."""
+        with self._told_as_ours(limit_us):
+            response = self._client.get(path, timeout=_limits(limit_us))
+        if not response.is_success:
+            _decode(response)
+        return response.text
+
     def stream_lines(self, path: str) -> Iterator[str]:
         """Yield the lines of a text as they come, until the server ends it or the caller stops asking."""
         limits = httpx.Timeout(_SILENCE_LIMIT_S, connect=_CONNECT_LIMIT_S, read=None)
-        with self._told_as_ours(0), self._client.stream("GET", path, timeout=limits) as response:
+        connect_us = _CONNECT_LIMIT_S * 1_000_000
+        with self._told_as_ours(connect_us), self._client.stream("GET", path, timeout=limits) as response:
             if not response.is_success:
                 response.read()
                 _decode(response)
@@ -163,7 +179,8 @@ def _json(body: Any) -> dict[str, Any]:
     if body is None:
         return {"headers": {}}
     try:
-        return {"content": json.dumps(body, allow_nan=False), "headers": {"Content-Type": "application/json"}}
+        content = json.dumps(body, allow_nan=False, default=to_plain)
+        return {"content": content, "headers": {"Content-Type": "application/json"}}
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(f"the request is no JSON: {error}") from error
 

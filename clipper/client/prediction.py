@@ -35,6 +35,20 @@ def to_json(value: Any) -> Any:
     return value if to_list is None else to_list()
 
 
+def to_plain(value: Any) -> Any:
+    """Return what JSON can hold of a value that it cannot: for ``json.dumps(..., default=to_plain)``."""
+    plain = to_json(value)
+    if plain is value:
+        raise TypeError(f"{value!r:.200} is a {type(value).__qualname__}")
+    return plain
+
+
+def to_rows(inputs: Any) -> Any:
+    """Return the inputs of a batch one by one; iterating a table of pandas would give its columns' names."""
+    to_array: Callable[[], Any] | None = getattr(inputs, "to_numpy", None)
+    return inputs if to_array is None else to_array()
+
+
 def to_prediction(answer: Mapping[str, Any]) -> Prediction:
     """Return the typed form of one answer of the query API."""
     return Prediction(

@@ -15,9 +15,12 @@ from typing import Any, Final
 from clipper.errors import InvalidArgumentError
 
 _BAR_UNITS: Final = 100
-# How far each stage is, of the whole; the time goes into starting and loading.
-_BEGINS_AT: Final = {"saving": 0, "uploading": 5, "registering": 15, "files": 20, "starting": 25, "loading": 35}
-_ENDS_AT: Final = {"ready": 90, "switching": 95, "done": _BAR_UNITS}
+# How far each stage is, of the whole; the time goes into loading.
+_BEGINS_AT: Final = {
+    "saving": 0, "uploading": 5, "registering": 15, "files": 20, "starting": 25, "loading": 30, "stopping": 50,
+    "ready": 90, "switching": 90, "done": _BAR_UNITS,
+}  # fmt: skip
+_REPLICAS: Final = ("loading", "ready")  # which advance with each replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Progress:
     """One step of a long call.
 
     ``stage`` is ``saving`` or ``uploading`` (in this process), then ``registering``, ``files``, ``starting``,
-    ``loading``, ``ready``, ``switching`` (in the server), and ``done`` at the end.
+    ``loading``, ``ready``, ``switching``, ``stopping`` (in the server), and ``done`` at the end.
     """
 
     stage: str
@@ -35,9 +38,9 @@ class Progress:
     elapsed_us: int = 0  # since the call began
 
     def __str__(self) -> str:
-        count = f" {self.ready_replicas}/{self.replicas} replicas" if self.replicas else ""
-        detail = f": {self.detail}" if self.detail else ""
-        return f"{self.stage}{count}{detail} ({self.elapsed_us / 1e6:.1f} s)"
+        count = f"{self.ready_replicas} of {self.replicas} replicas ready" if self.replicas else ""
+        said = ": ".join(filter(None, (self.stage, self.detail or count)))
+        return f"{said} ({self.elapsed_us / 1e6:.1f} s)"
 
 
 ProgressOption = bool | Callable[[Progress], object] | None
@@ -102,11 +105,10 @@ def _bar(title: str) -> Iterator[Callable[[Progress], object]]:
 
 
 def _position(progress: Progress) -> int:
-    if progress.stage in _ENDS_AT:
-        return _ENDS_AT[progress.stage]
-    begin = _BEGINS_AT.get(progress.stage, 0)
-    share = progress.ready_replicas / progress.replicas if progress.replicas else 0
-    return begin + round(share * (_ENDS_AT["ready"] - begin)) if progress.stage == "loading" else begin
+    if progress.stage in _REPLICAS and progress.replicas:
+        begin, end = _BEGINS_AT["loading"], _BEGINS_AT["switching"]
+        return begin + (end - begin) * progress.ready_replicas // progress.replicas
+    return _BEGINS_AT.get(progress.stage, 0)
 
 
 def _print_line(title: str) -> Callable[[Progress], object]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from clipper.client.calls import Calls, segment
 from clipper.client.checks import check_text, check_version, to_int
-from clipper.client.prediction import Prediction, to_json, to_prediction
+from clipper.client.prediction import Prediction, to_json, to_prediction, to_rows
 from clipper.errors import InvalidArgumentError, NotFoundError
 
 # A query is answered within its SLO, an hour at most; the caller only guards against a dead server.
@@ -63,7 +63,7 @@ class QueryCalls(Calls):
         """
         if isinstance(inputs, str | bytes) or not isinstance(inputs, Iterable):
             raise InvalidArgumentError(f"inputs={inputs!r:.200} is not valid: expected several inputs")
-        body = {"input_batch": [to_json(item) for item in inputs]}
+        body = {"input_batch": [to_json(item) for item in to_rows(inputs)]}
         answer = self._predict(app_name, body, version, context, slo_us)
         return [to_prediction(item) for item in answer["batch_predictions"]]
 

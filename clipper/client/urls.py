@@ -50,6 +50,15 @@ def reachable_query_url(told: str, management_url: str) -> str:
     return query._replace(netloc=bracketed if port is None else f"{bracketed}:{port}").geturl().rstrip("/")
 
 
+def local_url(url: str) -> str:
+    """Return a URL that this machine listens on as it is reached from here: every address is also the loopback's."""
+    pieces = urlsplit(url)
+    if not _is_unspecified(pieces.hostname or ""):
+        return url
+    host = "[::1]" if ":" in (pieces.hostname or "") else "127.0.0.1"
+    return pieces._replace(netloc=f"{host}:{pieces.port}").geturl()
+
+
 def _port(pieces: SplitResult) -> int | None:
     try:
         return pieces.port

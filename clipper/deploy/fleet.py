@@ -120,8 +120,13 @@ class Fleet:
         """Return the present row of failures of a model version."""
         return self._failures.get(model_id)
 
-    async def wait_ready(self, model_id: ModelId, count: int) -> None:
+    async def wait_ready(self, model_id: ModelId, count: int, on_look: Callable[[], None] = lambda: None) -> None:
         """Return when ``count`` replicas are ready.
+
+        Parameters
+        ----------
+        on_look : callable
+            Called before each look at the replicas: now, and whenever something has changed.
 
         Raises
         ------
@@ -130,6 +135,7 @@ class Fleet:
         """
 
         def is_ready() -> bool:
+            on_look()
             row = self._failures.get(model_id)
             if row is not None:
                 raise DeployError(f"the model {model_id} failed: {row.cause}", log_tail=row.log_tail)
@@ -147,10 +153,18 @@ class Fleet:
                 log_tail=self.manager.logs(late[0].replica_id, LOG_TAIL_LINES) if late else "",
             )
 
-    async def wait_count(self, model_id: ModelId, most: int) -> None:
-        """Return when at most ``most`` replicas' processes are left, or when that takes too long to wait for."""
+    async def wait_count(self, model_id: ModelId, most: int, on_look: Callable[[], None] = lambda: None) -> bool:
+        """Return True when at most ``most`` replicas' processes are left, False when that takes too long to wait for.
+
+        ``on_look`` is called as by `wait_ready`.
+        """
+
+        def is_done() -> bool:
+            on_look()
+            return len(self.table.of(model_id)) <= most
+
         limit_us = self._config.drain_limit_us + 2 * self._config.stop_grace_us + 1_000_000
-        await self._changed.wait_until(lambda: len(self.table.of(model_id)) <= most, limit_us)
+        return await self._changed.wait_until(is_done, limit_us)
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 

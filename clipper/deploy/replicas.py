@@ -95,7 +95,9 @@ class ReplicaTable:
         """Note what a worker reports; a closed session is forgotten, unless another worker has it by now."""
         session = self._sessions.get(replica_id)
         if state == "closed":
-            if session is not None and session.worker == worker:
+            if replica_id not in self._replicas:
+                self._sessions.pop(replica_id, None)  # nobody asks again for one that was started by hand
+            elif session is not None and session.worker == worker:
                 self._sessions[replica_id] = Session(worker, state, reason, now_us)
             return
         self._sessions[replica_id] = Session(worker, state, reason, now_us)
@@ -112,6 +114,16 @@ class ReplicaTable:
     def session(self, replica_id: ReplicaId) -> Session | None:
         """Return what a worker said last."""
         return self._sessions.get(replica_id)
+
+    def external(self) -> list[tuple[ReplicaId, Session]]:
+        """Return the sessions of containers whose processes somebody else has started."""
+        sessions = [(name, session) for name, session in self._sessions.items() if name not in self._replicas]
+        return [(name, session) for name, session in sessions if session.state != "closed"]
+
+    def external_ready_count(self, model_id: ModelId) -> int:
+        """Return how many containers started by hand get batches; their ids begin with the model version."""
+        prefix = f"{model_id}:"
+        return sum(name.startswith(prefix) and session.state == "ready" for name, session in self.external())
 
     def state(self, replica: Replica) -> ReplicaState:
         """Return the joined state."""

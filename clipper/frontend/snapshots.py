@@ -123,7 +123,11 @@ class SnapshotApplier:
         for described in snapshot["applications"]:
             name = described["name"]
             linked = [_linked_model(name, model, versions) for model in described["models"]]
-            current = [models[ModelId(model["name"], model["current_version"])] for model in linked]
+            current = [
+                models[ModelId(model["name"], model["current_version"])]
+                for model in linked
+                if model["current_version"] is not None  # withdrawn: the link waits for the next version
+            ]
             applications[name] = Application(
                 name,
                 input_type=described["input_type"],

@@ -38,7 +38,7 @@ def _application(application: Application) -> dict[str, Any]:
 def _model(model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
-        "current_version": model.current_version,  # null until the first version is deployed
+        "current_version": model.current_version,  # null: no version answers queries that name none
         "versions": [_version(version) for version in model.versions.values()],
     }
 

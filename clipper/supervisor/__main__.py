@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import logging
 import os
@@ -19,6 +18,7 @@ from clipper.log_file import RotatingLog
 from clipper.security.private_directory import PRIVATE_UMASK, make_private
 from clipper.security.start_checks import check_security
 from clipper.supervisor.listeners import Listeners, address_of, open_listeners
+from clipper.supervisor.lock_file import take_lock
 from clipper.supervisor.supervisor import Supervisor
 
 
@@ -77,17 +77,9 @@ def _prepare(config: ClipperConfig) -> None:
     try:
         for directory in (config.log_dir, config.model_dir, config.staging_dir):
             directory.mkdir(mode=0o700, exist_ok=True)
-        # Never closed: the lock is ours until this process ends, however it ends. Children do not inherit it.
-        lock_fd = os.open(config.run_dir / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        take_lock(config.run_dir)
     except OSError as error:
         raise StartError(f"run_dir={str(config.run_dir)!r} cannot be used: {error}", hint="choose another") from error
-    try:
-        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise StartError(
-            f"run_dir={str(config.run_dir)!r} is in use by another running Clipper",
-            hint="stop that one, or choose another run_dir",
-        ) from error
     handler = _LogHandler(RotatingLog(config.log_dir / "supervisor.log", config.logs.max_bytes, config.logs.keep_count))
     formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from clipper.config import MAX_SOCKET_PATH_BYTES, ClipperConfig
 from clipper.errors import InvalidArgumentError, StartError
-from clipper.log_file import read_tail
+from clipper.log_file import START_MARK, read_tail
 from clipper.security.certificates import trusting_own
 from clipper.security.private_directory import make_private
 from clipper.supervisor.health import HealthProbe
@@ -65,8 +65,8 @@ def make_run_dir() -> Path:
     raise StartError(f"no directory for the sockets can be made: tried {candidates}", hint="give a run_dir")
 
 
-def launch(config: ClipperConfig, start_limit_us: int) -> RunningSupervisor:
-    """Spawn a supervisor that ends with this process, and return when both HTTP ports answer /healthz.
+def launch(config: ClipperConfig, start_limit_us: int, *, outlives_caller: bool = False) -> RunningSupervisor:
+    """Spawn a supervisor that ends with this process (unless it shall outlive it); return when both ports answer.
 
     Raises
     ------
@@ -90,8 +90,8 @@ def launch(config: ClipperConfig, start_limit_us: int) -> RunningSupervisor:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "clipper.supervisor", "--run-dir", str(config.run_dir)),
-                *("--owner-pidfd", str(owner_pidfd), "--report-fd", str(report_write_fd)),
-                *("--config-fd", str(config_fd)),
+                *(() if outlives_caller else ("--owner-pidfd", str(owner_pidfd))),
+                *("--report-fd", str(report_write_fd), "--config-fd", str(config_fd)),
             ],
             env=child_environment(),
             stdin=subprocess.DEVNULL,
@@ -227,13 +227,17 @@ class _Start:
             case "exited":
                 name = event["name"]
                 self._exits[name] = self._exits.get(name, 0) + 1
+                if event["code"] == os.EX_CONFIG:  # it knows that it cannot, and its log says why
+                    raise self._error(f"the process {name!r} cannot start", name)
                 if self._exits[name] >= _MAX_EARLY_EXITS:
                     raise self._error(f"the process {name!r} ends with code {event['code']} each time it starts", name)
 
     def _error(self, message: str, name: str) -> StartError:
         log_name = {"query": "frontend-0.log", "supervisor": "supervisor.stderr"}.get(name, f"{name}.log")
         path = self.config.log_dir / log_name
-        tail = read_tail(path, _LOG_TAIL_LINES)
+        lines = read_tail(path, _LOG_TAIL_LINES).split("\n")
+        starts = [number for number, line in enumerate(lines) if line.startswith(START_MARK)]
+        tail = "\n".join(lines[starts[-1] + 1 :] if starts else lines).strip()
         if tail:
             message = f"{message}; its log ends with:\n{tail}\n"
         return StartError(message, hint="" if self.config.remove_run_dir else f"see {path}")

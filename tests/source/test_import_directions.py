@@ -35,8 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "deployers": BASE,
     "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},
     "__init__": BASE | {"client"},
-    "admin": BASE | {"__init__", "client", "deployers", "metrics", "registry", "supervisor"},
-    "cli": BASE | {"__init__", "client", "management"},
+    "admin": BASE | {"__init__", "client", "deploy", "registry", "supervisor"},
+    "cli": BASE | {"__init__", "client", "deployers", "metrics", "supervisor"},
     "__main__": {"cli"},
     "demo": BASE | {"__init__", "client", "management", "metrics"},
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from typing import Any
+
 import httpx
 import numpy as np
 import pytest
 
 from clipper import errors
 from clipper.client.http_client import _to_error
-from clipper.client.prediction import Prediction, to_json, to_prediction
+from clipper.client.prediction import Prediction, to_json, to_plain, to_prediction, to_rows
 
 
 @pytest.mark.parametrize(
@@ -17,6 +21,24 @@ from clipper.client.prediction import Prediction, to_json, to_prediction
 )
 def test_input_becomes_plain_json(value: object, expected: object) -> None:
     assert to_json(value) == expected
+
+
+def test_numbers_of_numpy_within_a_list_are_numbers_and_other_objects_are_told() -> None:
+    assert json.dumps([np.int64(1), np.float32(0.5), np.array([2])], default=to_plain) == "[1, 0.5, [2]]"
+    with pytest.raises(TypeError, match="is a set"):
+        json.dumps([{1}], default=to_plain)
+
+
+def test_table_gives_its_rows_and_anything_else_itself() -> None:
+    class Table:
+        def __iter__(self) -> Iterator[str]:
+            return iter(["column"])
+
+        def to_numpy(self) -> Any:
+            return np.eye(2)
+
+    assert [to_json(row) for row in to_rows(Table())] == [[1.0, 0.0], [0.0, 1.0]]
+    assert to_rows("text") == "text"
 
 
 def test_prediction_without_optional_fields_is_complete() -> None:

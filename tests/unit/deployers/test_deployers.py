@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import cloudpickle  # type: ignore[import-untyped]
 import pytest
 
-from clipper.deployers import find_deployer
+from clipper.deployers import find_deployer, register_deployer, unregister_deployer
+from clipper.deployers.unpicklable import find_unpicklable
 from clipper.errors import InvalidArgumentError
 from model_containers.python_function import FUNCTION_FILE
 from model_containers.sklearn import PICKLE_FILE
@@ -70,3 +75,144 @@ def test_object_that_is_no_model_is_refused() -> None:
         find_deployer(7)
     with pytest.raises(InvalidArgumentError, match="noop"):
         find_deployer(lambda inputs: inputs, container="noop")
+
+
+def test_way_to_what_cannot_be_pickled_is_told() -> None:
+    class Store:
+        def __init__(self) -> None:
+            self.settings = {"lock": [threading.Lock()]}
+
+    store = Store()
+
+    def inner(inputs: list[float]) -> list[float]:
+        return inputs if store.settings else []
+
+    with pytest.raises(InvalidArgumentError) as caught:
+        find_deployer(inner).save(lambda inputs: inner(inputs), Path())
+    way = r"variable 'inner', variable 'store', attribute 'settings', item 'lock', item 0 \(a lock\)"
+    assert re.search(way, caught.value.message), caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("value", "way"),
+    [
+        (functools.partial(max, threading.Lock()), "argument"),
+        (functools.partial(max, key=threading.Lock()), "argument 'key'"),
+        ({"a": (1, {threading.Lock()})}, "item 'a', item 1"),
+    ],
+)
+def test_way_leads_through_partials_containers_and_objects(value: object, way: str) -> None:
+    def is_picklable(part: object) -> bool:
+        try:
+            cloudpickle.dumps(part)
+        except (TypeError, ValueError):
+            return False
+        return True
+
+    assert find_unpicklable(value, is_picklable).startswith(way)
+
+
+def test_value_that_contains_itself_ends_the_search() -> None:
+    loop: list[object] = []
+    loop.append(loop)
+    assert find_unpicklable(loop, lambda part: False) == ""
+
+
+@pytest.mark.parametrize(
+    ("function", "match"),
+    [
+        (lambda: [0], r"cannot be called with one argument, the list of inputs"),
+        (lambda inputs, other: inputs, r"missing a required argument: 'other'"),
+    ],
+)
+def test_function_that_does_not_take_one_batch_is_refused(function: object, match: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=match):
+        find_deployer(function).save(function, Path())
+
+
+def test_functions_that_return_no_outputs_at_once_are_refused(tmp_path: Path) -> None:
+    async def slow(inputs: list[float]) -> list[float]:
+        return inputs
+
+    def lazy(inputs: list[float]) -> Iterator[float]:
+        yield from inputs
+
+    class Later:
+        async def __call__(self, inputs: list[float]) -> list[float]:
+            return inputs
+
+    for function, word in ((slow, "asynchronous"), (lazy, "generator"), (Later(), "asynchronous")):
+        with pytest.raises(InvalidArgumentError, match=word):
+            find_deployer(function).save(function, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_function_with_defaults_or_without_a_signature_is_accepted(tmp_path: Path) -> None:
+    find_deployer(sum).save(lambda inputs, scale=2, *rest, **others: inputs, tmp_path)
+    find_deployer(max).save(max, tmp_path)
+
+
+def test_class_in_place_of_a_model_is_refused_with_what_to_do() -> None:
+    linear = pytest.importorskip("sklearn.linear_model")
+    for kind in (linear.LogisticRegression, dict):
+        with pytest.raises(InvalidArgumentError, match=f"{kind.__name__} is a class") as caught:
+            find_deployer(kind)
+        assert f"model = {kind.__name__}(...)" in caught.value.hint
+
+
+def test_estimator_that_is_not_fitted_is_refused(tmp_path: Path) -> None:
+    linear = pytest.importorskip("sklearn.linear_model")
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    scaler = pytest.importorskip("sklearn.preprocessing").StandardScaler()
+    unfitted = [linear.LogisticRegression(), pipeline.make_pipeline(scaler, linear.LogisticRegression())]
+    for model in unfitted:
+        with pytest.raises(InvalidArgumentError, match="is not fitted"):
+            find_deployer(model).save(model, tmp_path)
+        model.fit([[0.0], [1.0]], [0, 1])
+        find_deployer(model).save(model, tmp_path)
+    with pytest.raises(InvalidArgumentError, match="StandardScaler has no method predict"):
+        find_deployer(scaler).save(scaler, tmp_path)
+
+
+def test_estimator_of_somebody_else_is_not_judged_by_scikit_learns_rule(tmp_path: Path) -> None:
+    base = pytest.importorskip("sklearn.base")
+
+    class Constant(base.BaseEstimator):  # type: ignore[misc,name-defined]
+        def fit(self, features: object, labels: object) -> object:
+            return self
+
+        def predict(self, features: list[object]) -> list[int]:
+            return [1] * len(features)
+
+    find_deployer(Constant()).save(Constant(), tmp_path)
+
+
+class TextDeployer:
+    """Ships a string, to show that anybody can."""
+
+    container = "text"
+
+    def accepts(self, model: object) -> bool:
+        return isinstance(model, str)
+
+    def save(self, model: object, directory: Path) -> None:
+        (directory / "text").write_text(str(model))
+
+
+def test_registered_deployer_is_found_first_and_can_be_taken_back() -> None:
+    deployer = TextDeployer()
+    register_deployer(deployer)
+    try:
+        register_deployer(deployer)
+        assert find_deployer("a model") is deployer
+        assert find_deployer("a model", "text") is deployer
+    finally:
+        unregister_deployer("text")
+    with pytest.raises(InvalidArgumentError, match="'str' cannot be deployed"):
+        find_deployer("a model")
+
+
+@pytest.mark.parametrize(("deployer", "match"), [(object(), "container, accepts, save"), (TextDeployer, "an instance")])
+def test_what_is_no_deployer_is_refused(deployer: object, match: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=match):
+        register_deployer(deployer)  # type: ignore[arg-type]

@@ -1,0 +1,130 @@
+"""The registry and everybody who follows it: a change is made once, and every frontend and the fleet have it after."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from clipper.config import ClipperConfig
+from clipper.deploy.containers import container_argv
+from clipper.deploy.fleet import DesiredModel, Fleet
+from clipper.errors import ClipperError, ServerError, UnavailableError
+from clipper.management.control_channel import ControlChannel
+from clipper.management.model_files import ModelFiles
+from clipper.registry.records import RegistryState
+from clipper.registry.registry import Change, Registry
+from clipper.registry.snapshot import to_snapshot
+
+_logger = logging.getLogger(__name__)
+
+
+class DesiredState:
+    """Runs on management's event loop; changes are made one at a time, in the order in which they were asked for."""
+
+    def __init__(
+        self, config: ClipperConfig, registry: Registry, channel: ControlChannel, fleet: Fleet, files: ModelFiles
+    ) -> None:
+        self._config = config
+        self._registry = registry
+        self._channel = channel
+        self._fleet = fleet
+        self._files = files
+        self._changing = asyncio.Lock()
+
+    @property
+    def state(self) -> RegistryState:
+        """The present desired state."""
+        return self._registry.state
+
+    def recover(self, change: Change) -> None:
+        """Apply a change before anybody follows."""
+        self._registry.apply(change)
+
+    async def change(self, change: Change, before_fleet: Callable[[], None] = lambda: None) -> RegistryState:
+        """Apply a change, publish it, and return when every frontend has it.
+
+        A change that a frontend refuses is undone, under a further revision. One that a frontend is not there to
+        apply stays: it gets the change when it is back.
+
+        Parameters
+        ----------
+        before_fleet : callable
+            Called between the registry and its followers; what it raises undoes the change.
+
+        Raises
+        ------
+        CallerError
+            From the change; nothing has changed.
+        StateUnavailableError
+            The state cannot be written; nothing has changed.
+        ServerError
+            A frontend refused it; nothing has changed.
+        UnavailableError
+            A frontend did not apply it in time; it is registered.
+        """
+        async with self._changing:
+            before = self._registry.state
+            state = await self._registry.apply_in_thread(change)
+            try:
+                before_fleet()
+            except Exception:
+                await self._undo(before)
+                raise
+            self.tell_fleet()
+            try:
+                await self._publish()
+            except UnavailableError:
+                raise
+            except Exception as error:
+                _logger.error("a change is undone: %s", error)
+                await self._undo(before)
+                raise
+            return state
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the store is known to hold the present state."""
+        return self._registry.is_settled
+
+    async def settle(self) -> None:
+        """Make the store hold the present state, after a change that failed there.
+
+        Raises
+        ------
+        StateUnavailableError
+            It still cannot be written.
+        """
+        async with self._changing:
+            await self._registry.settle_in_thread()
+
+    def tell_fleet(self) -> None:
+        """Let the fleet follow the present state."""
+        extra = self._config.management.containers
+        self._fleet.set_desired(
+            {
+                version.model_id: DesiredModel(
+                    version.replicas,
+                    version.input_type,
+                    container_argv(version.container, extra),
+                    version.environment,
+                    self._files.path(version.model_id),
+                )
+                for version in self._registry.state.all_versions()
+                if not version.is_external
+            }
+        )
+
+    async def _publish(self) -> None:
+        await self._channel.publish(to_snapshot(self._registry.state), self._config.management.apply_limit_us)
+
+    async def _undo(self, before: RegistryState) -> None:
+        try:
+            await self._registry.apply_in_thread(lambda _: before)
+        except ClipperError as error:
+            _logger.error("a change cannot be undone and stays: %s", error)
+        self.tell_fleet()
+        try:
+            await self._publish()
+        except ServerError as error:
+            _logger.error("the former state is not applied either: %s", error)
