@@ -33,7 +33,7 @@ class Connection(Protocol):
 
     @property
     def generation(self) -> int:
-        """Changes when a frontend was found, and when it was lost: nothing said before counts any more.
+        """Count how often a frontend was found: nothing that was said before the last time counts any more.
 
         Constant where the transport hides it.
         """

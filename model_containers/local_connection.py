@@ -27,6 +27,7 @@ from model_containers.zmtp import HELLO, MessageReader, ZmtpError, encode_messag
 logger = logging.getLogger("model_containers")
 
 SOCKET_BUFFER_BYTES: Final = 4 << 20  # what may lie in the kernel on its way out; the kernel lowers it to its own limit
+COPIED_BYTES: Final = 4096  # up to here one copy costs less than telling the kernel of each buffer
 _MOST_PARTS: Final = 1024  # IOV_MAX: buffers of one sendmsg
 
 
@@ -98,8 +99,10 @@ class LocalConnection:
             replies, reader.replies = b"".join(reader.replies), []
             try:
                 self._send_all(replies)
-            except OSError as error:
-                self._lose(str(error))
+            except BlockingIOError:
+                self._lose("it does not read")
+            except OSError:  # as in ``send``
+                return frames
         return frames
 
     def send(self, frames: Sequence[Any]) -> None:
@@ -115,14 +118,17 @@ class LocalConnection:
             return
         parts, total = encode_message(frames)
         try:
-            sent = peer.sendmsg(parts, (), socket.MSG_NOSIGNAL) if len(parts) <= _MOST_PARTS else 0
+            if total <= COPIED_BYTES:
+                sent = peer.send(b"".join(parts), socket.MSG_NOSIGNAL)
+            else:
+                sent = peer.sendmsg(parts[:_MOST_PARTS], (), socket.MSG_NOSIGNAL)
             if sent != total:  # a signal came, or the time ran out after some progress
                 self._send_all(memoryview(b"".join(parts))[sent:])
         except BlockingIOError:
             self._lose("it does not read")  # part of a message may have left: nothing can follow it
             raise FrontendStuckError from None
-        except OSError as error:
-            self._lose(str(error))
+        except OSError:  # it has hung up; what it said before is still to be received, and after that the end
+            return
 
     def _send_all(self, rest: bytes | memoryview) -> None:
         peer = self._socket
@@ -212,8 +218,6 @@ class LocalConnection:
 
     def _hang_up(self) -> None:
         peer, self._socket = self._socket, None  # first, because a signal may come between the two
-        if self.is_open:
-            self.is_open = False
-            self.generation += 1
+        self.is_open = False
         if peer is not None:
             peer.close()

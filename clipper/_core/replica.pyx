@@ -9,7 +9,8 @@ from clipper._core.rpc_session cimport STATE_AWAITING_REGISTER
 
 @cython.final
 cdef class Replica:
-    def __init__(self, str replica_id, str nonce, object transport, bytes identity, object model, controller, finish_model):
+    def __init__(self, str replica_id, str nonce, object transport, bytes identity, object model, controller,
+                 finish_model):
         self.replica_id = replica_id
         self.nonce = nonce
         self.transport = transport

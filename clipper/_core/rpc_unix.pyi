@@ -1,6 +1,6 @@
 """RPC on one host: a Unix stream socket that the loop reads and writes itself, speaking ZMTP (ZeroMQ RFC 23)."""
 
-from socket import socket as _Socket
+import socket as sockets
 from typing import final
 
 from clipper._core.rpc_transport import RpcTransport
@@ -12,7 +12,7 @@ MAX_PEERS: int
 class UnixPeer:
     """One connection; made by `UnixTransport`."""
 
-    def __init__(self, transport: UnixTransport, socket: _Socket, identity: bytes) -> None: ...
+    def __init__(self, transport: UnixTransport, socket: sockets.socket, identity: bytes) -> None: ...
     def on_readable(self) -> None:
         """The loop's reader callback."""
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipper.client.urls import local_url
 from clipper.config import (
     CONFIG_FILE_NAME,
     ClipperConfig,
@@ -39,18 +40,12 @@ def resolve_run_dir(run_dir: Path | None) -> Path:
 
 def management_url_of(config: ClipperConfig) -> str:
     """Return where the management of an instance is reached from this machine."""
-    return _own_url(config, config.listen.management_url)
+    return local_url(config.management_url)
 
 
 def query_url_of(config: ClipperConfig) -> str:
     """Return where its queries go, likewise."""
-    return _own_url(config, config.listen.query_url)
-
-
-def _own_url(config: ClipperConfig, url: str) -> str:
-    scheme = "https" if config.security.tls_certificate_file is not None else "http"
-    own = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-    return f"{scheme}://{own.partition('://')[2]}"
+    return local_url(config.query_url)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvloop
 import zmq
@@ -99,6 +99,12 @@ class Pending:
             self.client.settimeout(WAIT_S)
 
 
+class Closable(Protocol):
+    """What is closed when the data path ends."""
+
+    def close(self) -> None: ...
+
+
 class DataPath:
     """Serves on a free port until stopped; containers connect by the transport that is named."""
 
@@ -112,7 +118,7 @@ class DataPath:
         self.errors: list[dict[str, Any]] = []
         self.snapshots: SnapshotApplier
         self.reports: list[tuple[str, str, str]] = []  # replica id, state, reason
-        self.puppets: list[PuppetContainer | ServingPuppet] = []
+        self.puppets: list[Closable] = []
         self._revision = 0
         self._options, self._limits = options, limits
         self._is_ready = threading.Event()
@@ -309,9 +315,7 @@ def _count_protocols() -> int:
 
 
 @contextmanager
-def data_path(
-    options: CoreConfig | None = None, *, transport: str = "unix", **limits: int
-) -> Iterator[DataPath]:
+def data_path(options: CoreConfig | None = None, *, transport: str = "unix", **limits: int) -> Iterator[DataPath]:
     """Serve for the length of a block, with one application ``app`` over one model ``m``."""
     path = DataPath(options or CoreConfig(), HttpLimits(**limits), transport)
     path.apply([application()], [model()])
