@@ -163,9 +163,13 @@ class Operations:
             )
             progress.say(Stage.SWITCHING, f"{model_id} answers queries" if make_current else f"{model_id} is deployed")
             await self._desired.change(partial(_finish_deployment, model_id=model_id, make_current=make_current))
-        except BaseException:
+        except BaseException as error:
             if is_registered and not self._tasks.is_closing:
                 await asyncio.shield(self._undo_deployment(model_id))
+                if isinstance(error, UnavailableError):
+                    what = error.message.partition("; ")[0]  # behind it stands that a change stays: this one did not
+                    message = f"{model_id} is not deployed, and nothing of it is left: {what}"
+                    raise UnavailableError(message, hint=error.hint) from error
             raise
         return self.state.version(*model_id)
 
