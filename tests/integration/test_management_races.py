@@ -214,7 +214,8 @@ def test_deployment_that_no_frontend_learns_of_leaves_nothing(tmp_path: Path) ->
         answer = client.post(f"{MODELS}/unheard/versions", json=version())
         assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
         assert answer.json()["cause"] == (
-            "unheard:1 is not deployed, and nothing of it is left: frontend worker 0 did not apply revision 1 within 0.1 s"
+            "unheard:1 is not deployed, and nothing of it is left: "
+            "frontend worker 0 did not apply revision 1 within 0.1 s"
         )
         assert not is_there(client, "unheard")
         assert list(management.fleet.table) == []
