@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clipper.client.clipper import Clipper
+    from clipper.client.listings import ApplicationInfo, ModelInfo, ReplicaInfo, VersionInfo
+    from clipper.client.prediction import Prediction
+    from clipper.client.progress import Progress
     from clipper.errors import (
         AlreadyExistsError,
         CallerError,
@@ -22,33 +26,39 @@ if TYPE_CHECKING:
         ProtocolError,
         ServerError,
         StartError,
+        UnauthorizedError,
         UnavailableError,
     )
-    from clipper.management.client import Clipper
-    from clipper.management.prediction import Prediction
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AlreadyExistsError": "clipper.errors",
+    "ApplicationInfo": "clipper.client.listings",
     "CallerError": "clipper.errors",
-    "Clipper": "clipper.management.client",
+    "Clipper": "clipper.client.clipper",
     "ClipperError": "clipper.errors",
     "ConflictError": "clipper.errors",
     "DeployError": "clipper.errors",
     "InternalError": "clipper.errors",
     "InvalidArgumentError": "clipper.errors",
     "ModelError": "clipper.errors",
+    "ModelInfo": "clipper.client.listings",
     "NotFoundError": "clipper.errors",
-    "Prediction": "clipper.management.prediction",
+    "Prediction": "clipper.client.prediction",
+    "Progress": "clipper.client.progress",
     "ProtocolError": "clipper.errors",
+    "ReplicaInfo": "clipper.client.listings",
     "ServerError": "clipper.errors",
     "StartError": "clipper.errors",
+    "UnauthorizedError": "clipper.errors",
     "UnavailableError": "clipper.errors",
+    "VersionInfo": "clipper.client.listings",
 }
 
 __all__ = [
     "AlreadyExistsError",
+    "ApplicationInfo",
     "CallerError",
     "Clipper",
     "ClipperError",
@@ -57,12 +67,17 @@ __all__ = [
     "InternalError",
     "InvalidArgumentError",
     "ModelError",
+    "ModelInfo",
     "NotFoundError",
     "Prediction",
+    "Progress",
     "ProtocolError",
+    "ReplicaInfo",
     "ServerError",
     "StartError",
+    "UnauthorizedError",
     "UnavailableError",
+    "VersionInfo",
     "__version__",
 ]
 

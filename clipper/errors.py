@@ -77,6 +77,13 @@ class TooLargeError(CallerError):
     http_status = 413
 
 
+class UnauthorizedError(CallerError):
+    """The management API wants a bearer token, and the request carries none, or one that is not accepted."""
+
+    code = "unauthorized"
+    http_status = 401
+
+
 # -- the server's fault ------------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,9 @@
 """Encode and decode RPC messages, both directions, in plain Python.
 
 A container decodes PREDICT here and encodes its answers in ``results``; the frontend's side is here too, because the
-two modules are the oracle that the compiled codec (``clipper/_core/rpc_codec.hpp``) is tested against. Frames are
-``bytes`` or ``memoryview``; nothing that a peer sends is trusted: every length and offset is checked before it is used.
+two modules are the oracle that the compiled codec (``clipper/_core/rpc_codec.hpp``) is tested against. A frame is
+``bytes``, a ``bytearray`` or a ``memoryview``; nothing that a peer sends is trusted: every length and offset is checked
+before it is used.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from model_containers import wire
 from model_containers.wire import DType, ErrorCode, Flag, MessageType, WireStatus
 
-Frame: TypeAlias = bytes | memoryview
+Frame: TypeAlias = bytes | bytearray | memoryview
 Array: TypeAlias = npt.NDArray[Any]
 Inputs: TypeAlias = Array | list[Array] | list[str] | list[bytes]
 

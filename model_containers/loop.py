@@ -1,10 +1,10 @@
-"""The I/O of a container: one DEALER socket, one thread that computes, one that keeps the session alive meanwhile.
+"""The I/O of a container: one connection, one thread that computes, one that keeps the session alive meanwhile.
 
-The main thread owns the socket and waits in ``recv`` itself, so that a batch costs no hand-over between threads and no
-poll. Only while it runs the model does it lend the socket: it lets go of a lock, and the keeper thread, which wakes
-twice a heartbeat interval, takes the lock if it is free, reads what came, sends what is due and gives it back. A lock
-is the full memory fence that ZeroMQ asks for when a socket changes threads; letting go and taking it back costs 0.1 us
-a batch, where a socket thread with an inproc pair to the model thread would cost two wake-ups (20-50 us) every time.
+The main thread owns the connection and waits in ``receive`` itself, so that a batch costs no hand-over between threads
+and no poll. Only while it runs the model does it lend the connection: it lets go of a lock, and the keeper thread,
+which wakes twice a heartbeat interval, takes the lock if it is free, reads what came, sends what is due and gives it
+back. A lock is the full memory fence that ZeroMQ asks for when a socket changes threads; letting go and taking it back
+costs 0.1 us a batch, where a thread for the connection would cost two wake-ups (20-50 us) every time.
 A model that holds the interpreter without a break (C code that does not release the GIL) silences the keeper too: the
 frontend then suspects the replica, which is what it is for.
 """
@@ -17,21 +17,16 @@ import sys
 import threading
 import time
 from types import FrameType
-from typing import Any, Final, NoReturn
-
-import zmq
+from typing import Any, NoReturn
 
 from model_containers import settings as exits
 from model_containers.codec import Frame
+from model_containers.connection import RECONNECT_INTERVAL_MS, Connection, FrontendStuckError, connect
 from model_containers.container import ModelContainer
 from model_containers.session import ContainerSession, Exit, Leave, Predict
 from model_containers.settings import ContainerSettings, SettingsError
 
 logger = logging.getLogger("model_containers")
-
-RECONNECT_INTERVAL_MS: Final = 20  # a restarted frontend gets its containers back within tens of milliseconds
-RECONNECT_INTERVAL_MAX_MS: Final = 500
-SEND_WAIT_MS: Final = 1_000  # a full pipe (1,000 messages) means that nobody reads
 
 
 def monotonic_us() -> int:
@@ -57,9 +52,9 @@ class ContainerLoop:
         self._addresses = settings.addresses
         self._next_address = 0
         self._wake_ms = max(1, settings.limits.heartbeat_interval_us // 2000)
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket: zmq.Socket[bytes] | None = None
-        self._lock = threading.Lock()  # whoever holds it owns the socket and the session
+        self._connection: Connection | None = None
+        self._generation = 0  # of the connection, when the session was told last
+        self._lock = threading.Lock()  # whoever holds it owns the connection and the session
         self._is_lent = False  # main thread only: the lock is let go, the keeper may hold it
         self._is_loading = False
         self._stop_requested = False
@@ -79,9 +74,8 @@ class ContainerLoop:
                     self._turn()
             finally:
                 self._ended.set()
-                self._close_socket(self._settings.limits.flush_us)
+                self._close(self._settings.limits.flush_us)
         keeper.join()
-        self._context.term()
         code, reason = self._session.exit
         logger.log(logging.INFO if code == exits.EXIT_DONE else logging.ERROR, "exit %d: %s", code, reason)
         return code
@@ -93,7 +87,7 @@ class ContainerLoop:
         if self._stop_requested:
             self._begin_stop()
         if not self._session.work:
-            frames = self._receive(0)
+            frames = self._receive(wait=True)
             if frames is not None:
                 self._session.receive(frames, monotonic_us())
         if self._session.work:
@@ -125,7 +119,7 @@ class ContainerLoop:
         if self._is_stopping:
             return
         self._is_stopping = True
-        self._open_socket.set(zmq.RCVTIMEO, self._wake_ms)
+        self._owned.set_wait(self._wake_ms)
         self._session.stop(monotonic_us())
         self._flush()
 
@@ -135,12 +129,12 @@ class ContainerLoop:
         self._flush()
         if moves:
             logger.info("assigned to %s", " ".join(work.addresses))
-            self._close_socket(self._settings.limits.flush_us)
+            self._close(self._settings.limits.flush_us)
             self._addresses, self._next_address = work.addresses, 0
             self._connect()
 
     def _load(self) -> None:
-        """Load and warm up the model, the socket being lent; SIGTERM ends it at once, for nothing is in hand."""
+        """Load and warm up the model, the connection being lent; SIGTERM ends it at once, for nothing is in hand."""
         started_us = monotonic_us()
         self._is_lent = True
         self._lock.release()
@@ -172,29 +166,29 @@ class ContainerLoop:
             signal.signal(signal.SIGINT, self._on_signal)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Ask for the end. Runs on the main thread between two instructions, or inside ``recv``, which then goes on.
+        """Ask for the end. Runs on the main thread between two instructions, or inside ``receive``, which then goes on.
 
-        With its time limit set to zero that ``recv`` still returns a message that is there, whole, and otherwise
-        gives up at once; while the socket is lent it must not be touched, and need not be.
+        In a hurry that ``receive`` still returns a message that is there, whole, and otherwise gives up at once; while
+        the connection is lent it must not be touched, and need not be.
         """
         if self._stop_requested:
             return
         self._stop_requested = True
         if self._is_loading:
             raise SystemExit(0)
-        if not self._is_lent and self._socket is not None:
-            self._socket.set(zmq.RCVTIMEO, 0)
+        if not self._is_lent and self._connection is not None:
+            self._connection.hurry()
 
     # -- keeper thread -------------------------------------------------------------------------------------------
 
     def _keep_alive(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-        while not self._ended.wait(self._wake_ms / 1000):
+        while not self._ended.wait(self._keeper_pause_s()):
             if not self._lock.acquire(blocking=False):
-                continue  # the main thread is at the socket and sees to it all itself
+                continue  # the main thread is at the connection and sees to it all itself
             try:
                 if not self._ended.is_set():
-                    while (frames := self._receive(zmq.NOBLOCK)) is not None:
+                    while (frames := self._receive(wait=False)) is not None:
                         self._session.receive(frames, monotonic_us())
                     if self._stop_requested and not self._is_loading:
                         self._begin_stop()  # already now, so that no batch is sent ahead any more
@@ -202,56 +196,54 @@ class ContainerLoop:
             finally:
                 self._lock.release()
 
+    def _keeper_pause_s(self) -> float:
+        connection = self._connection
+        if connection is not None and not connection.is_open:
+            return (
+                RECONNECT_INTERVAL_MS / 1000
+            )  # a model that loads or computes for long is registered soon all the same
+        return self._wake_ms / 1000
+
     # -- whoever holds the lock ----------------------------------------------------------------------------------
 
     @property
-    def _open_socket(self) -> zmq.Socket[bytes]:
-        if self._socket is None:
-            raise RuntimeError("the socket is closed")
-        return self._socket
+    def _owned(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError("the connection is closed")
+        return self._connection
 
     def _connect(self) -> None:
         address = self._addresses[self._next_address % len(self._addresses)]
         self._next_address += 1
-        socket = self._context.socket(zmq.DEALER)
-        socket.set(zmq.LINGER, 0)
-        socket.set(zmq.RCVTIMEO, self._wake_ms)
-        socket.set(zmq.SNDTIMEO, SEND_WAIT_MS)
-        socket.set(zmq.RECONNECT_IVL, RECONNECT_INTERVAL_MS)
-        socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_INTERVAL_MAX_MS)
-        self._socket = socket
-        try:
-            socket.connect(address)
-        except zmq.ZMQError as error:
-            logger.error("cannot connect to %s: %s", address, error)
+        self._connection = connect(address, self._wake_ms, self._settings.keys)
+        self._begin_session(self._connection)
+
+    def _begin_session(self, connection: Connection) -> None:
+        """Start over with whoever is at the other end now, or will be: nothing said before counts any more."""
+        self._generation = connection.generation
         self._session.connect(monotonic_us())
         self._flush()
 
-    def _close_socket(self, flush_us: int) -> None:
-        socket, self._socket = self._socket, None  # first, because a signal may come between the two
-        if socket is not None:
-            socket.close(linger=flush_us // 1000)
+    def _close(self, flush_us: int) -> None:
+        connection, self._connection = self._connection, None  # first, because a signal may come between the two
+        if connection is not None:
+            connection.close(flush_us)
 
     def _tick(self) -> None:
         self._session.tick(monotonic_us())
         if self._session.wants_reconnect:
             logger.warning("the frontend is silent: connecting afresh")
-            self._close_socket(0)
+            self._close(0)
             self._connect()
         else:
             self._flush()
 
-    def _receive(self, flags: int) -> list[Frame] | None:
-        """Return one whole message, or None; without NOBLOCK it waits for up to ``_wake_ms``."""
-        socket = self._open_socket
-        try:
-            part = socket.recv(flags, copy=False)
-        except zmq.Again:
-            return None
-        frames: list[Frame] = [part.buffer]
-        while part.more:
-            part = socket.recv(flags, copy=False)
-            frames.append(part.buffer)
+    def _receive(self, *, wait: bool) -> list[Frame] | None:
+        """Return one whole message, or None; if it may wait, then for up to ``_wake_ms``."""
+        connection = self._owned
+        frames = connection.receive(wait)
+        if frames is None and connection.generation != self._generation and self._session.exit is None:
+            self._begin_session(connection)
         return frames
 
     def _flush(self) -> None:
@@ -259,14 +251,11 @@ class ContainerLoop:
             self._send(message)
 
     def _send(self, message: list[Any]) -> None:
-        socket = self._open_socket
         try:
-            for frame in message[:-1]:
-                socket.send(frame, zmq.SNDMORE)
-            socket.send(message[-1])
-        except zmq.Again:  # only ever before the first frame: a message that has begun is never blocked
+            self._owned.send(message)
+        except FrontendStuckError:
             logger.error("the frontend does not read: connecting afresh")
-            self._close_socket(0)
+            self._close(0)
             self._connect()
 
 

@@ -4,17 +4,17 @@ What is real: HttpProtocol, HttpServer, QueryProcessor, RpcServer and all that t
 ``build_core`` and fed by its own ``SnapshotApplier``. What is not: the loop (its turns are run by hand), the transports
 (a deque takes what is written) and the containers (a puppet that answers each batch at once).
 
-The puppet speaks through a real ZeroMQ socket, since libzmq is part of what a query costs, but over ``inproc``: its
-messages cross a lock-free pipe within this thread, so the same turn costs the same instructions each time. Over ``ipc``
-they would pass libzmq's I/O thread, whose wake-ups and partial reads are the machine's mood. What ``inproc`` leaves out
-is that thread's framing and system calls: a cost of a batch on another thread, seen by ``bench.compare``.
+The puppet is at the other end of the real Unix socket, in the same thread: what it sends has arrived when its send
+returns, so the same turn costs the same instructions each time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
+import select
+import socket
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,21 +22,19 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
-import zmq
 
 from clipper._core.http_protocol import HttpProtocol
+from clipper._core.rpc_unix import UnixTransport
 from clipper.config import CoreConfig
 from clipper.frontend.snapshots import SnapshotApplier
 from clipper.frontend.wiring import build_core
-from model_containers import codec
+from model_containers import codec, zmtp
 from model_containers.wire import DType, MessageType
 
 SLO_US = 60_000_000  # under valgrind everything takes fifty times its time; nothing may become late or be dropped
 CACHE_BYTES = (
     256 << 10
 )  # small, so that a short warm-up fills it: from then on each new output evicts one, as in service
-
-_addresses = (f"inproc://clipper-data-path-{number}" for number in itertools.count())
 
 Answer = Callable[[npt.NDArray[np.float64]], npt.NDArray[Any]]
 
@@ -48,17 +46,35 @@ class Receiver(Protocol):
 
 
 class ManualLoop:
-    """What the core asks of a loop. Turns are run by hand; descriptors are never watched."""
+    """What the core asks of a loop. Turns are run by hand."""
 
     def __init__(self) -> None:
         self._ready: deque[Callable[[], object]] = deque()
+        self._readers: dict[int, Callable[[], object]] = {}
+        self._poll = select.poll()
         self.call_soon = self._ready.append
 
     def add_reader(self, descriptor: int, callback: Callable[[], object]) -> None:
-        """Ignore the descriptor: whoever runs the turns knows when there is something to read."""
+        """Call back when `run_readers` finds something to read."""
+        self._readers[descriptor] = callback
+        self._poll.register(descriptor, select.POLLIN)
 
     def remove_reader(self, descriptor: int) -> None:
-        """See above."""
+        """Undo `add_reader`."""
+        if self._readers.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def add_writer(self, descriptor: int, callback: Callable[[], object]) -> None:
+        """Refuse: a batch of the measurement fits into a socket."""
+        raise AssertionError("a batch did not fit into its socket")
+
+    def remove_writer(self, descriptor: int) -> None:
+        """There is none."""
+
+    def run_readers(self) -> None:
+        """Call back whoever has something to read."""
+        for descriptor, _ in self._poll.poll(0):
+            self._readers[descriptor]()
 
     def run_ready(self) -> None:
         """Run what was scheduled until nothing is."""
@@ -110,35 +126,58 @@ class PuppetModel:
 class Puppet:
     """A container within this thread: answers each batch it was sent, when it is asked to."""
 
-    def __init__(self, address: str, model: PuppetModel) -> None:
+    def __init__(self, path: str, model: PuppetModel) -> None:
         self._answer = model.answer
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.connect(address)
+        self._reader = zmtp.MessageReader()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(path)
+        self._socket.setblocking(False)
+        self._socket.sendall(zmtp.HELLO)
+        self._name = model.name
+
+    def register(self) -> bool:
+        """Take the frontend's greeting; when that has come, register and be ready."""
+        self._fill()
+        if not self._reader.greet():
+            return False
         who: dict[str, str | int] = {
-            "model": model.name, "version": "1", "replica_id": f"{model.name}:1:0", "nonce": "0123456789abcdef",
+            "model": self._name, "version": "1", "replica_id": f"{self._name}:1:0", "nonce": "0123456789abcdef",
             "input_type": "doubles", "sdk": "puppet/1", "pid": 1,
         }  # fmt: skip
-        self._socket.send_multipart(codec.encode_register(who))
-        self._socket.send_multipart([codec.encode_header(MessageType.READY)])
+        self._send(codec.encode_register(who))
+        self._send([codec.encode_header(MessageType.READY)])
+        return True
 
     def answer_batches(self) -> int:
         """Answer what has come; return how many batches that was."""
         batches = 0
-        while cast(int, self._socket.EVENTS) & zmq.POLLIN:  # poll() would make a Poller each time
-            frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            header = codec.decode_header(frames[0])
-            if header.type != MessageType.PREDICT:
-                continue
-            batches += 1
-            request = codec.decode_predict(header, frames[1:])
-            outputs = self._answer(cast("npt.NDArray[np.float64]", request.inputs))
-            dtype = DType.INT64 if outputs.dtype == np.int64 else DType.FLOAT64
-            result = codec.encode_header(
-                MessageType.RESULT, dtype=dtype, item_count=len(outputs), batch_id=header.batch_id, elements_per_item=1
-            )
-            self._socket.send_multipart([result, outputs.tobytes()])
+        while self._fill():
+            while (frames := self._reader.take()) is not None:
+                header = codec.decode_header(frames[0])
+                if header.type != MessageType.PREDICT:
+                    continue
+                batches += 1
+                request = codec.decode_predict(header, frames[1:])
+                outputs = self._answer(cast("npt.NDArray[np.float64]", request.inputs))
+                dtype = DType.INT64 if outputs.dtype == np.int64 else DType.FLOAT64
+                result = codec.encode_header(
+                    MessageType.RESULT, dtype=dtype, item_count=len(outputs), batch_id=header.batch_id,
+                    elements_per_item=1,
+                )  # fmt: skip
+                self._send([result, outputs.tobytes()])
         return batches
+
+    def _fill(self) -> bool:
+        try:
+            count = self._socket.recv_into(self._reader.space())
+        except BlockingIOError:
+            return False
+        self._reader.add(count)
+        return True
+
+    def _send(self, frames: Sequence[Any]) -> None:
+        parts, _ = zmtp.encode_message(frames)
+        self._socket.sendmsg(parts)
 
     def close(self) -> None:
         self._socket.close()
@@ -158,19 +197,24 @@ class DataPath:
     def __init__(self, models: Sequence[PuppetModel], connections: int) -> None:
         self._loop = ManualLoop()
         self._states: list[str] = []
-        address = next(_addresses)
+        self._directory = tempfile.TemporaryDirectory(prefix="clipper-bench-")
+        path = f"{self._directory.name}/rpc.sock"
         self._core = build_core(
             cast(asyncio.AbstractEventLoop, self._loop),
             worker=0,
-            rpc_address=address,
+            transports=[UnixTransport(f"ipc://{path}")],
             find_model=lambda name, version: self._snapshots.find_model(name, version),
             on_replica=lambda replica_id, model, version, state, reason: self._states.append(state),
             options=CoreConfig(cache_bytes=CACHE_BYTES),
         )
         self._snapshots = SnapshotApplier(self._core, [])
         self._snapshots.apply(_snapshot(models))
-        self._puppets = [Puppet(address, model) for model in models]
-        self._core.rpc.on_readable()  # REGISTER and READY of all: in one thread they have arrived when send returns
+        self._puppets = [Puppet(path, model) for model in models]
+        waiting = list(self._puppets)
+        while waiting:
+            self._loop.run_readers()
+            waiting = [puppet for puppet in waiting if not puppet.register()]
+        self._loop.run_readers()  # REGISTER and READY of all: in one thread they have arrived when send returns
         self._finish_turn()
         if self._states.count("ready") != len(models):
             raise RuntimeError(f"the puppets' sessions went through {self._states}: not all of them are ready")
@@ -195,7 +239,7 @@ class DataPath:
     def _finish_turn(self) -> None:
         self._loop.run_ready()
         while sum(puppet.answer_batches() for puppet in self._puppets):
-            self._core.rpc.on_readable()
+            self._loop.run_readers()
             self._loop.run_ready()
 
     def close(self) -> None:
@@ -204,6 +248,7 @@ class DataPath:
         for puppet in self._puppets:
             puppet.close()
         self._core.timer.close()
+        self._directory.cleanup()
 
 
 def _snapshot(models: Sequence[PuppetModel]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Runs the cases under callgrind and reads what each query cost.
 
-Counted is what happens inside the three functions through which a loop enters the data path: a connection's
-``data_received``, the end of a turn, and the RPC socket's ``on_readable``. What drives them (the puppet containers, the
-requests being made) is not: callgrind collects only between a function's entry and its return (``--toggle-collect``).
+Counted is what happens inside the three functions through which a loop enters the data path: a client connection's
+``data_received``, the end of a turn, and a container connection's ``on_readable``. What drives them (the puppet
+containers, the requests being made) is not: callgrind collects only between a function's entry and its return
+(``--toggle-collect``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from bench.micro.query_parts import instructions_by_part
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 600
-ENTRIES = {"http_protocol": "data_received", "http_server": "_end_turn", "rpc_socket": "on_readable"}
+ENTRIES = {"http_protocol": "data_received", "http_server": "_end_turn", "rpc_unix": "on_readable"}
 
 
 class MeasurementError(Exception):

@@ -38,7 +38,6 @@ PARTS = (
     Part("batch size, replica", r"^(batch_size|finish_model|model_runtime|replica)\."),
     Part("RPC", r"^(rpc_\w+|batch_results)\."),
     Part("query: select, gather, reply", r"^(query_\w+|application|plan|deadline_timer|histogram|counters)\."),
-    Part("libzmq", r"libzmq|^_zmq\."),
     Part("Python interpreter", r"^(libpython|python)|^_datetime\."),
     Part("C and C++ libraries", r""),
 )

@@ -9,8 +9,6 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-import zmq
-
 _COMPILER = re.compile(rb"(GCC: \([^)]*\) [\d.]+|clang version [\d.]+)")
 
 
@@ -36,7 +34,6 @@ def toolchain(module: Path) -> dict[str, str]:
         "libc": " ".join(platform.libc_ver()),
         "libstdc++": _libstdcxx(),
         "httptools": version("httptools"),
-        "libzmq": f"{zmq.zmq_version()} in pyzmq {zmq.pyzmq_version()}",
         "valgrind": valgrind.removeprefix("valgrind-"),
     }
 

@@ -10,10 +10,13 @@ cdef class Replica:
     # who it is
     cdef readonly str replica_id
     cdef readonly str nonce                 # random per container process: tells a reconnect from an impostor
-    cdef readonly bytes identity            # ROUTER identity of its present connection
+    cdef readonly object transport          # RpcTransport on which it is connected
+    cdef readonly bytes identity            # of its present connection there
     cdef readonly object model              # ModelRuntime
     cdef int session_state                  # SessionState; changed by RpcServer alone, through the table
     cdef bint ready                         # may be given a batch: the session is READY
+    cdef bint probing                       # the batch in service is the model's sample, which nobody waits for
+    cdef bint drain_waits                   # asked to leave, when the queue that only it can answer is empty
     # how fast it is
     cdef public BatchSizeController controller
     cdef readonly FinishModel finish_model

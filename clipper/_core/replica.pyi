@@ -5,6 +5,7 @@ from typing import final
 from clipper._core.batch_size import BatchSizeController
 from clipper._core.finish_model import FinishModel
 from clipper._core.model_runtime import ModelRuntime
+from clipper._core.rpc_transport import RpcTransport
 
 @final
 class Replica:
@@ -14,12 +15,15 @@ class Replica:
     ----------
     nonce : str
         Random per container process: tells a reconnect from an impostor.
+    transport : RpcTransport
+        On which it is connected.
     identity : bytes
-        ROUTER identity of its present connection.
+        Of its present connection there.
     """
 
     replica_id: str
     nonce: str
+    transport: RpcTransport
     identity: bytes
     model: ModelRuntime
     controller: BatchSizeController
@@ -32,6 +36,7 @@ class Replica:
         self,
         replica_id: str,
         nonce: str,
+        transport: RpcTransport,
         identity: bytes,
         model: ModelRuntime,
         controller: BatchSizeController,

@@ -9,9 +9,11 @@ from clipper._core.rpc_session cimport STATE_AWAITING_REGISTER
 
 @cython.final
 cdef class Replica:
-    def __init__(self, str replica_id, str nonce, bytes identity, object model, controller, finish_model):
+    def __init__(self, str replica_id, str nonce, object transport, bytes identity, object model, controller,
+                 finish_model):
         self.replica_id = replica_id
         self.nonce = nonce
+        self.transport = transport
         self.identity = identity
         self.model = model
         self.session_state = STATE_AWAITING_REGISTER

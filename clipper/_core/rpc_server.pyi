@@ -1,11 +1,12 @@
 """Sessions with containers: who is there, who may be given a batch, what came back."""
 
-from typing import Any, final
-
-import zmq
+import asyncio
+from collections.abc import Sequence
+from typing import final
 
 from clipper._core.replica import Replica
-from clipper._core.rpc_socket import RpcSocket
+from clipper._core.rpc_sender import RpcSender
+from clipper._core.rpc_transport import RpcTransport
 from clipper.types import ReplicaListener
 
 DEFAULT_HEARTBEAT_INTERVAL_US: int
@@ -16,13 +17,13 @@ class ReplicaEvents:
     """What the owner of the queries is told; its methods exist in Cython alone."""
 
 @final
-class RpcServer(RpcSocket):
-    """A ROUTER socket that containers connect to.
+class RpcServer(RpcSender):
+    """The sessions of one worker's containers.
 
     Parameters
     ----------
-    address : str
-        ZeroMQ address to bind.
+    transports : sequence of RpcTransport
+        Where containers connect.
     events : ReplicaEvents
         Told of results, failures and losses.
     listener : callable (replica_id, model, version, state, reason)
@@ -33,14 +34,8 @@ class RpcServer(RpcSocket):
         A replica that is silent for longer is suspected: it gets no more batches, and its batch goes to others.
     overdue_floor_us : int
         A replica is suspected, too, if its batch takes ten times the predicted time, and at least this long.
-
-    Raises
-    ------
-    ImportError
-        If libzmq is not found in the process.
     """
 
-    replicas: dict[bytes, Replica]
     replicas_by_id: dict[str, Replica]
     heartbeat_interval_us: int
     heartbeat_timeout_us: int
@@ -50,8 +45,7 @@ class RpcServer(RpcSocket):
 
     def __init__(
         self,
-        context: zmq.Context[Any],
-        address: str,
+        transports: Sequence[RpcTransport],
         events: ReplicaEvents,
         listener: ReplicaListener,
         *,
@@ -59,8 +53,11 @@ class RpcServer(RpcSocket):
         heartbeat_timeout_us: int = ...,
         overdue_floor_us: int = ...,
     ) -> None: ...
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve on this loop."""
+
     def close(self) -> None:
-        """Tell every container to finish and leave, and close the socket."""
+        """Tell every container to finish and leave, and close the sockets."""
 
     def replica_gone(self, replica_id: str) -> None:
         """Its process has died, says who started it: faster than a missed heartbeat."""

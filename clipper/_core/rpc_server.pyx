@@ -4,22 +4,23 @@
 import logging
 
 import cython
+from libc.stdint cimport uint32_t
 
 from clipper._core.finish_estimate cimport FinishEstimate
 from clipper._core.finish_model cimport FinishModel
 from clipper._core.rpc_codec import decode_register
 from clipper._core.rpc_codec cimport (
-    RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeartbeat, kRpcReady, kRpcRefused,
-    kRpcRegister, kRpcResult, kRpcUnknownSession, kRpcWrongVersion, rpc_decode_cause,
-    rpc_decode_header, rpc_decode_result, rpc_status_text,
+    FrameView, RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeartbeat, kRpcReady,
+    kRpcRefused, kRpcRegister, kRpcResult, kRpcUnknownSession, kRpcWrongVersion, rpc_decode_cause, rpc_decode_header,
+    rpc_decode_result, rpc_status_text,
 )
 from clipper._core.rpc_session import SessionEvent, SessionState
 from clipper._core.rpc_session cimport (
-    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_OVERDUE, EVENT_READY,
-    EVENT_RECOVERED, EVENT_REGISTERED, EVENT_RESULT, EVENT_SILENT, STATE_CLOSED, STATE_DRAINING, STATE_READY,
-    STATE_SUSPECT, next_state,
+    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_OVERDUE, EVENT_PROBE,
+    EVENT_PROBED, EVENT_READY, EVENT_RECOVERED, EVENT_REGISTERED, EVENT_RESULT, EVENT_SILENT, STATE_CLOSED,
+    STATE_DRAINING, STATE_LOADING, STATE_READY, STATE_SUSPECT, STATE_WARMING, next_state,
 )
-from clipper._core.rpc_socket cimport monotonic_us
+from clipper._core.rpc_transport cimport monotonic_us
 from clipper.errors import ProtocolError
 
 _log = logging.getLogger("clipper.frontend.rpc")
@@ -40,6 +41,9 @@ cdef class ReplicaEvents:
                              uint64_t now_us) except -1:
         raise NotImplementedError
 
+    cdef int on_replica_loaded(self, Replica replica, uint64_t now_us) except -1:
+        raise NotImplementedError
+
     cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1:
         raise NotImplementedError
 
@@ -54,48 +58,60 @@ cdef class ReplicaEvents:
 
 
 @cython.final
-cdef class RpcServer(RpcSocket):
-    def __init__(self, context, str address, ReplicaEvents events, listener, *,
+cdef class RpcServer(RpcSender):
+    def __init__(self, transports, ReplicaEvents events, listener, *,
                  uint64_t heartbeat_interval_us=DEFAULT_HEARTBEAT_INTERVAL_US,
                  uint64_t heartbeat_timeout_us=DEFAULT_HEARTBEAT_TIMEOUT_US,
                  uint64_t overdue_floor_us=DEFAULT_OVERDUE_FLOOR_US):
-        super().__init__(context, address)
+        super().__init__(transports)
+        for transport in self.transports:
+            transport.attach(self)
         self.events = events
         self.listener = listener
         self.heartbeat_interval_us = heartbeat_interval_us
         self.heartbeat_timeout_us = heartbeat_timeout_us
         self.overdue_floor_us = overdue_floor_us
-        self.replicas = {}
         self.replicas_by_id = {}
 
+    def start(self, loop):
+        """Serves on this loop."""
+        for transport in self.transports:
+            transport.start(loop)
+
     def close(self):
-        """Tells every container to finish and leave, and closes the socket."""
+        """Tells every container to finish and leave, and closes the sockets."""
         cdef Replica replica
         for replica in list(self.replicas_by_id.values()):
-            self.send_control(replica.identity, kRpcDrain, 0, None)
-        self.close_socket()
+            self.send_control(replica.transport, replica.identity, kRpcDrain, 0, None)
+        for transport in self.transports:
+            transport.close()
 
     # -- receiving ---------------------------------------------------------------------------------------------------
 
     cdef int handle_end(self, uint64_t now_us) except -1:
         return self.events.on_messages_done(now_us)
 
-    cdef int handle_message(self, bint too_many_frames) except -1:
-        cdef bytes identity = self.views[0].data[:self.views[0].bytes]
-        cdef Replica replica = self.replicas.get(identity)
+    cdef int handle_closed(self, RpcTransport transport, bytes identity) except -1:
+        cdef Replica replica = transport.replicas.get(identity)
+        if replica is None:
+            return 0
+        return self.lose(replica, "its connection was closed", monotonic_us())
+
+    cdef int handle_message(self, RpcTransport transport, bytes identity, bint too_many_frames) except -1:
+        cdef Replica replica = transport.replicas.get(identity)
         cdef RpcHeader header
         cdef RpcStatus status = RpcStatus.BadFrames
         cdef uint64_t now_us = monotonic_us()
-        if not too_many_frames and self.views.size() >= 2:
-            status = rpc_decode_header(self.views[1].data, self.views[1].bytes, header)
+        if not too_many_frames and not transport.views.empty():
+            status = rpc_decode_header(transport.views[0].data, transport.views[0].bytes, header)
         if status == RpcStatus.BadVersion:
             self.protocol_errors += 1
-            return self.send_control(identity, kRpcError, kRpcWrongVersion,
+            return self.send_control(transport, identity, kRpcError, kRpcWrongVersion,
                                      f"this frontend speaks version 1, you speak {header.version}".encode())
         if status != RpcStatus.Ok:
-            return self.refuse_message(identity, replica, rpc_status_text(status).decode(), now_us)
+            return self.refuse_message(transport, identity, replica, rpc_status_text(status).decode(), now_us)
         if replica is None:
-            return self.handle_stranger(identity, header, now_us)
+            return self.handle_stranger(transport, identity, header, now_us)
         replica.last_seen_us = now_us
         self.handle_known(replica, header, now_us)
         if replica.session_state == STATE_SUSPECT and not self.is_overdue(replica, now_us):
@@ -119,10 +135,11 @@ cdef class RpcServer(RpcSocket):
         elif header.type == kRpcRegister:
             event = EVENT_REGISTERED
         else:
-            return self.refuse_message(replica.identity, replica, f"type {header.type} from a container", now_us)
+            return self.refuse_message(replica.transport, replica.identity, replica,
+                                       f"type {header.type} from a container", now_us)
         if next_state(replica.session_state, event) < 0:
             return self.refuse_message(
-                replica.identity, replica,
+                replica.transport, replica.identity, replica,
                 f"{SessionEvent(event).name} is illegal in state {SessionState(replica.session_state).name}", now_us)
         if event == EVENT_RESULT:
             return self.handle_result(replica, header, now_us)
@@ -132,20 +149,24 @@ cdef class RpcServer(RpcSocket):
             return self.handle_session_error(replica, now_us)
         if event == EVENT_LEFT:
             return self.lose(replica, "it has drained", now_us)
+        if event == EVENT_READY and replica.session_state == STATE_LOADING and (<ModelRuntime>replica.model).probe:
+            self.step(replica, EVENT_PROBE, "")
+            return self.events.on_replica_loaded(replica, now_us)
         if event == EVENT_REGISTERED:
-            self.send_control(replica.identity, kRpcHeartbeat, 0, None)
+            self.send_control(replica.transport, replica.identity, kRpcHeartbeat, 0, None)
         elif event == EVENT_LEAVING:           # it hears, after all that was sent before, that nothing more will come
-            self.send_control(replica.identity, kRpcDrain, 0, None)
+            self.send_control(replica.transport, replica.identity, kRpcDrain, 0, None)
         self.step(replica, event, "it is leaving" if event == EVENT_LEAVING else "")
         if event == EVENT_READY:
             return self.events.on_replica_ready(replica, now_us)
         return 0
 
-    cdef int refuse_message(self, bytes identity, Replica replica, str cause, uint64_t now_us) except -1:
+    cdef int refuse_message(self, RpcTransport transport, bytes identity, Replica replica, str cause,
+                            uint64_t now_us) except -1:
         """Garbage: said to the peer; a replica that sends it is not trusted with another batch."""
         self.protocol_errors += 1
         _log.warning("protocol error from %s: %s", replica.replica_id if replica is not None else identity.hex(), cause)
-        self.send_control(identity, kRpcError, kRpcRefused, cause.encode())
+        self.send_control(transport, identity, kRpcError, kRpcRefused, cause.encode())
         if replica is not None:
             self.lose(replica, f"it broke the protocol: {cause}", now_us)
         return 0
@@ -167,26 +188,29 @@ cdef class RpcServer(RpcSocket):
         self.listener(replica.replica_id, model.name, model.version, replica.state, reason)
         return 0
 
-    cdef int handle_stranger(self, bytes identity, RpcHeader& header, uint64_t now_us) except -1:
+    cdef int handle_stranger(self, RpcTransport transport, bytes identity, RpcHeader& header,
+                             uint64_t now_us) except -1:
         if header.type != kRpcRegister:
-            return self.send_control(identity, kRpcError, kRpcUnknownSession, b"register first")
+            return self.send_control(transport, identity, kRpcError, kRpcUnknownSession, b"register first")
         try:
-            if self.views.size() != 3:
+            if transport.views.size() != 2:
                 raise ProtocolError("REGISTER carries one frame after its header")
-            self.register(identity, decode_register(self.views[2].data[:self.views[2].bytes]), now_us)
+            self.register(transport, identity,
+                          decode_register(transport.views[1].data[:transport.views[1].bytes]), now_us)
         except ProtocolError as error:
             self.protocol_errors += 1
             _log.warning("a container was refused: %s", error)
-            self.send_control(identity, kRpcError, kRpcRefused, str(error).encode())
+            self.send_control(transport, identity, kRpcError, kRpcRefused, str(error).encode())
         return 0
 
-    cdef int register(self, bytes identity, object who, uint64_t now_us) except -1:
+    cdef int register(self, RpcTransport transport, bytes identity, object who, uint64_t now_us) except -1:
         cdef Replica known = self.replicas_by_id.get(who.replica_id)
         cdef ModelRuntime model = self.events.find_model(who.model, who.version)
         cdef Replica replica
         if model is None:
             # A frontend that has just started may hear the container before management: the container asks again.
-            return self.send_control(identity, kRpcError, kRpcUnknownSession, b"this model is not known here (yet)")
+            return self.send_control(transport, identity, kRpcError, kRpcUnknownSession,
+                                     b"this model is not known here (yet)")
         if who.input_type != model.input_type:
             raise ProtocolError(
                 f"{who.replica_id} takes {who.input_type!r}, but {model.model_id} takes {model.input_type!r}")
@@ -194,24 +218,34 @@ cdef class RpcServer(RpcSocket):
             if known.nonce != who.nonce and now_us - known.last_seen_us < self.heartbeat_timeout_us:
                 self.protocol_errors += 1
                 _log.warning("a second container claims to be replica %s: refused", who.replica_id)
-                return self.send_control(identity, kRpcError, kRpcDuplicateReplica,
+                return self.send_control(transport, identity, kRpcError, kRpcDuplicateReplica,
                                          b"another live process has this replica id")
             self.lose(known, "its container connected again", now_us)
-        replica = Replica(who.replica_id, who.nonce, identity, model, model.new_controller(), FinishModel())
+        replica = Replica(who.replica_id, who.nonce, transport, identity, model, model.new_controller(), FinishModel())
         replica.last_seen_us = now_us
         replica.idle_since_us = now_us
-        self.replicas[identity] = replica
+        transport.replicas[identity] = replica
         self.replicas_by_id[replica.replica_id] = replica
         model.replicas.append(replica)
-        self.send_control(identity, kRpcHeartbeat, 0, None)     # "accepted"
+        self.send_control(transport, identity, kRpcHeartbeat, 0, None)     # "accepted"
         return self.step(replica, EVENT_REGISTERED, "")
+
+    cdef int end_probe(self, Replica replica, str cause, uint64_t now_us) except -1:
+        """The sample is evaluated: the replica gets queries; or, with a cause, it is told why it does not."""
+        if replica.session_state != STATE_WARMING:         # it is leaving already
+            return 0
+        if cause is None:
+            self.step(replica, EVENT_PROBED, "")
+            return self.events.on_replica_ready(replica, now_us)
+        self.send_control(replica.transport, replica.identity, kRpcError, kRpcRefused, cause.encode())
+        return self.lose(replica, cause, now_us)
 
     cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1:
         """The session is over: no more work for the replica, and its batch goes back to the queue."""
         cdef ModelRuntime model = <ModelRuntime>replica.model
         if replica.session_state == STATE_CLOSED:
             return 0
-        del self.replicas[replica.identity]
+        del (<RpcTransport>replica.transport).replicas[replica.identity]
         if self.replicas_by_id.get(replica.replica_id) is replica:
             del self.replicas_by_id[replica.replica_id]
         model.replicas.remove(replica)
@@ -226,25 +260,48 @@ cdef class RpcServer(RpcSocket):
             self.events.on_messages_done(monotonic_us())
 
     def drain_replica(self, str replica_id):
-        """Asks a container to finish its batch and leave."""
+        """Asks a container to finish its batch and leave; the last ones of a model empty its queue first."""
         cdef Replica replica = self.replicas_by_id.get(replica_id)
+        cdef ModelRuntime model
         if replica is None or replica.session_state == STATE_DRAINING:
             return
-        self.send_control(replica.identity, kRpcDrain, 0, None)
-        self.step(replica, EVENT_DRAIN, "asked to leave")
-        self.read_messages(monotonic_us())     # the send may have swallowed the edge of what came in meanwhile
+        model = <ModelRuntime>replica.model
+        if replica.ready and (model.retired or model.ready_count == 1) and model.queue.depth() > 0:
+            replica.drain_waits = True
+            return
+        self.drain(replica)
+        self.catch_up(monotonic_us())
+
+    cdef int drain(self, Replica replica) except -1:
+        self.send_control(replica.transport, replica.identity, kRpcDrain, 0, None)
+        return self.step(replica, EVENT_DRAIN, "asked to leave")
+
+    cdef int drain_waiting(self, ModelRuntime model) except -1:
+        """The model's queue is empty: those that stayed for it leave."""
+        cdef Replica replica
+        for replica in list(model.replicas):
+            if replica.drain_waits and replica.session_state != STATE_DRAINING:
+                self.drain(replica)
+        return 0
 
     def tick(self, uint64_t now_us):
         """Heartbeats out, silent sessions ended. Called every heartbeat interval."""
         cdef Replica replica
-        self.read_messages(now_us)             # it may be this process that was not running: first hear, then judge
-        if not self.has_input():
-            for replica in list(self.replicas.values()):
+        cdef RpcTransport transport
+        cdef bint heard_all = True
+        for transport in self.transports:      # it may be this process that was not running: first hear, then judge
+            heard_all = transport.hear(now_us) and heard_all
+        if heard_all:
+            for replica in list(self.replicas_by_id.values()):
                 self.judge(replica, now_us)
-        for replica in self.replicas.values():
-            self.send_control(replica.identity, kRpcHeartbeat, 0, None)
-        self.read_messages(now_us)
+        for replica in list(self.replicas_by_id.values()):
+            self.send_control(replica.transport, replica.identity, kRpcHeartbeat, 0, None)
+            if replica.drain_waits and (<ModelRuntime>replica.model).queue.depth() == 0:
+                self.drain_waiting(<ModelRuntime>replica.model)    # its last tasks were dropped, not answered
+        self.catch_up(now_us)
         self.events.on_messages_done(now_us)
+
+    # -- liveness ----------------------------------------------------------------------------------------------------
 
     cdef bint is_overdue(self, Replica replica, uint64_t now_us) noexcept:
         """Whether it holds its batch far beyond the predicted time."""
@@ -275,11 +332,12 @@ cdef class RpcServer(RpcSocket):
 
     cdef int handle_result(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
         cdef string cause
+        cdef vector[FrameView]* views = &(<RpcTransport>replica.transport).views
         cdef RpcStatus status
         if not replica.busy or header.batch_id != replica.batch_id:
             self.late_results += 1             # of a batch that was given up: its queries have been answered
             return 0
-        status = rpc_decode_result(header, self.views.data() + 2, self.views.size() - 2, <uint32_t>replica.slots.size(),
+        status = rpc_decode_result(header, views.data() + 1, views.size() - 1, <uint32_t>replica.slots.size(),
                                self.items, cause)
         if status != RpcStatus.Ok:
             return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)
@@ -287,14 +345,16 @@ cdef class RpcServer(RpcSocket):
 
     cdef int handle_batch_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
         cdef string cause
+        cdef vector[FrameView]* views = &(<RpcTransport>replica.transport).views
         if not replica.busy or header.batch_id != replica.batch_id:
             self.late_results += 1
             return 0
-        if rpc_decode_cause(self.views.data() + 2, self.views.size() - 2, cause) != RpcStatus.Ok:
+        if rpc_decode_cause(views.data() + 1, views.size() - 1, cause) != RpcStatus.Ok:
             cause = b"the container gave no cause"
         return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)
 
     cdef int handle_session_error(self, Replica replica, uint64_t now_us) except -1:
         cdef string cause
-        rpc_decode_cause(self.views.data() + 2, self.views.size() - 2, cause)
+        cdef vector[FrameView]* views = &(<RpcTransport>replica.transport).views
+        rpc_decode_cause(views.data() + 1, views.size() - 1, cause)
         return self.lose(replica, f"it gave up: {cause.decode('utf-8', 'replace')}", now_us)

@@ -13,7 +13,7 @@ from clipper.config.keys import RUN_DIR, Key, keys, sections
 from clipper.config.locations import FILE_VARIABLE, default_run_dir, find_config_file
 from clipper.config.option import OptionError
 from clipper.config.rendering import masked
-from clipper.config.sources import Origin, Setting, SourceKind, from_command_line, from_environment, from_file
+from clipper.config.sources import Origin, Setting, SourceKind, absolute, from_command_line, from_environment, from_file
 from clipper.config.values import ValueRefused, from_document, from_text
 from clipper.errors import InvalidArgumentError
 
@@ -72,16 +72,18 @@ def load_config(
         chosen[str(setting.key)] = setting
     # Converted before a stronger source hides it: a mistake in the file is told, whatever the environment says.
     values = {id(setting): _convert(setting) for setting in said}
-    by_section: dict[str, dict[str, Any]] = {"": {RUN_DIR: default_run_dir(environment)}}
+    by_section: dict[str, dict[str, Any]] = {"": {}}
     for setting in chosen.values():
         by_section.setdefault(setting.key.section, {})[setting.key.name] = values[id(setting)]
     origins = {name: chosen[name].origin if name in chosen else Origin(SourceKind.DEFAULT) for name in keys()}
     if run_dir is not None:
-        by_section[""][RUN_DIR] = run_dir.absolute()
+        by_section[""][RUN_DIR] = absolute(run_dir)
         origins[RUN_DIR] = Origin(SourceKind.COMMAND_LINE, "--run-dir")
+    if RUN_DIR not in by_section[""]:
+        by_section[""][RUN_DIR] = default_run_dir(environment)
     built = {name: _build(name, owner, by_section.get(name, {}), origins) for name, owner in sections().items()}
     config = _build("", ClipperConfig, {**by_section[""], **built}, origins)
-    return LoadedConfig(config, origins, None if file is None else file.absolute())
+    return LoadedConfig(config, origins, None if file is None else absolute(file))
 
 
 def _convert(setting: Setting) -> Any:

@@ -87,7 +87,7 @@ def from_command_line(overrides: Mapping[str, str]) -> list[Setting]:
         origin = Origin(SourceKind.COMMAND_LINE, f"--set {name}")
         if name not in keys():
             raise _unknown(name, origin, name)
-        settings.append(Setting(keys()[name], text, origin, Path.cwd(), is_text=True))
+        settings.append(Setting(keys()[name], text, origin, _working_directory(), is_text=True))
     return settings
 
 
@@ -111,7 +111,7 @@ def from_environment(environment: Mapping[str, str]) -> list[Setting]:
             continue
         origin = Origin(SourceKind.ENVIRONMENT, name)
         if name in by_variable:
-            settings.append(Setting(by_variable[name], text, origin, Path.cwd(), is_text=True))
+            settings.append(Setting(by_variable[name], text, origin, _working_directory(), is_text=True))
         elif name in by_slip:
             hint = f"did you mean {by_slip[name]!r}, with two underscores after the section?"
             raise InvalidArgumentError(f"there is no option {name!r}: {origin}", hint=hint)
@@ -129,7 +129,7 @@ def from_file(path: Path) -> list[Setting]:
     InvalidArgumentError
         It cannot be read, is not TOML, or has a section or a key that does not exist.
     """
-    path = path.absolute()
+    path = absolute(path)
     text = _read(path)
     try:
         document = tomllib.loads(text)
@@ -159,6 +159,24 @@ def from_file(path: Path) -> list[Setting]:
                 raise _unknown(full_name, origin(section, name), full_name)
             settings.append(Setting(keys()[full_name], value, origin(section, name), path.parent, is_text=False))
     return settings
+
+
+def absolute(path: Path) -> Path:
+    """Return ``path`` counted from the working directory.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is relative, and the working directory is gone.
+    """
+    return path if path.is_absolute() else _working_directory() / path
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise InvalidArgumentError(f"the working directory cannot be used: {error.strerror}") from None
 
 
 def _read(path: Path) -> str:

@@ -22,10 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         config = read_config(parsed.run_dir.absolute())
+        return run_worker(WorkerOptions(parsed.worker, parsed.query_fd, config))
     except ClipperError as error:
         logging.getLogger("clipper.frontend").critical("%s", error)
         return 1
-    return run_worker(WorkerOptions(parsed.worker, parsed.query_fd, config))
 
 
 if __name__ == "__main__":

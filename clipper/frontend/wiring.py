@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-
-import zmq
 
 from clipper._core.batch_results import BatchResults
 from clipper._core.deadline_timer import DeadlineTimer
@@ -19,8 +17,10 @@ from clipper._core.prediction_cache import PredictionCacheHandle
 from clipper._core.query_processor import QueryProcessor
 from clipper._core.route_table import RouteTable
 from clipper._core.rpc_server import RpcServer
+from clipper._core.rpc_transport import RpcTransport
 from clipper._core.slot_pool import SlotPoolHandle
 from clipper.config import CoreConfig, HttpConfig, RpcConfig
+from clipper.errors import StartError
 from clipper.types import ReplicaListener
 
 MAX_WORKERS = 16
@@ -43,7 +43,7 @@ def build_core(
     loop: asyncio.AbstractEventLoop,
     *,
     worker: int,
-    rpc_address: str,
+    transports: Sequence[RpcTransport],
     find_model: Callable[[str, str], ModelRuntime | None],
     on_replica: ReplicaListener,
     options: CoreConfig | None = None,
@@ -56,17 +56,23 @@ def build_core(
     ----------
     worker : int
         0 to 15; part of every query id.
+    transports : sequence of RpcTransport
+        Where containers connect.
     find_model : callable (name, version) -> ModelRuntime or None
         Asked when a container registers.
     on_replica : callable (replica_id, model, version, state, reason)
         Told of every change of a replica's state.
     options, limits, sessions
         As configured; default: the defaults of the configuration.
+
+    Raises
+    ------
+    StartError
+        The machine does not give the memory that is configured.
     """
     options = options or CoreConfig()
     sessions = sessions or RpcConfig()
-    slots = SlotPoolHandle(options.slot_count, options.arena_bytes)
-    cache = PredictionCacheHandle(options.cache_bytes)
+    slots, cache = _reserve(options)
     timer = DeadlineTimer()
     processor = QueryProcessor(
         slots,
@@ -79,8 +85,7 @@ def build_core(
     )
     server = HttpServer(loop, limits or HttpLimits(), processor, RouteTable([]))
     rpc = RpcServer(
-        zmq.Context.instance(),
-        rpc_address,
+        transports,
         BatchResults(processor, find_model),
         on_replica,
         heartbeat_interval_us=sessions.heartbeat_interval_us,
@@ -91,6 +96,17 @@ def build_core(
     loop.add_reader(timer.file_descriptor, processor.on_timer)
     rpc.start(loop)
     return Core(slots, cache, processor, server, rpc, timer)
+
+
+def _reserve(options: CoreConfig) -> tuple[SlotPoolHandle, PredictionCacheHandle]:
+    try:
+        return SlotPoolHandle(options.slot_count, options.arena_bytes), PredictionCacheHandle(options.cache_bytes)
+    except (MemoryError, OSError) as error:
+        raise StartError(
+            f"this machine does not give a worker core.arena_bytes={options.arena_bytes} and "
+            f"core.cache_bytes={options.cache_bytes}",
+            hint="choose less of them",
+        ) from error
 
 
 def http_limits(config: HttpConfig) -> HttpLimits:

@@ -53,7 +53,7 @@ class Operations:
         for version in [version for version in self.state.all_versions() if not version.is_deployed]:
             _logger.warning("the deployment of %s was interrupted: undone", version.model_id)
             self._desired.recover(partial(changes.remove_version, name=version.name, version=version.version))
-            self._files.remove(version.model_id)
+        self._files.keep_only({version.model_id for version in self.state.all_versions()})
         self._desired.tell_fleet()
 
     @property

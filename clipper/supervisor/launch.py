@@ -61,8 +61,8 @@ def make_run_dir() -> Path:
     raise StartError(f"no directory for the sockets can be made: tried {candidates}", hint="give a run_dir")
 
 
-def launch(config: ClipperConfig, start_limit_us: int) -> RunningSupervisor:
-    """Spawn a supervisor that ends with this process, and return when both HTTP ports answer /healthz.
+def launch(config: ClipperConfig, start_limit_us: int, *, outlives_caller: bool = False) -> RunningSupervisor:
+    """Spawn a supervisor that ends with this process (unless it shall outlive it); return when both ports answer.
 
     Raises
     ------
@@ -86,8 +86,8 @@ def launch(config: ClipperConfig, start_limit_us: int) -> RunningSupervisor:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "clipper.supervisor", "--run-dir", str(config.run_dir)),
-                *("--owner-pidfd", str(owner_pidfd), "--report-fd", str(report_write_fd)),
-                *("--config-fd", str(config_fd)),
+                *(() if outlives_caller else ("--owner-pidfd", str(owner_pidfd))),
+                *("--report-fd", str(report_write_fd), "--config-fd", str(config_fd)),
             ],
             env=child_environment(),
             stdin=subprocess.DEVNULL,

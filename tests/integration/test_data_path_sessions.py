@@ -12,9 +12,9 @@ from tests.support.data_path import DataPath, application, data_path, model
 from tests.support.puppet_container import Batch, PuppetContainer
 
 
-@pytest.fixture
-def path() -> Iterator[DataPath]:
-    with data_path() as serving:
+@pytest.fixture(params=["unix", "zmq"])
+def path(request: pytest.FixtureRequest) -> Iterator[DataPath]:
+    with data_path(transport=request.param) as serving:
         yield serving
 
 
@@ -38,7 +38,7 @@ def test_reconnecting_container_replaces_its_session_and_gets_the_batch_again(pa
     again = path.puppet(nonce=puppet.nonce).start()
     again.answer(again.take_batch(), ["reconnected"])
     assert pending.response().json["output"] == "reconnected"
-    assert path.call(lambda: len(path.core.rpc.replicas)) == 1
+    assert path.call(lambda: len(path.core.rpc.replicas_by_id)) == 1
 
 
 def test_register_that_comes_twice_changes_nothing(path: DataPath) -> None:

@@ -17,13 +17,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvloop
+import zmq
 
 from clipper._core.http_limits import HttpLimits
 from clipper._core.http_protocol import HttpProtocol
 from clipper._core.route_table import Route
+from clipper._core.rpc_transport import RpcTransport
+from clipper._core.rpc_unix import UnixTransport
+from clipper._core.rpc_zmq import ZmqTransport
 from clipper.config import CoreConfig
 from clipper.frontend.health import Readiness, healthz
 from clipper.frontend.metrics import MetricsPage
@@ -95,16 +99,26 @@ class Pending:
             self.client.settimeout(WAIT_S)
 
 
-class DataPath:
-    """Serves on a free port until stopped."""
+class Closable(Protocol):
+    """What is closed when the data path ends."""
 
-    def __init__(self, options: CoreConfig, limits: HttpLimits) -> None:
+    def close(self) -> None: ...
+
+
+class DataPath:
+    """Serves on a free port until stopped; containers connect by the transport that is named."""
+
+    def __init__(self, options: CoreConfig, limits: HttpLimits, transport: str = "unix") -> None:
         self.run_dir = Path(tempfile.mkdtemp(prefix="clipper-test-"))
         self.address = f"ipc://{self.run_dir}/rpc-0.sock"
+        self._make_transport: Callable[[], RpcTransport] = {
+            "unix": lambda: UnixTransport(self.address),
+            "zmq": lambda: ZmqTransport(zmq.Context.instance(), self.address),
+        }[transport]
         self.errors: list[dict[str, Any]] = []
         self.snapshots: SnapshotApplier
         self.reports: list[tuple[str, str, str]] = []  # replica id, state, reason
-        self.puppets: list[PuppetContainer | ServingPuppet] = []
+        self.puppets: list[Closable] = []
         self._revision = 0
         self._options, self._limits = options, limits
         self._is_ready = threading.Event()
@@ -121,7 +135,7 @@ class DataPath:
         self.core = build_core(
             loop,
             worker=0,
-            rpc_address=self.address,
+            transports=[self._make_transport()],
             find_model=lambda name, version: self.snapshots.find_model(name, version),
             on_replica=lambda replica, name, version, state, reason: self.reports.append((replica, state, reason)),
             options=self._options,
@@ -301,9 +315,11 @@ def _count_protocols() -> int:
 
 
 @contextmanager
-def data_path(options: CoreConfig | None = None, **limits: int) -> Iterator[DataPath]:
+def data_path(
+    options: CoreConfig | None = None, *, transport: str = "unix", **limits: int
+) -> Iterator[DataPath]:
     """Serve for the length of a block, with one application ``app`` over one model ``m``."""
-    path = DataPath(options or CoreConfig(), HttpLimits(**limits))
+    path = DataPath(options or CoreConfig(), HttpLimits(**limits), transport)
     path.apply([application()], [model()])
     try:
         yield path

@@ -55,7 +55,6 @@ class PuppetFrontend:
     """
 
     def __init__(self, address: str, *, answers_unknown: bool = True, first_batch_id: int = 1) -> None:
-        self.address = address
         self.sessions: dict[bytes, Session] = {}
         self.answers: dict[int, Answer] = {}
         self.refused: list[tuple[str, ErrorCode]] = []
@@ -70,6 +69,7 @@ class PuppetFrontend:
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.set(zmq.LINGER, 0)
         self._socket.bind(address)
+        self.address = self._socket.get(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()  # with the port, if it was not named
 
     def close(self) -> None:
         """Close the socket as a dying frontend does."""

@@ -21,9 +21,7 @@ def tracked_files() -> tuple[Path, ...]:
 
 def files(*suffixes: str, under: tuple[str, ...] = ()) -> list[Path]:
     """Files with one of the suffixes; `under` keeps those below one of these top-level directories."""
-    return [
-        path for path in tracked_files() if path.suffix in suffixes and (not under or path.parts[0] in under)
-    ]
+    return [path for path in tracked_files() if path.suffix in suffixes and (not under or path.parts[0] in under)]
 
 
 def text_of(path: Path) -> str:

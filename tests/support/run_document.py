@@ -11,7 +11,8 @@ in a shell while that Clipper is up, and print what the document shows. The word
 | ``console`` | each ``$ command`` runs; the lines below it are its output, and ``...`` is any number of lines |
 | ``console fragment`` | nothing |
 
-Three things differ from what the reader has. Clipper takes free ports, and the documents' 1337 and 1338 stand for them.
+Three things differ from what the reader has. Clipper takes free ports, and the documents' 1337 and 1338 stand for them;
+a cluster of `clipper.admin` takes free ports too, and keeps its state in a directory that is removed at the end.
 Latency objectives below a second become a second: on a busy machine a default output says nothing about the document.
 And ids and dates are not compared.
 """
@@ -24,6 +25,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +107,7 @@ class Reader:
         elif block.info == "":
             with contextlib.redirect_stdout(io.StringIO()) as printed:
                 exec(code, self.namespace)  # the repository's own documents
-            self._printed = printed.getvalue()
+            self._printed = self._with_documents_ports(printed.getvalue())
         elif block.info != "fragment":
             raise DocumentError(f"{self._at(block)}: unknown word {block.info!r} after ```python")
 
@@ -147,18 +149,23 @@ class Reader:
     def on_free_ports(self) -> Iterator[None]:
         """Let every Clipper take free ports and time, and stop those that are up at the end."""
         patched: Any = Clipper
-        start, register = patched.start.__func__, patched.register_application
+        start, connect, register = patched.start.__func__, patched.connect.__func__, patched.register_application
 
         def start_on_free_ports(kind: type[Clipper], /, *_ports: int, **options: Any) -> Clipper:
             clipper: Clipper = start(kind, **{**options, "query_port": 0, "management_port": 0})
             self.started.append(clipper)
             return clipper
 
+        def connect_to_real_port(kind: type[Clipper], /, url: str = "http://127.0.0.1:1338", **options: Any) -> Clipper:
+            connected: Clipper = connect(kind, self._with_real_ports(url), **options)
+            return connected
+
         def register_with_time(clipper: Clipper, name: str, *values: Any, **options: Any) -> None:
             given = options.pop("latency_slo_us", None) or values[2]
             register(clipper, name, *values[:2], latency_slo_us=max(given, SLO_US), **options)
 
         patched.start = classmethod(start_on_free_ports)
+        patched.connect = classmethod(connect_to_real_port)
         patched.register_application = register_with_time
         try:
             yield
@@ -188,7 +195,10 @@ def _lines_without_what_varies(text: str) -> list[str]:
 def main(path: str) -> int:
     """Read one document, named relative to the repository."""
     reader = Reader(path)
-    with reader.on_free_ports():
+    with tempfile.TemporaryDirectory(prefix="clipper-") as state_home, reader.on_free_ports():
+        os.environ.update(
+            XDG_STATE_HOME=state_home, CLIPPER_LISTEN__QUERY_PORT="0", CLIPPER_LISTEN__MANAGEMENT_PORT="0"
+        )
         reader.read((ROOT / path).read_text(encoding="utf-8"))
     return 0
 

@@ -106,7 +106,7 @@ def test_dumps_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
         (CORE, "_ZN7clipper8SlotPool7acquireEm", "queue"),
         (CORE, "QueryProcessor_finish", "query: select, gather, reply"),
         ("rpc_server.cpython-311-x86_64-linux-gnu.so", "send_batch", "RPC"),
-        ("libzmq-2f02442c.so.5.2.5", "zmq_msg_send", "libzmq"),
+        ("rpc_unix.cpython-311-x86_64-linux-gnu.so", "on_readable", "RPC"),
         ("libpython3.11.so.1.0", "_PyObject_Malloc", "Python interpreter"),
         ("python3.12", "_PyObject_Malloc", "Python interpreter"),
         ("libstdc++.so.6.0.30", "to_chars", "C and C++ libraries"),

@@ -246,7 +246,7 @@ def test_url_of_no_state_store_is_refused_without_showing_it(url: str) -> None:
         ("secret@host", "***@host"),
         ("redis://host?password=secret&prefix=a", "redis://host?password=***&prefix=a"),
         ("redis://host/1?prefix=a", "redis://host/1?prefix=a"),
-        ("sqlite:/home/me@work/state", "sqlite:/home/me@work/state"),
+        ("sqlite:/srv/me@work/state", "sqlite:/srv/me@work/state"),
         ("", ""),
     ],
 )

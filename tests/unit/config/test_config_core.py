@@ -6,9 +6,12 @@ import asyncio
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from clipper._core import query_processor, rpc_server, slot_pool
 from clipper._core.http_limits import HttpLimits
 from clipper.config import ClipperConfig, CoreConfig, HttpConfig, RpcConfig
+from clipper.frontend.__main__ import main as frontend_main
 from clipper.frontend.worker import Worker, WorkerOptions
 from model_containers.settings import ContainerLimits
 
@@ -54,3 +57,24 @@ def test_worker_builds_its_data_path_as_configured(tmp_path: Path) -> None:
             asyncio.get_running_loop().remove_reader(core.timer.file_descriptor)
 
     asyncio.run(build())
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(12, "Cannot allocate memory")])
+def test_memory_that_the_machine_does_not_give_is_told_by_the_options_that_ask_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def refuse(*_: int) -> None:
+        raise error
+
+    monkeypatch.setattr("clipper.frontend.wiring.PredictionCacheHandle", refuse)
+    arguments = ["--worker", "0", "--run-dir", str(tmp_path), "--query-fd", "-1"]
+    assert frontend_main(arguments) == 1
+    assert "core.arena_bytes=67108864 and core.cache_bytes=33554432 (choose less of them)" in caplog.text
+
+
+def test_worker_without_a_readable_configuration_ends_with_the_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert frontend_main(["--worker", "0", "--run-dir", str(tmp_path), "--query-fd", "-1"]) == 1
+    assert "config.json is not a configuration of this version of Clipper" in caplog.text

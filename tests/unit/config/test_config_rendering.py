@@ -21,7 +21,7 @@ from clipper.config import (
 )
 from clipper.config.rendering import in_larger_units
 
-HOME = {"HOME": "/home/nobody"}
+HOME = {"HOME": "/h/nobody"}
 
 
 def uncommented(example: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from clipper.config import ClipperConfig, LoadedConfig, default_run_dir, find_co
 from clipper.config.sources import MAX_FILE_BYTES
 from clipper.errors import InvalidArgumentError
 
-NOBODY: Mapping[str, str] = {"HOME": "/home/nobody"}
+NOBODY: Mapping[str, str] = {"HOME": "/h/nobody"}
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,7 @@ def refusal(
 
 def test_nothing_set_anywhere_gives_the_defaults() -> None:
     loaded = load_config(environment=NOBODY, overrides={})
-    assert loaded.config == ClipperConfig(Path("/home/nobody/.local/state/clipper/default"))
+    assert loaded.config == ClipperConfig(Path("/h/nobody/.local/state/clipper/default"))
     assert loaded.file is None
     assert list(loaded.origins) == list(keys())
     assert {str(origin) for origin in loaded.origins.values()} == {"default"}
@@ -75,13 +76,39 @@ def test_run_dir_comes_from_the_argument_then_the_sources_then_the_default() -> 
     ("variables", "directory"),
     [
         ({"XDG_STATE_HOME": "/state"}, "/state/clipper/default"),
-        ({"XDG_STATE_HOME": "relative"}, "/home/nobody/.local/state/clipper/default"),
-        ({"XDG_STATE_HOME": ""}, "/home/nobody/.local/state/clipper/default"),
+        ({"XDG_STATE_HOME": "relative"}, "/h/nobody/.local/state/clipper/default"),
+        ({"XDG_STATE_HOME": ""}, "/h/nobody/.local/state/clipper/default"),
         ({"HOME": ""}, f"{Path.home()}/.local/state/clipper/default"),
     ],
 )
 def test_default_run_dir_lies_below_the_users_state(variables: Mapping[str, str], directory: str) -> None:
     assert default_run_dir({**NOBODY, **variables}) == Path(directory)
+
+
+def test_user_without_a_home_has_no_default_run_dir_and_needs_none_if_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(InvalidArgumentError, match=r"no default for run_dir.*\(choose a run_dir, or set HOME"):
+        load_config(environment={}, overrides={})
+    assert load_config(environment={}, overrides={"run_dir": "/r"}).config.run_dir == Path("/r")
+
+
+def test_working_directory_that_is_gone_matters_only_to_what_counts_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert load_config(environment=NOBODY, overrides={}).file is None
+    needy: list[dict[str, Any]] = [{"overrides": {"run_dir": "r"}}, {"run_dir": Path("r")}, {"file": Path("c.toml")}]
+    for options in needy:
+        with pytest.raises(InvalidArgumentError, match="the working directory cannot be used"):
+            load_config(**{"environment": NOBODY, "overrides": {}, **options})
 
 
 # -- the file ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,307 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""RPC on one host: a Unix stream socket that the loop reads and writes itself, speaking ZMTP (ZeroMQ RFC 23).
+
+A batch that goes through ZeroMQ changes threads twice on each side of the socket; here it is one ``sendmsg`` from the
+slots that hold its inputs, and its result one ``recv``. What is on the wire is the same, so a container that uses
+ZeroMQ connects to the same address.
+"""
+
+import logging
+import os
+import socket as sockets
+import stat
+
+import cython
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.string cimport memmove
+
+from clipper._core.rpc_transport cimport kRpcMaxFrames, kRpcMaxMessageBytes, monotonic_us
+
+from clipper.errors import InvalidArgumentError
+
+_log = logging.getLogger("clipper.frontend.rpc")
+
+cdef extern from "sys/socket.h" nogil:
+    ssize_t c_recv "recv" (int, void*, size_t, int)
+    const int MSG_DONTWAIT
+
+SCHEME = "ipc://"
+MAX_PEERS = 4096                           # connections of containers to one worker; more are hung up on
+cdef enum:
+    READ_BYTES = 1 << 18                   # at most a wake-up: then the others get their turn
+    READ_STEP_BYTES = 1 << 16              # the inbox grows by as much as is missing, but by no more than
+    READ_STEP_MAX_BYTES = 1 << 22          # this: what a peer announces is not believed before it has come
+    COPY_BYTES = 1 << 14                   # a payload up to this is copied together; above, it is sent from its slots
+    MAX_UNREAD_BYTES = 1 << 24             # a peer that leaves more unread is not read from either
+    SEND_BUFFER_BYTES = 1 << 20            # asked of the kernel, which cuts it to net.core.wmem_max
+
+
+@cython.final
+cdef class UnixPeer:
+    def __init__(self, UnixTransport transport, socket, bytes identity):
+        cdef string greeting = zmtp_greeting()
+        self.transport = transport
+        self.socket = socket
+        self.descriptor = socket.fileno()
+        self.identity = identity
+        self.handshake = AWAITING_GREETING
+        transport.loop.add_reader(self.descriptor, self.on_readable)
+        self.write_text(greeting)
+
+    # -- receiving ---------------------------------------------------------------------------------------------------
+
+    def on_readable(self):
+        """The loop's reader callback."""
+        cdef UnixTransport transport = self.transport
+        if transport is None:
+            return
+        self.read()
+        transport.handler.handle_end(monotonic_us())
+
+    cdef int read(self) except -1:
+        """Reads once; whole messages are handled, the rest is kept."""
+        cdef vector[char]* into = &self.transport.buffer
+        cdef uint64_t kept = self.inbox.size(), taken = 0, room = READ_BYTES
+        cdef ssize_t got
+        if kept:
+            into = &self.inbox
+            room = self.needed - kept if self.needed > kept else 0
+            room = min(max(room, <uint64_t>READ_STEP_BYTES), <uint64_t>READ_STEP_MAX_BYTES)
+            into.resize(kept + room)
+        got = c_recv(self.descriptor, into.data() + kept, room, MSG_DONTWAIT)
+        if kept:
+            into.resize(kept + max(got, <ssize_t>0))
+        if got < 0:
+            return 0 if errno == EAGAIN or errno == EINTR else self.hang_up(os.strerror(errno))
+        if got == 0:
+            return self.hang_up("its connection was closed")
+        if kept + got < self.needed:
+            return 0
+        self.take(into.data(), kept + got, &taken)
+        if self.transport is None:             # garbage: hung up on
+            return 0
+        if not kept:
+            self.inbox.assign(into.data() + taken, into.data() + got)
+        elif taken == self.inbox.size():
+            self.inbox = vector[char]()        # gives back what a large message took
+        elif taken:
+            memmove(self.inbox.data(), self.inbox.data() + taken, self.inbox.size() - taken)
+            self.inbox.resize(self.inbox.size() - taken)
+        return 0
+
+    cdef int take(self, const char* data, uint64_t size, uint64_t* taken) except -1:
+        """Handles every whole message in `data`."""
+        cdef UnixTransport transport = self.transport
+        cdef ZmtpLimits limits
+        cdef ZmtpUnit unit
+        limits.max_message_bytes = kRpcMaxMessageBytes
+        limits.max_frames = kRpcMaxFrames
+        self.needed = 0
+        while self.transport is not None and taken[0] < size:
+            if self.handshake == AWAITING_GREETING:
+                unit = zmtp_read_greeting(data + taken[0], size - taken[0])
+            else:
+                unit = zmtp_read(data + taken[0], size - taken[0], limits, transport.views)
+            if unit.status == ZmtpStatus.Bad:
+                return self.hang_up(unit.error.decode())
+            if unit.status == ZmtpStatus.NeedMore:
+                self.needed = unit.needed
+                return 0
+            taken[0] += unit.end
+            if unit.status == ZmtpStatus.Command:
+                self.take_command()
+            elif self.handshake != OPEN:
+                return self.hang_up("its handshake does not begin with READY")
+            else:
+                transport.deliver(self, unit.too_many_frames)
+        return 0
+
+    cdef int take_command(self) except -1:
+        """A step of the handshake, or a command after it: `transport.views` has its body."""
+        cdef const char* error
+        cdef string answer
+        if self.handshake == AWAITING_GREETING:
+            self.handshake = AWAITING_READY
+            return 0
+        if self.handshake == AWAITING_READY:
+            error = zmtp_check_ready(self.transport.views[0])
+            if error[0]:
+                return self.hang_up(error.decode())
+            self.handshake = OPEN
+            answer = zmtp_ready(b"ROUTER")
+        else:
+            answer = zmtp_answer(self.transport.views[0])
+        return self.write_text(answer)
+
+    cdef int hang_up(self, str reason) except -1:
+        """Ends the connection, and with it the session that a container has on it."""
+        cdef UnixTransport transport = self.transport
+        if transport is None:
+            return 0
+        self.transport = None
+        transport.loop.remove_reader(self.descriptor)
+        transport.loop.remove_writer(self.descriptor)
+        self.socket.close()
+        del transport.peers[self.identity]
+        if self.handshake != OPEN:
+            _log.warning("a connection to %s was ended: %s", transport.address, reason)
+        return transport.handler.handle_closed(transport, self.identity)
+
+    # -- sending -----------------------------------------------------------------------------------------------------
+
+    cdef int write_text(self, const string& text) except -1:
+        cdef vector[FrameView] parts
+        cdef FrameView part
+        part.data = text.data()
+        part.bytes = text.size()
+        parts.push_back(part)
+        return self.write(parts)
+
+    cdef int write(self, const vector[FrameView]& parts) except -1:
+        """Sends now what the socket takes and keeps the rest; 1 if nobody is there. Reading then finds the end."""
+        cdef WriteResult result
+        if self.outbox.empty():
+            result = write_parts(self.descriptor, parts)
+            if result.is_gone:
+                return 1
+        append_rest(self.outbox, parts, result.sent)
+        if not self.outbox.empty():
+            self.watch(True)
+        return 0
+
+    def on_writable(self):
+        """The loop's writer callback: something is left over and the socket takes more."""
+        cdef vector[FrameView] parts
+        cdef FrameView part
+        cdef WriteResult result
+        if self.transport is None:
+            return
+        part.data = self.outbox.data() + self.outbox_sent
+        part.bytes = self.outbox.size() - self.outbox_sent
+        parts.push_back(part)
+        result = write_parts(self.descriptor, parts)
+        self.outbox_sent += result.sent
+        if result.is_gone or self.outbox_sent == self.outbox.size():
+            self.outbox = string()
+            self.outbox_sent = 0
+            self.watch(False)
+
+    cdef int watch(self, bint is_writing) except -1:
+        """Follows the outbox: written as long as there is something in it, read unless there is too much in it."""
+        loop = self.transport.loop
+        if is_writing:
+            loop.add_writer(self.descriptor, self.on_writable)
+        else:
+            loop.remove_writer(self.descriptor)
+        if (self.outbox.size() - self.outbox_sent > MAX_UNREAD_BYTES) == self.is_paused:
+            return 0
+        self.is_paused = not self.is_paused
+        if self.is_paused:
+            loop.remove_reader(self.descriptor)
+        else:
+            loop.add_reader(self.descriptor, self.on_readable)
+        return 0
+
+
+@cython.final
+cdef class UnixTransport(RpcTransport):
+    def __init__(self, str address):
+        super().__init__(address)
+        if not address.startswith(SCHEME + "/"):
+            raise InvalidArgumentError(f"{address!r} is no Unix socket: expected {SCHEME} and an absolute path")
+        path = address.removeprefix(SCHEME)
+        self.peers = {}
+        self.buffer.resize(READ_BYTES)
+        if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
+            os.unlink(path)                    # of an earlier life
+        self.listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_NONBLOCK)
+        try:
+            self.listener.bind(path)
+            os.chmod(path, 0o600)
+            self.listener.listen(sockets.SOMAXCONN)
+        except BaseException:
+            self.listener.close()
+            raise
+
+    def start(self, loop):
+        self.loop = loop
+        loop.add_reader(self.listener.fileno(), self.on_connection)
+
+    def on_connection(self):
+        """The loop's reader callback of the listening socket: one connection a call, the others wake it again."""
+        try:
+            connection, _ = self.listener.accept()
+        except OSError as error:               # it has gone again; or there are no descriptors left
+            _log.warning("a container's connection could not be taken: %s", error)
+            return
+        if len(self.peers) >= MAX_PEERS:
+            _log.warning("a container's connection was ended: there are MAX_PEERS=%d already", MAX_PEERS)
+            connection.close()
+            return
+        connection.setblocking(False)
+        connection.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self.last_identity += 1
+        identity = self.last_identity.to_bytes(8, "big")
+        self.peers[identity] = UnixPeer(self, connection, identity)
+
+    def close(self):
+        cdef UnixPeer peer
+        for peer in self.peers.values():
+            self.loop.remove_reader(peer.descriptor)
+            self.loop.remove_writer(peer.descriptor)
+            peer.transport = None
+            peer.socket.close()
+        self.peers.clear()
+        if self.loop is not None:
+            self.loop.remove_reader(self.listener.fileno())
+            self.loop = None
+        if self.listener.fileno() >= 0:
+            self.listener.close()
+            try:
+                os.unlink(self.address.removeprefix(SCHEME))
+            except OSError:
+                pass                           # whoever removed the directory was faster
+
+    cdef bint hear(self, uint64_t now_us) except? True:
+        cdef UnixPeer peer
+        for peer in list(self.peers.values()):
+            if peer.transport is not None:
+                peer.read()
+        return True                            # of each at least one message, if there was any
+
+    cdef int deliver(self, UnixPeer peer, bint too_many_frames) except -1:
+        self.messages_received += 1
+        try:
+            self.handler.handle_message(self, peer.identity, too_many_frames)
+        except Exception:                      # must not keep the other messages waiting
+            _log.exception("a message from a container could not be handled")
+        return 0
+
+    cdef int send(self, bytes identity, vector[FrameView]& heads, vector[FrameView]& payload,
+                  uint64_t payload_bytes, bint has_payload) except -1:
+        """A large payload goes from its parts into the socket without a copy of ours."""
+        cdef UnixPeer peer = self.peers.get(identity)
+        cdef FrameView part
+        cdef size_t index
+        if peer is None:
+            return 1
+        self.heads.clear()
+        for index in range(heads.size()):
+            zmtp_append_frame_head(self.heads, kZmtpMore if has_payload or index + 1 < heads.size() else 0,
+                                   heads[index].bytes)
+            self.heads.append(heads[index].data, heads[index].bytes)
+        if has_payload:
+            zmtp_append_frame_head(self.heads, 0, payload_bytes)
+            if payload_bytes <= COPY_BYTES:
+                for part in payload:
+                    self.heads.append(part.data, part.bytes)
+        self.parts.clear()
+        part.data = self.heads.data()
+        part.bytes = self.heads.size()
+        self.parts.push_back(part)
+        if has_payload and payload_bytes > COPY_BYTES:
+            self.parts.insert(self.parts.end(), payload.begin(), payload.end())
+        if peer.write(self.parts) != 0:
+            return 1
+        self.messages_sent += 1
+        return 0
