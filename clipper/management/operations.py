@@ -300,10 +300,9 @@ class Operations:
         return self.state.version(*model_id)
 
     async def _undo_deployment(self, model_id: ModelId) -> None:
-        if model_id.version not in self.state.model_versions(model_id.name):
-            return  # a frontend refused it: the change itself is undone
         try:
-            await self._desired.change(partial(changes.remove_version, name=model_id.name, version=model_id.version))
+            if model_id.version in self.state.model_versions(model_id.name):  # else a frontend has refused it
+                await self._desired.change(lambda state: changes.remove_version(state, *model_id))
         except UnavailableError as error:
             _logger.warning("undoing the deployment of %s: %s", model_id, error)
         except StateUnavailableError as error:
