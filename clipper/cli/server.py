@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
-from clipper.errors import ClipperError, InvalidArgumentError, NotFoundError, UnavailableError
+from clipper.errors import ClipperError, InvalidArgumentError, NotFoundError, UnauthorizedError, UnavailableError
 
 if TYPE_CHECKING:
     from clipper.client.http_client import HttpClient
@@ -131,11 +131,18 @@ class Server:
 
     @contextlib.contextmanager
     def _reachable(self) -> Iterator[None]:
-        """Say how to start Clipper, or which one is meant, where nothing answers."""
+        """Say which option helps where nothing answers, or not to us."""
         try:
             yield
+        except UnauthorizedError as error:
+            hint = f"give its token: --token-file FILE, or the variable {TOKEN_VARIABLE}"
+            raise UnauthorizedError(error.message, hint=hint) from error
         except UnavailableError as error:
-            if "cannot be reached" not in error.message or "CERTIFICATE" in error.message:
+            if "CERTIFICATE_VERIFY_FAILED" in error.message:
+                raise UnavailableError(
+                    error.message, hint="name the authority of its certificate: --ca-file FILE"
+                ) from error
+            if "cannot be reached" not in error.message:
                 raise
             where = f"at {self.management_url}"
             if self.run_dir is not None:
@@ -169,7 +176,13 @@ class Server:
 
     def metrics(self, status: Mapping[str, Any]) -> str:
         """Return the Prometheus text of the query port."""
-        return self.query(status).get_text("/metrics", limit_us=_METRICS_LIMIT_US)
+        client = self.query(status)
+        code, text = client.exchange("GET", "/metrics", limit_us=_METRICS_LIMIT_US)
+        if code != 200:
+            raise UnavailableError(
+                f"{client.base_url}/metrics answers with status {code}", hint="clipper logs frontend"
+            )
+        return text
 
     # -- names -------------------------------------------------------------------------------------------------------
 

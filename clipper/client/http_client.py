@@ -118,14 +118,6 @@ class HttpClient:
             response = self._client.post(path, content=file, headers=headers, timeout=_limits(limit_us))
         return _decode(response)
 
-    def get_text(self, path: str, *, limit_us: int) -> str:
-        """Return an answer that is no JSON, such as the metrics."""
-        with self._told_as_ours(limit_us):
-            response = self._client.get(path, timeout=_limits(limit_us))
-        if not response.is_success:
-            _decode(response)
-        return response.text
-
     def stream_lines(self, path: str) -> Iterator[str]:
         """Yield the lines of a text as they come, until the server ends it or the caller stops asking."""
         limits = httpx.Timeout(_SILENCE_LIMIT_S, connect=_CONNECT_LIMIT_S, read=None)
