@@ -30,6 +30,7 @@ _QUERY_PORT: Final = 1337
 _MANAGEMENT_PORT: Final = 1338
 _START_LIMIT_US: Final = 60_000_000
 _STOP_LIMIT_US: Final = 60_000_000  # above the sum of the supervisor's own limits
+_SECOND_SIGNAL_AFTER_US: Final = 200_000
 # What the original takes, and a process manager has nothing to do with: argument -> its default.
 _WITHOUT_EFFECT: Final = {
     "docker_ip_address": "localhost",
@@ -152,10 +153,11 @@ class ProcessContainerManager(ContainerManager):
         if running is not None:
             try:
                 running.send_signal(signal.SIGTERM)
-                if not graceful:  # a second signal kills what is left
+                # A second signal kills what is left; the two must not become one.
+                if not graceful and not running.wait(_SECOND_SIGNAL_AFTER_US):
                     running.send_signal(signal.SIGTERM)
                 if not running.wait(_STOP_LIMIT_US):
-                    raise ClipperException(f"Cluster {self.cluster_name} has not ended within {_STOP_LIMIT_US} us")
+                    raise ClipperException(f"Cluster {self.cluster_name} has not ended within {_STOP_LIMIT_US / 1e6:g} s")
             finally:
                 running.close()
         supervisor, self._supervisor = self._supervisor, None
