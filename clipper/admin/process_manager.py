@@ -157,7 +157,7 @@ class ProcessContainerManager(ContainerManager):
                 if not graceful and not running.wait(_SECOND_SIGNAL_AFTER_US):
                     running.send_signal(signal.SIGTERM)
                 if not running.wait(_STOP_LIMIT_US):
-                    raise ClipperException(f"Cluster {self.cluster_name} has not ended within {_STOP_LIMIT_US / 1e6:g} s")
+                    raise ClipperException(f"Cluster {self.cluster_name} has not ended in time; see its supervisor.log")
             finally:
                 running.close()
         supervisor, self._supervisor = self._supervisor, None
