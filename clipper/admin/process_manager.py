@@ -60,8 +60,8 @@ class ProcessContainerManager(ContainerManager):
         Refused: the registry is in a file. The other arguments of the original have no effect, and say so if they are
         set.
     run_dir : path, optional
-        Where sockets, logs and models lie; it stays after `stop_all`. Default: a directory of the cluster's name beside
-        that of ``clipper start``, which does not.
+        Where sockets, logs and models lie; it stays after `stop_all`. Default: a directory of the cluster's name under
+        ``clipper/clusters`` in ``$XDG_STATE_HOME``, which does not.
     containers : mapping, optional
         Programs by name, which `deploy_model` then takes as ``image``: ``{"mine": [sys.executable, "mine.py"]}``.
     management_url, token, ca_file : str, optional
@@ -107,7 +107,8 @@ class ProcessContainerManager(ContainerManager):
         if self._ports["query_port"] == self._ports["management_port"] != 0:
             raise ClipperException(f"The query port and the management port are both {clipper_query_port}")
         self._is_named_dir = run_dir is not None
-        default = default_run_dir(os.environ).parent / cluster_name
+        # Apart from the directory of `clipper start`, which no cluster of whatever name may remove.
+        default = default_run_dir(os.environ).parent / "clusters" / cluster_name
         self._run_dir = default if run_dir is None else Path(run_dir).absolute()
         self._management_url = management_url
         self._token = token
@@ -129,7 +130,11 @@ class ProcessContainerManager(ContainerManager):
             self._supervisor = launch(config, _START_LIMIT_US, outlives_caller=True)
         except StartError as error:
             raise ClipperException(f"Cluster {self.cluster_name} cannot be started: {error}") from error
-        self._connect_to(self._supervisor.config)
+        try:
+            self._connect_to(self._supervisor.config)
+        except BaseException:
+            self.stop_all(graceful=False)
+            raise
 
     def connect(self) -> None:
         if self._management_url is not None:
