@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         StartError,
         StateError,
         StateUnavailableError,
+        TooLargeError,
         UnauthorizedError,
         UnavailableError,
     )
@@ -55,6 +56,7 @@ _HOMES = {
     "StartError": "clipper.errors",
     "StateError": "clipper.errors",
     "StateUnavailableError": "clipper.errors",
+    "TooLargeError": "clipper.errors",
     "UnauthorizedError": "clipper.errors",
     "UnavailableError": "clipper.errors",
     "VersionInfo": "clipper.client.listings",
@@ -81,6 +83,7 @@ __all__ = [
     "StartError",
     "StateError",
     "StateUnavailableError",
+    "TooLargeError",
     "UnauthorizedError",
     "UnavailableError",
     "VersionInfo",

@@ -46,7 +46,7 @@ def read_container_keys(path: Path) -> ContainerKeys:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise RpcKeysError(f"the file {str(path)!r} cannot be opened: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise RpcKeysError(f"{str(path)!r} is no regular file")
@@ -56,7 +56,9 @@ def read_container_keys(path: Path) -> ContainerKeys:
                 f"the file {str(path)!r} has the mode {mode:04o} and belongs to the user {status.st_uid}, expected "
                 f"0600 and the user {os.geteuid()}: nobody else may read it"
             )
-        text = file.read(MAX_KEY_FILE_BYTES).decode("ascii", "replace")
+        text = os.read(descriptor, MAX_KEY_FILE_BYTES).decode("ascii", "replace")
+    finally:
+        os.close(descriptor)
     pairs = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     keys = {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
     for name in _NAMES:

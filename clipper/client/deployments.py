@@ -34,6 +34,8 @@ class DeploymentCalls(Calls):
         max_batch_size: int = 0,
         labels: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        resources: Mapping[str, int | str] | None = None,
+        description: str = "",
         make_current: bool = True,
         sample_input: Any = None,
         progress: ProgressOption = False,
@@ -51,6 +53,8 @@ class DeploymentCalls(Calls):
             A fixed batch size. Default: found by measurement, up to ``max_batch_size`` (0 = no limit of its own).
         environment : mapping, optional
             Parameters of the container, ``CLIPPER_*``, or sizes of its thread pools.
+        resources : mapping, optional
+            What each replica asks of its machine, ``{"cpu": 2}``; kept for container managers that can grant it.
         make_current : bool
             Whether it answers the queries that name no version. A first version always does.
         sample_input : ndarray, sequence of numbers, str or bytes, optional
@@ -76,6 +80,8 @@ class DeploymentCalls(Calls):
             "max_batch_size": to_count("max_batch_size", max_batch_size, 0, names.MAX_BATCH_SIZE),
             "labels": check_labels(labels),
             "environment": check_environment(environment),
+            "resources": names.check_resources(resources or {}),
+            "description": names.check_description(description),
             "make_current": bool(make_current),
             "sample_input": None if sample_input is None else to_json(sample_input),
         }

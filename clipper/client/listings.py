@@ -67,7 +67,10 @@ class VersionInfo(_Record):
     ready_replicas: int = 0
     is_current: bool = False
     is_deployed: bool = False
+    is_external: bool = False  # its containers are started by hand
     labels: tuple[str, ...] = ()
+    description: str = ""
+    resources: Mapping[str, int | str] = field(default_factory=dict)
     controller: str = field(default="aimd", repr=False)
     batch_size: int = field(default=0, repr=False)
     max_batch_size: int = field(default=0, repr=False)
@@ -91,11 +94,13 @@ class ModelInfo(_Record):
     name: str
     current_version: str | None  # which answers the queries that name none
     versions: tuple[VersionInfo, ...] = ()
+    previous_versions: tuple[str, ...] = ()  # what `rollback` goes back to, the latest last
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any]) -> Self:
         """Return the record of one JSON object."""
-        return cls(answer["name"], answer["current_version"], tuple(map(VersionInfo.from_answer, answer["versions"])))
+        versions = tuple(map(VersionInfo.from_answer, answer["versions"]))
+        return cls(answer["name"], answer["current_version"], versions, tuple(answer.get("previous_versions", ())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,10 @@ def _read(source: str, path: str | Path) -> str:
             data = file.read(_MAX_TOKEN_BYTES + 1)
     except OSError as error:
         raise InvalidArgumentError(f"{source}={str(path)!r} cannot be read: {error.strerror}") from None
-    return _check(f"{source}={str(path)!r}", data.decode("ascii", errors="replace").strip())
+    # A file in which tokens are rotated has several: the first one is the one to use.
+    lines = (line.strip() for line in data.decode("ascii", errors="replace").splitlines())
+    token = next((line for line in lines if line and not line.startswith("#")), "")
+    return _check(f"{source}={str(path)!r}", token)
 
 
 def _check(source: str, token: object) -> str:

@@ -55,13 +55,15 @@ class RpcEndpoints:
         gate = ContainerGate(zmq.Context.instance(), keys.authorized.value)
 
         def secure(router: zmq.Socket[Any]) -> None:
-            router.set(zmq.IPV6, 1)
+            router.set(zmq.IPV6, int(address.startswith("tcp://[")))
             secure_router(router, keys)
             gate.watch(router)
 
+        address = ""
         try:
-            transport = ZmqTransport(zmq.Context.instance(), _tcp_address(host, port), secure)
-        except OSError as error:  # ZMQError is one
+            address = _tcp_address(host, port)
+            transport = ZmqTransport(zmq.Context.instance(), address, secure)
+        except (OSError, zmq.ZMQError) as error:
             gate.close()
             raise StartError(
                 f"cannot listen for containers on {host}:{port} (rpc.tcp_host, rpc.tcp_port): {error.strerror}",

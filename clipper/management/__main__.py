@@ -19,6 +19,7 @@ from clipper.deploy.process import ProcessManager
 from clipper.errors import ClipperError
 from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
+from clipper.management.guard import Guard
 from clipper.management.operations import Operations
 from clipper.management.routes.context import Context
 from clipper.management.server import ManagementServer
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         config = read_config(options.run_dir)
+        guard = Guard.read(config.security)
         registry = Registry(_open_state(config))
     except ClipperError as error:
         _logger.critical("%s", error)
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listener = socket.socket(fileno=options.management_fd)
     supervisor = socket.socket(fileno=options.supervisor_fd)
     try:
-        asyncio.run(_serve(config, registry, listener, supervisor))
+        asyncio.run(_serve(config, guard, registry, listener, supervisor))
     except ClipperError as error:
         _logger.critical("%s", error)
         return 1
@@ -76,7 +78,9 @@ def _open_state(config: ClipperConfig) -> StateStore:
     return store
 
 
-async def _serve(config: ClipperConfig, registry: Registry, listener: socket.socket, supervisor: socket.socket) -> None:
+async def _serve(
+    config: ClipperConfig, guard: Guard, registry: Registry, listener: socket.socket, supervisor: socket.socket
+) -> None:
     def rpc_addresses() -> tuple[str, ...]:
         # Before a worker says hello: where it will listen, so that a container need not wait for it.
         expected = tuple(f"ipc://{config.rpc_socket_path(worker)}" for worker in range(config.frontend.workers))
@@ -98,13 +102,14 @@ async def _serve(config: ClipperConfig, registry: Registry, listener: socket.soc
     operations = Operations(config, registry, channel, fleet)
     uploads = Uploads(config.staging_dir, config.management)
     context = Context(config, operations, channel, fleet, uploads)
-    server = ManagementServer(make_app(context), config.management, operations.close)
+    server = ManagementServer(guard.before(make_app(context)), config.management, operations.close)
+    guard.secure(server)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
     await manager.connect(supervisor)
     operations.recover()
     await channel.start(config.control_socket_path)
-    works = (fleet.run(), manager.serve(), uploads.sweep(), keep_settled(operations))
+    works = (fleet.run(), manager.serve(), uploads.sweep(), keep_settled(operations), guard.follow_renewals())
     background = [asyncio.create_task(work) for work in works]
     for task in background:
         # Without its supervisor or its reconcile loop this process is of no use: it ends and is started again.

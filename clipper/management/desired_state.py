@@ -56,11 +56,11 @@ class DesiredState:
         Raises
         ------
         CallerError
-            From the change; nothing has changed.
+            From the change, or from a frontend that cannot use a value of it; nothing has changed.
         StateUnavailableError
             The state cannot be written; nothing has changed.
         ServerError
-            A frontend refused it; nothing has changed.
+            A frontend refused it for another reason; nothing has changed.
         UnavailableError
             A frontend did not apply it in time; it is registered.
         """

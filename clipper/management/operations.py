@@ -145,23 +145,31 @@ class Operations:
         progress.replicas = version.replicas
         is_registered = False
 
-        def take_files() -> None:
+        def add(state: RegistryState) -> RegistryState:
             nonlocal is_registered
-            is_registered = True
+            after = changes.add_version(state, version)
+            is_registered = True  # or will be in a moment: from here on there is something to undo
+            return after
+
+        def take_files() -> None:
             progress.say(Stage.REGISTERING, f"{model_id} is registered")
             progress.say(Stage.FILES, "taking the uploaded files" if staged_files else "the model has no files")
             self._files.take(model_id, staged_files)
 
         try:
-            await self._desired.change(lambda state: changes.add_version(state, version), take_files)
+            await self._desired.change(add, take_files)
             await self._fleet.wait_ready(
                 model_id, version.replicas, follow_ready(progress, self._fleet.table, model_id, version.replicas)
             )
             progress.say(Stage.SWITCHING, f"{model_id} answers queries" if make_current else f"{model_id} is deployed")
             await self._desired.change(partial(_finish_deployment, model_id=model_id, make_current=make_current))
-        except BaseException:
+        except BaseException as error:
             if is_registered and not self._tasks.is_closing:
                 await asyncio.shield(self._undo_deployment(model_id))
+                if isinstance(error, UnavailableError):
+                    what = error.message.partition("; ")[0]  # behind it stands that a change stays: this one did not
+                    message = f"{model_id} is not deployed, and nothing of it is left: {what}"
+                    raise UnavailableError(message, hint=error.hint) from error
             raise
         return self.state.version(*model_id)
 
@@ -292,10 +300,9 @@ class Operations:
         return self.state.version(*model_id)
 
     async def _undo_deployment(self, model_id: ModelId) -> None:
-        if model_id.version not in self.state.model_versions(model_id.name):
-            return  # a frontend refused it: the change itself is undone
         try:
-            await self._desired.change(partial(changes.remove_version, name=model_id.name, version=model_id.version))
+            if model_id.version in self.state.model_versions(model_id.name):  # else a frontend has refused it
+                await self._desired.change(lambda state: changes.remove_version(state, *model_id))
         except UnavailableError as error:
             _logger.warning("undoing the deployment of %s: %s", model_id, error)
         except StateUnavailableError as error:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import uvicorn
-from fastapi import FastAPI
 
 from clipper.config import ManagementConfig
 from clipper.management.connection import limited_protocol
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 
 class ManagementServer(uvicorn.Server):
@@ -22,7 +25,7 @@ class ManagementServer(uvicorn.Server):
         Called before the connections are drained: ends what would go on for ever, such as followed logs.
     """
 
-    def __init__(self, app: FastAPI, config: ManagementConfig, on_shutdown: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, config: ManagementConfig, on_shutdown: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app, http=limited_protocol(config), ws="none", lifespan="off", log_config=None, access_log=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import shutil
@@ -15,6 +16,7 @@ from typing import BinaryIO, Final, Self
 from clipper.config import ManagementConfig
 from clipper.errors import InvalidArgumentError, TooLargeError, UnavailableError
 
+_logger = logging.getLogger(__name__)
 _UPLOAD_PREFIX: Final = "upload-"
 _PART_PREFIX: Final = ".part-"  # no deployment may name it: `ModelFiles.check_staged`
 _COPY_BYTES: Final = 1024 * 1024
@@ -75,19 +77,19 @@ class Uploads:
 
     def sweep_once(self, now_s: float) -> None:
         """Remove what lies there for longer than `staging_ttl_us` at ``now_s`` (seconds since the epoch)."""
-        if not self._staging_dir.is_dir():
-            return
-        for path in self._staging_dir.iterdir():
+        for path in self._staging_dir.glob("*"):
             try:
                 age_us = (now_s - path.lstat().st_mtime) * 1e6
                 if age_us <= self._config.staging_ttl_us:
                     continue
                 if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
+                    shutil.rmtree(path)
                 else:
                     path.unlink()
             except FileNotFoundError:
                 continue  # a deployment has just taken it
+            except OSError as error:
+                _logger.warning("%s, which no deployment has taken, cannot be removed: %s", path, error)
 
 
 def _create(path: Path) -> BinaryIO:
@@ -146,10 +148,9 @@ def _unpack_members(tar: tarfile.TarFile, target: Path, max_bytes: int, max_file
             )
         path = target.joinpath(*parts)
         try:
-            if member.isdir():
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            else:
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for depth in range(1, len(parts) + member.isdir()):  # `parents` of mkdir would give them another mode
+                target.joinpath(*parts[:depth]).mkdir(mode=0o700, exist_ok=True)
+            if not member.isdir():
                 _write_file(tar, member, path)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             raise InvalidArgumentError(f"the tar holds {member.name!r} twice, as a file and something else") from None

@@ -38,6 +38,7 @@ class ServerCertificate:
         self._files = (certificate_file, key_file)
         self._stamps = self._read_stamps()
         self.context, self.valid_until = load_server_context(certificate_file, key_file)
+        _logger.info("the certificate %s is in use, valid until %s", certificate_file, self.valid_until)
 
     def refresh(self) -> bool:
         """Look whether the files have changed, and use them if they are good; True if they are in use from now on."""

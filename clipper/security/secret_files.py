@@ -77,7 +77,7 @@ def _read(path: Path, what: str, forbidden_mode: int, expected: str, remedy: str
         raise InvalidArgumentError(f"{name} does not exist", hint="see docs/security.md for how to make one") from None
     except OSError as error:
         raise InvalidArgumentError(f"{name} cannot be opened: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise InvalidArgumentError(f"{name} is no regular file")
@@ -89,7 +89,9 @@ def _read(path: Path, what: str, forbidden_mode: int, expected: str, remedy: str
         mode = stat.S_IMODE(status.st_mode)
         if mode & forbidden_mode:
             raise InvalidArgumentError(f"{name} has the mode {mode:04o}, {expected}", hint=f"{remedy} {path}")
-        data = file.read(MAX_SECRET_FILE_BYTES + 1)
+        data = os.read(descriptor, MAX_SECRET_FILE_BYTES + 1)  # of a regular file: as much as there is
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_SECRET_FILE_BYTES:
         raise InvalidArgumentError(f"{name} is longer than {MAX_SECRET_FILE_BYTES} bytes")
     try:

@@ -39,13 +39,16 @@ class ContainerGate:
     def __init__(self, context: zmq.Context[Any], authorized: Callable[[], Mapping[bytes, str]]) -> None:
         self.refused_total = 0
         self._authorized = authorized
-        self._untold = 0  # refusals since the last one that was logged
-        self._told_us: int | None = None
+        self._told: dict[str, tuple[int, int]] = {}  # by reason: when it was logged, and how often not since then
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._monitors: list[zmq.Socket[Any]] = []
+        self._monitors: list[Any] = []  # zmq.Socket; its options are typed int | bytes
         self._socket = context.socket(zmq.REP)
         self._socket.set(zmq.LINGER, 0)
-        self._socket.bind(ENDPOINT)
+        try:
+            self._socket.bind(ENDPOINT)
+        except zmq.ZMQError:  # another gate is there
+            self._socket.close(linger=0)
+            raise
 
     def watch(self, router: zmq.Socket[Any]) -> None:
         """Log also whom ``router`` refuses without asking, since no key was shown. Before `start`."""
@@ -73,7 +76,7 @@ class ContainerGate:
         for monitor in self._monitors:
             while self._loop is not None and monitor.get(zmq.EVENTS) & zmq.POLLIN:
                 event = recv_monitor_message(monitor)
-                if int(event["event"]) & int(_EARLY_FAILURES):
+                if zmq.Event(event["event"]) & _EARLY_FAILURES:
                     address = bytes(event["endpoint"]).decode("ascii", "replace")
                     self._note(f"a connection to {address}", "it has no keys, or keys for another frontend", _now_us())
 
@@ -108,12 +111,13 @@ class ContainerGate:
 
     def _note(self, who: str, refusal: str, now_us: int) -> None:
         self.refused_total += 1
-        if self._told_us is not None and now_us - self._told_us < REFUSAL_LOG_INTERVAL_US:
-            self._untold += 1
+        told_us, untold = self._told.get(refusal, (now_us - REFUSAL_LOG_INTERVAL_US, 0))
+        if now_us - told_us < REFUSAL_LOG_INTERVAL_US:
+            self._told[refusal] = (told_us, untold + 1)
             return
-        more = f" ({self._untold} more since the last such line)" if self._untold else ""
+        more = f" ({untold} more since the last such line)" if untold else ""
         _logger.warning("%s was refused: %s%s", who, refusal, more)
-        self._told_us, self._untold = now_us, 0
+        self._told[refusal] = (now_us, 0)
 
 
 def _now_us() -> int:

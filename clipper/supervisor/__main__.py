@@ -16,6 +16,8 @@ from typing import Final
 from clipper.config import ClipperConfig, parse_config, read_config
 from clipper.errors import ClipperError, StartError
 from clipper.log_file import RotatingLog
+from clipper.security.private_directory import PRIVATE_UMASK, make_private
+from clipper.security.start_checks import check_security
 from clipper.supervisor.listeners import Listeners, address_of, open_listeners
 from clipper.supervisor.lock_file import take_lock
 from clipper.supervisor.orphans import end_orphans, read_mark
@@ -43,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--owner-pidfd", type=int, default=-1, help="pidfd of the process whose death ends Clipper")
     parser.add_argument("--report-fd", type=int, default=-1, help="gets events of the start as JSON lines")
     options = parser.parse_args(arguments)
+    os.umask(PRIVATE_UMASK)  # also of every child
     for descriptor in (options.owner_pidfd, options.report_fd):
         if descriptor >= 0:
             os.set_inheritable(descriptor, False)
@@ -54,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mark = _prepare(config)
         owns_run_dir = True
         _end_orphans(mark)
+        for warning in check_security(config):
+            logging.getLogger("clipper.supervisor").warning("%s", warning)
         listeners = open_listeners(config.listen)
         config = _with_real_ports(config, listeners)
         config.write()
@@ -81,8 +86,8 @@ def _end_orphans(mark: str) -> None:
 
 def _prepare(config: ClipperConfig) -> str:
     """Make the directories, take the lock of the run directory, open the log; return the directory's mark."""
+    make_private(config.run_dir)
     try:
-        config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for directory in (config.log_dir, config.model_dir, config.staging_dir):
             directory.mkdir(mode=0o700, exist_ok=True)
         take_lock(config.run_dir)

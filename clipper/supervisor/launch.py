@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import select
 import shutil
 import signal
@@ -20,12 +19,15 @@ from typing import Any, Final
 from clipper.config import MAX_SOCKET_PATH_BYTES, ClipperConfig
 from clipper.errors import InvalidArgumentError, StartError
 from clipper.log_file import START_MARK, read_tail
+from clipper.security.certificates import trusting_own
+from clipper.security.private_directory import make_private
 from clipper.supervisor.health import HealthProbe
 
 # A process that ended this often before it ever answered will not come up by being started again.
 _MAX_EARLY_EXITS: Final = 3
 _LOG_TAIL_LINES: Final = 20
-_OPTION_VARIABLE: Final = re.compile(r"CLIPPER_[A-Z0-9]+(_[A-Z0-9]+)*__")
+# Beside the options, which are named CLIPPER_<SECTION>__<FIELD>.
+_CALLERS_VARIABLES: Final = frozenset({"CLIPPER_CONFIG", "CLIPPER_TOKEN", "CLIPPER_TOKEN_FILE"})
 # "/rpc-NN.sock" and "/control.sock" must still fit behind a run directory.
 _SOCKET_NAME_BYTES: Final = 16
 
@@ -72,8 +74,8 @@ def launch(config: ClipperConfig, start_limit_us: int, *, outlives_caller: bool 
         A port is taken, the run directory cannot be used, or a process did not come up within ``start_limit_us``;
         nothing is left running.
     """
+    make_private(config.run_dir)
     try:
-        config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         (config.run_dir / "logs").mkdir(mode=0o700, exist_ok=True)
         stderr_path = config.log_dir / "supervisor.stderr"
         stderr_fd = os.open(stderr_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -120,16 +122,20 @@ def child_environment() -> dict[str, str]:
     """Return the environment in which ``python -m clipper...`` finds this very package, and nothing by accident.
 
     The directory of the caller's script is kept off the path of the children: a file ``json.py`` beside it must not
-    replace the standard library's. So are variables that are options, such as ``CLIPPER_STATE__URL``: they have been
-    read by now, and what containers run shall not find the password of Redis in its environment.
+    replace the standard library's. Options and tokens are kept from them, too: they have been read by now, a model has
+    no business with them, and ``/proc`` shows an environment for as long as the process lives.
     """
-    environment = {name: value for name, value in os.environ.items() if not _OPTION_VARIABLE.match(name)}
+    environment = {name: value for name, value in os.environ.items() if not _is_for_the_caller(name)}
     environment["PYTHONSAFEPATH"] = "1"
     root = str(Path(__file__).resolve().parents[2])
     if root not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         known = environment.get("PYTHONPATH", "")
         environment["PYTHONPATH"] = f"{root}{os.pathsep}{known}" if known else root
     return environment
+
+
+def _is_for_the_caller(name: str) -> bool:
+    return name.startswith("CLIPPER_") and ("__" in name or name in _CALLERS_VARIABLES)
 
 
 def _memory_file(text: str) -> int:
@@ -212,8 +218,10 @@ class _Start:
                     self.config.listen, query_port=event["query_port"], management_port=event["management_port"]
                 )
                 self.config = replace(self.config, listen=listen)
-                self._probes["query"] = HealthProbe(listen.query_host, listen.query_port)
-                self._probes["management"] = HealthProbe(listen.management_host, listen.management_port)
+                certificate = self.config.security.tls_certificate_file
+                tls = None if certificate is None else trusting_own(certificate)
+                self._probes["query"] = HealthProbe(listen.query_host, listen.query_port, tls)
+                self._probes["management"] = HealthProbe(listen.management_host, listen.management_port, tls)
                 for probe in self._probes.values():
                     probe.connect()
             case "exited":

@@ -35,7 +35,7 @@ def deployed(clipper: Clipper) -> Clipper:
     clipper.register_application("listed", "doubles", -1, SLO_US, shape=2)
     clipper.deploy_model("listed", 1, container="sum", labels=["old"])
     clipper.link_model_to_app("listed", "listed")
-    clipper.deploy_model("listed", 2, container="noop", replicas=2)
+    clipper.deploy_model("listed", 2, container="noop", replicas=2, description="the new one", resources={"cpu": 1})
     return clipper
 
 
@@ -46,7 +46,9 @@ def test_listings_show_applications_models_versions_and_replicas(deployed: Clipp
     model = deployed.get_model("listed")
     assert (model.current_version, [one.version for one in model.versions]) == ("2", ["1", "2"])
     assert deployed.get_version("listed", 1).labels == ("old",)
-    assert deployed.get_version("listed").version == "2"
+    current = deployed.get_version("listed")
+    assert (current.version, current.description, current.resources) == ("2", "the new one", {"cpu": 1})
+    assert model.previous_versions == ("1",)
     assert len(deployed.get_versions("listed")) == 2 <= len(deployed.get_versions())
     assert [one.replica_id for one in deployed.get_replicas("listed", 2)] == ["listed:2:0", "listed:2:1"]
     assert {one.state for one in deployed.get_replicas("listed")} == {"ready"}

@@ -93,7 +93,7 @@ def test_refused_client_that_still_sends_gets_to_see_the_answer(files: Certifica
 
 def test_version_below_1_2_is_refused(server: ServerThread, files: CertificateFiles) -> None:
     context = trusting(files.certificate)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.raises((ssl.SSLError, ConnectionResetError)):

@@ -12,7 +12,8 @@ in a shell while that Clipper is up, and print what the document shows. The word
 | ``console fragment`` | nothing |
 
 Three things differ from what the reader has. Clipper takes free ports, and the documents' 1337 and 1338 stand for them;
-a cluster of `clipper.admin` takes free ports too, and keeps its state in a directory that is removed at the end.
+a cluster of `clipper.admin` and ``clipper start`` take free ports too, and keep their state in a directory that is
+removed at the end; it stands for ``~/.local/state``.
 Latency objectives below a second become a second: on a busy machine a default output says nothing about the document.
 And ids and dates are not compared.
 """
@@ -32,14 +33,18 @@ from pathlib import Path
 from typing import Any
 
 from clipper import Clipper
+from clipper.config import CONFIG_FILE_NAME, default_run_dir, read_config
 from tests.support.repository import ROOT
 
 BLOCK = re.compile(r"^```(python|console|text)([^\n]*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SLO_US = 1_000_000
 COMMAND_LIMIT_S = 20
+# The entry point of this very tree, installed or not.
+CLIPPER_FUNCTION = f'clipper() {{ "{sys.executable}" -m clipper "$@"; }}'
 VARIES = (
     (re.compile(r'("?query_id"?[:=] ?)\d+'), r"\1ID"),
     (re.compile(r"^Date: .*$", re.MULTILINE), "Date: DATE"),
+    (re.compile(r"\bpid \d+(, for \d+ \w+)?"), "pid PID"),
 )
 
 
@@ -123,17 +128,22 @@ class Reader:
 
     def _run(self, command: str) -> str:
         done = subprocess.run(
-            ["bash", "-c", command], capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False
-        )
+            ["bash", "-c", f"{CLIPPER_FUNCTION}\n{command}"],
+            capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False,
+        )  # fmt: skip
         if done.returncode != 0:
             raise DocumentError(f"{self.name}: $ {command}\nends with code {done.returncode}\n{done.stderr}")
         return done.stdout
 
     def _urls(self) -> list[tuple[str, str]]:
-        if not self.started:
+        if self.started:
+            clipper = self.started[-1]
+            return [("http://127.0.0.1:1337", clipper.query_url), ("http://127.0.0.1:1338", clipper.management_url)]
+        run_dir = default_run_dir(os.environ)
+        if not (run_dir / CONFIG_FILE_NAME).exists():
             return []
-        clipper = self.started[-1]
-        return [("http://127.0.0.1:1337", clipper.query_url), ("http://127.0.0.1:1338", clipper.management_url)]
+        listen = read_config(run_dir).listen  # `clipper start` has written it
+        return [("http://127.0.0.1:1337", listen.query_url), ("http://127.0.0.1:1338", listen.management_url)]
 
     def _with_real_ports(self, text: str) -> str:
         for shown, real in self._urls():
@@ -143,7 +153,7 @@ class Reader:
     def _with_documents_ports(self, text: str) -> str:
         for shown, real in self._urls():
             text = text.replace(real, shown)
-        return text
+        return text.replace(str(default_run_dir(os.environ).parents[1]), "~/.local/state")
 
     @contextlib.contextmanager
     def on_free_ports(self) -> Iterator[None]:
@@ -199,7 +209,10 @@ def main(path: str) -> int:
         os.environ.update(
             XDG_STATE_HOME=state_home, CLIPPER_LISTEN__QUERY_PORT="0", CLIPPER_LISTEN__MANAGEMENT_PORT="0"
         )
-        reader.read((ROOT / path).read_text(encoding="utf-8"))
+        try:
+            reader.read((ROOT / path).read_text(encoding="utf-8"))
+        finally:
+            subprocess.run([sys.executable, "-m", "clipper", "stop", "--force"], capture_output=True, check=False)
     return 0
 
 

@@ -27,7 +27,7 @@ async def get_status(context: ContextParameter) -> StatusAnswer:
     return StatusAnswer(
         revision=state.revision,
         run_dir=str(config.run_dir),
-        query_url=config.listen.query_url,
+        query_url=config.query_url,
         staging_dir=str(config.staging_dir),
         rpc_addresses=list(context.channel.rpc_addresses),
         workers=[
