@@ -40,18 +40,26 @@ class Server:
         Where its management listens.
     run_dir : Path, optional
         Its run directory, where that is on this machine.
+    own_certificate : Path, optional
+        The certificate that it serves with, where that is known: it is then trusted at any of this machine's addresses.
     """
 
     def __init__(
-        self, management_url: str, *, token: str = "", ca_file: Path | None = None, run_dir: Path | None = None
+        self,
+        management_url: str,
+        *,
+        token: str = "",
+        ca_file: Path | None = None,
+        run_dir: Path | None = None,
+        own_certificate: Path | None = None,
     ) -> None:
         from clipper.client.http_client import HttpClient
 
         self.management_url = management_url.rstrip("/")
         self.run_dir = run_dir
         self._token = token
-        self._ca_file = ca_file
-        self._management = HttpClient(self.management_url, token=token, ca_file=ca_file)
+        self._trust: dict[str, Any] = {"ca_file": ca_file, "own_certificate": own_certificate}
+        self._management = HttpClient(self.management_url, token=token, **self._trust)
         self._query: HttpClient | None = None
 
     def __enter__(self) -> Self:
@@ -147,7 +155,7 @@ class Server:
             url = reachable_query_url(str(status["query_url"]), self.management_url)
             if self.management_url.startswith("https:"):  # one certificate serves both ports
                 url = f"https:{url.partition(':')[2]}"
-            self._query = HttpClient(url, ca_file=self._ca_file if url.startswith("https:") else None)
+            self._query = HttpClient(url, **(self._trust if url.startswith("https:") else {}))
         return self._query
 
     def metrics(self, status: Mapping[str, Any]) -> str:
@@ -219,10 +227,12 @@ def connect(url: str | None, run_dir: Path | None, token_file: Path | None, ca_f
     if not token and security.management_token_file is not None:
         token = _token_if_readable(security.management_token_file)
     certificate = security.tls_certificate_file
-    if ca_file is None and certificate is not None and certificate.is_file():
-        ca_file = certificate
-    address = management_url_of(config) if url is None else check_url("--url", url)
-    return Server(address, token=token, ca_file=ca_file, run_dir=directory)
+    if certificate is not None and not certificate.is_file():
+        certificate = None
+    if url is None:
+        own_url = management_url_of(config)
+        return Server(own_url, token=token, ca_file=ca_file, run_dir=directory, own_certificate=certificate)
+    return Server(check_url("--url", url), token=token, ca_file=ca_file or certificate, run_dir=directory)
 
 
 def _token_if_readable(path: Path) -> str:
