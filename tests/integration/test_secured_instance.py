@@ -17,6 +17,8 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from clipper import Clipper, UnauthorizedError, UnavailableError
+from clipper.cli.quick_get import quick_get
+from clipper.cli.server import connect
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig, RpcConfig, SecurityConfig
 from clipper.security.certificates import trusting
 from clipper.security.rpc_keys import make_rpc_keys
@@ -115,6 +117,11 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         shutil.rmtree(config.run_dir, ignore_errors=True)
 
 
+def by_name(url: str) -> str:
+    """Return a URL by the one name that the certificate holds."""
+    return url.replace("127.0.0.1", "localhost")
+
+
 # -- the two HTTP ports ----------------------------------------------------------------------------------------------
 
 
@@ -123,10 +130,18 @@ def test_embedded_client_uses_the_instance_without_being_told_its_secrets(secure
     assert secured.clipper.predict("app", [1.0, 2.0]).output == 3.0
 
 
+def test_command_line_finds_token_and_certificate_through_the_run_directory(secured: Secured) -> None:
+    with connect(None, secured.config.run_dir, None, None) as server:
+        assert server.management_url == secured.clipper.management_url
+        assert [application["name"] for application in server.status()["applications"]] == ["app"]
+    assert quick_get(None, str(secured.config.run_dir), "/status") is not None
+
+
 def test_client_elsewhere_connects_with_token_and_authority(secured: Secured) -> None:
-    url, ca_file = secured.clipper.management_url, secured.files.certificate
-    with Clipper.connect(url, token=secured.token, ca_file=ca_file) as connected:
-        assert connected.query_url.startswith("https://")
+    url, query_url = (by_name(url) for url in (secured.clipper.management_url, secured.clipper.query_url))
+    ca_file = secured.files.certificate
+    with Clipper.connect(url, token=secured.token, ca_file=ca_file, query_url=query_url) as connected:
+        assert connected.status()["query_url"] == secured.clipper.query_url
         assert connected.predict("app", [2.0, 2.0]).output == 4.0
     with pytest.raises(UnauthorizedError) as caught:
         Clipper.connect(url, token=WRONG_TOKEN, ca_file=ca_file)
@@ -158,8 +173,9 @@ def test_management_answers_strangers_with_401_only(
     secured: Secured, headers: Mapping[str, str], method: str, path: str, body: bytes
 ) -> None:
     with httpx.Client(verify=trusting(secured.files.certificate)) as client:
-        answer = client.request(method, secured.clipper.management_url + path, headers=headers, content=body)
-        assert client.get(secured.clipper.management_url + "/healthz").status_code == 200
+        url = by_name(secured.clipper.management_url)
+        answer = client.request(method, url + path, headers=headers, content=body)
+        assert client.get(url + "/healthz").status_code == 200
     assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     secured.error_texts.append(answer.text)
@@ -167,7 +183,7 @@ def test_management_answers_strangers_with_401_only(
 
 def test_query_port_asks_for_no_token(secured: Secured) -> None:
     with httpx.Client(verify=trusting(secured.files.certificate)) as client:
-        answer = client.post(secured.clipper.query_url + "/app/predict", json={"input": [1.0]})
+        answer = client.post(by_name(secured.clipper.query_url) + "/app/predict", json={"input": [1.0]})
     assert (answer.status_code, answer.json()["output"], answer.http_version) == (200, 1.0, "HTTP/1.1")
 
 
