@@ -214,7 +214,7 @@ def _to_error(status: int, answer: Mapping[str, Any]) -> ClipperError:
         log_tail = str(answer.get("log_tail", ""))
         return DeployError(cause, hint=hint, log_tail=log_tail)
     if status == 401 or code == "unauthorized":
-        return (kind or CallerError)(cause, hint=hint or _TOKEN_HINT)
+        return (kind or CallerError)(cause, hint=_TOKEN_HINT)
     if kind is not None:
         return kind(cause, hint=hint)
     # The query port has finer codes (json_error, wrong_length) than there are classes.

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from clipper.cli.exit_codes import ExitCode
-from clipper.cli.instance import find_running
+from clipper.supervisor.running import find_running
 from tests.support.certificates import write_certificate
 from tests.support.command_line import CLIPPER, clipper_environment, run_clipper, temporary_home
 from tests.support.processes import pids_of, wait_until, watch_deaths
