@@ -138,9 +138,10 @@ class Server:
             raise UnauthorizedError(error.message, hint=hint) from error
         except UnavailableError as error:
             if "CERTIFICATE_VERIFY_FAILED" in error.message:
-                raise UnavailableError(
-                    error.message, hint="name the authority of its certificate: --ca-file FILE"
-                ) from error
+                hint = "name the authority of its certificate: --ca-file FILE"
+                if "not valid for" in error.message:
+                    hint = "the certificate is for another name: give that one in --url"
+                raise UnavailableError(error.message, hint=hint) from error
             if "cannot be reached" not in error.message:
                 raise
             where = f"at {self.management_url}"
