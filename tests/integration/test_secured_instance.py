@@ -316,4 +316,5 @@ def test_no_secret_is_in_logs_processes_or_errors(secured: Secured) -> None:
         f"{name} is in {place}" for place, text in shown.items() for name, secret in secrets.items() if secret in text
     ]
     assert told == []
+    assert [place for place, text in shown.items() if "Traceback" in text] == []
     assert len(secured.error_texts) > 10 and any("frontend-0.log" in place for place in shown)
