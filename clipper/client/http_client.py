@@ -174,8 +174,15 @@ def _trust(base_url: str, ca_file: str | Path | None, own_certificate: Path | No
 
 
 def _reach_hint(error: httpx.HTTPError) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+    text = str(error)
+    if "mismatch" in text:
+        return "its certificate is for other names: use one of those in the URL"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
         return "name the authority of its certificate: Clipper.connect(url, ca_file=...)"
+    if "WRONG_VERSION_NUMBER" in text:
+        return "it does not speak https: does the URL begin with http:?"
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return "does it speak https, or has it just ended?"
     return "is Clipper running?"
 
 
