@@ -49,15 +49,33 @@ cdef class ModelRuntime:
         cdef Replica replica
         options = (controller, batch_size, max_batch_size if max_batch_size else DEFAULT_MAX_BATCH_SIZE,
                    slo_us if slo_us else UNLINKED_SLO_US)
-        if options == (self.controller_name, self.batch_size, self.max_batch_size, self.slo_us):
+        before = (self.controller_name, self.batch_size, self.max_batch_size, self.slo_us)
+        if options == before:
             return
         self.controller_name, self.batch_size, self.max_batch_size, self.slo_us = options
         for replica in self.replicas:
-            replica.controller = self.new_controller()
+            if options[:3] != before[:3]:
+                replica.controller = self.new_controller()
+            elif isinstance(replica.controller, AimdBatchSize):
+                # A link that came or went under load: what was learned of the model still holds.
+                (<AimdBatchSize>replica.controller).set_target(self.slo_us, 0)
 
     def configure_tensor(self, dtype, shape):
         """Sets the element type and shape that the linked application declares."""
         self.input_spec = make_input_spec(self.input_type, dtype, shape)
+
+    def configure_probe(self, bytes data, bint must_succeed):
+        """Sets the sample that every replica evaluates before it gets a query.
+
+        Parameters
+        ----------
+        data : bytes or None
+            One input, as `predict_body` lays it out; None: no sample.
+        must_succeed : bool
+            Whether a replica that cannot evaluate it is refused; else it only had the chance to warm up.
+        """
+        self.probe = data
+        self.probe_must_succeed = must_succeed
 
     cdef Replica pick_idle(self, uint64_t now_us):
         """The ready, idle replica that is predicted to finish a batch first; None if there is none."""

@@ -31,13 +31,19 @@ def print_json(value: Any) -> None:
 
 
 def make_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """Return a table with plain headers; a column whose name begins with ``>`` is aligned to the right."""
+    """Return a table with plain headers; a column whose name begins with ``>`` is aligned to the right.
+
+    In a narrow terminal columns of text give way, but not the first one, which says what the line is about.
+    """
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+    for number, column in enumerate(columns):
+        is_number = column.startswith(">")
+        table.add_column(
+            column.removeprefix(">"), justify="right" if is_number else "left", no_wrap=is_number or number == 0
+        )
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     return table

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
-from clipper.errors import ClipperError, InvalidArgumentError, NotFoundError, UnavailableError
+from clipper.errors import ClipperError, InvalidArgumentError, NotFoundError, UnauthorizedError, UnavailableError
 
 if TYPE_CHECKING:
     from clipper.client.http_client import HttpClient
@@ -38,10 +38,10 @@ class Server:
     ----------
     management_url : str
         Where its management listens.
+    ca_file, certificate : Path, optional
+        The authority that has signed its certificate; or that certificate itself, where it is on this machine.
     run_dir : Path, optional
-        Its run directory, where that is on this machine.
-    own_certificate : Path, optional
-        The certificate that it serves with, where that is known: it is then trusted at any of this machine's addresses.
+        Its run directory, likewise.
     """
 
     def __init__(
@@ -50,16 +50,17 @@ class Server:
         *,
         token: str = "",
         ca_file: Path | None = None,
+        certificate: Path | None = None,
         run_dir: Path | None = None,
-        own_certificate: Path | None = None,
     ) -> None:
         from clipper.client.http_client import HttpClient
 
         self.management_url = management_url.rstrip("/")
         self.run_dir = run_dir
         self._token = token
-        self._trust: dict[str, Any] = {"ca_file": ca_file, "own_certificate": own_certificate}
-        self._management = HttpClient(self.management_url, token=token, **self._trust)
+        self._ca_file = ca_file
+        self._certificate = certificate
+        self._management = HttpClient(self.management_url, token=token, **self._trust(self.management_url))
         self._query: HttpClient | None = None
 
     def __enter__(self) -> Self:
@@ -130,11 +131,18 @@ class Server:
 
     @contextlib.contextmanager
     def _reachable(self) -> Iterator[None]:
-        """Say how to start Clipper, or which one is meant, where nothing answers."""
+        """Say which option helps where nothing answers, or not to us."""
         try:
             yield
+        except UnauthorizedError as error:
+            hint = f"give its token: --token-file FILE, or the variable {TOKEN_VARIABLE}"
+            raise UnauthorizedError(error.message, hint=hint) from error
         except UnavailableError as error:
-            if "cannot be reached" not in error.message or "CERTIFICATE" in error.message:
+            if "CERTIFICATE_VERIFY_FAILED" in error.message:
+                raise UnavailableError(
+                    error.message, hint="name the authority of its certificate: --ca-file FILE"
+                ) from error
+            if "cannot be reached" not in error.message:
                 raise
             where = f"at {self.management_url}"
             if self.run_dir is not None:
@@ -153,14 +161,28 @@ class Server:
 
         if self._query is None:
             url = reachable_query_url(str(status["query_url"]), self.management_url)
-            if self.management_url.startswith("https:"):  # one certificate serves both ports
-                url = f"https:{url.partition(':')[2]}"
-            self._query = HttpClient(url, **(self._trust if url.startswith("https:") else {}))
+            self._query = HttpClient(url, **self._trust(url))
         return self._query
+
+    def _trust(self, url: str) -> dict[str, Any]:
+        """Return whom to trust behind ``url``: the given authority, the instance's own certificate, or the system."""
+        if not url.startswith("https:"):
+            return {}
+        if self._ca_file is None and self._certificate is not None:
+            from clipper.security.certificates import trusting_own
+
+            return {"tls": trusting_own(self._certificate)}
+        return {"ca_file": self._ca_file}
 
     def metrics(self, status: Mapping[str, Any]) -> str:
         """Return the Prometheus text of the query port."""
-        return self.query(status).get_text("/metrics", limit_us=_METRICS_LIMIT_US)
+        client = self.query(status)
+        code, text = client.exchange("GET", "/metrics", limit_us=_METRICS_LIMIT_US)
+        if code != 200:
+            raise UnavailableError(
+                f"{client.base_url}/metrics answers with status {code}", hint="clipper logs frontend"
+            )
+        return text
 
     # -- names -------------------------------------------------------------------------------------------------------
 
@@ -226,13 +248,11 @@ def connect(url: str | None, run_dir: Path | None, token_file: Path | None, ca_f
     security = config.security
     if not token and security.management_token_file is not None:
         token = _token_if_readable(security.management_token_file)
+    address = management_url_of(config) if url is None else check_url("--url", url)
     certificate = security.tls_certificate_file
-    if certificate is not None and not certificate.is_file():
+    if certificate is not None and not os.access(certificate, os.R_OK):  # another user's
         certificate = None
-    if url is None:
-        own_url = management_url_of(config)
-        return Server(own_url, token=token, ca_file=ca_file, run_dir=directory, own_certificate=certificate)
-    return Server(check_url("--url", url), token=token, ca_file=ca_file or certificate, run_dir=directory)
+    return Server(address, token=token, ca_file=ca_file, certificate=certificate, run_dir=directory)
 
 
 def _token_if_readable(path: Path) -> str:

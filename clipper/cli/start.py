@@ -68,9 +68,10 @@ def start(
     What was registered in the same directory before is served again. It runs in the foreground until Ctrl-C,
     which answers the queries in flight first; a second Ctrl-C does not wait.
     """
-    from clipper.cli.instance import find_running, management_url_of, query_url_of
+    from clipper.cli.instance import management_url_of, query_url_of
     from clipper.config import load_config
     from clipper.supervisor.launch import launch
+    from clipper.supervisor.running import find_running
 
     named = {"listen.query_port": query_port, "listen.management_port": management_port, "state.url": state}
     overrides = overrides_of(settings or []) | {key: value for key, value in named.items() if value is not None}
@@ -162,7 +163,7 @@ def _wait_restored(supervisor: RunningSupervisor, show: Show) -> dict[str, Any]:
     token_file = config.security.management_token_file
     certificate = config.security.tls_certificate_file
     token = "" if token_file is None else read_token(token_file)
-    with Server(management_url_of(config), token=token, own_certificate=certificate, run_dir=config.run_dir) as server:
+    with Server(management_url_of(config), token=token, certificate=certificate, run_dir=config.run_dir) as server:
         show("restoring applications")
         wait_for_snapshot(server.status, config.frontend.workers, _START_LIMIT_US)
         deadline_s = time.monotonic() + config.management.ready_limit_us / 1e6

@@ -127,7 +127,8 @@ def _print(
 
 
 def _process_of(server: Server) -> str:
-    from clipper.cli.instance import find_running, started_s
+    from clipper.cli.instance import started_s
+    from clipper.supervisor.running import find_running
 
     instance = None if server.run_dir is None else find_running(server.run_dir)
     if instance is None:

@@ -30,7 +30,8 @@ def stop(
     Queries in flight are answered first. What is registered stays in the directory for the next start. Where
     nothing runs, there is nothing to do.
     """
-    from clipper.cli.instance import find_running, resolve_run_dir, running_config
+    from clipper.cli.instance import resolve_run_dir, running_config
+    from clipper.supervisor.running import find_running
 
     directory = resolve_run_dir(run_dir)
     instance = find_running(directory)

@@ -14,7 +14,7 @@ from clipper.cli.output import make_table
 
 _APPLICATIONS: Final = (
     "APPLICATION",
-    ">QUERIES/S",
+    ">RATE/S",
     ">P50",
     ">P99",
     ">SLO",
@@ -28,11 +28,11 @@ _MODELS: Final = (
     "MODEL",
     ">READY",
     ">TASKS/S",
-    ">BATCH MEAN",
+    ">BATCH",
     ">P99",
-    ">COMPUTE P50",
+    ">COMPUTE",
     ">QUEUED",
-    ">CACHE HITS",
+    ">CACHED",
     ">DROPPED",
     ">FAILED",
 )

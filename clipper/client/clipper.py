@@ -19,7 +19,7 @@ from clipper.client.tokens import find_token
 from clipper.client.urls import check_url, reachable_query_url
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig
 from clipper.deploy.containers import to_programs
-from clipper.errors import ServerError, StartError, UnavailableError
+from clipper.errors import NotFoundError, ServerError, StartError, UnavailableError
 from clipper.supervisor.launch import RunningSupervisor, launch, make_run_dir
 
 _START_LIMIT_US: Final = 30_000_000
@@ -130,8 +130,7 @@ class Clipper(ApplicationCalls, DeploymentCalls, ModelCalls, QueryCalls):
         management = HttpClient(url, token=find_token(token, token_file), ca_file=ca_file)
         try:
             if query_url is None:
-                status = _to_status(management.call("GET", f"{API_PREFIX}/status", limit_us=CHANGE_LIMIT_US), url)
-                query_url = reachable_query_url(status["query_url"], url)
+                query_url = reachable_query_url(_ask_query_url(management), url)
             return cls(management, HttpClient(check_url("query_url", query_url), ca_file=ca_file))
         except BaseException:
             management.close()
@@ -187,6 +186,14 @@ class Clipper(ApplicationCalls, DeploymentCalls, ModelCalls, QueryCalls):
     def __repr__(self) -> str:
         how = "started here" if self._is_own else "connected"
         return f"<Clipper {how}: queries {self.query_url}, management {self.management_url}>"
+
+
+def _ask_query_url(management: HttpClient) -> str:
+    try:
+        status = management.call("GET", f"{API_PREFIX}/status", limit_us=CHANGE_LIMIT_US)
+    except NotFoundError:  # of another program, or of our own query port
+        status = None
+    return str(_to_status(status, management.base_url)["query_url"])
 
 
 def _to_status(status: Any, url: str) -> dict[str, Any]:

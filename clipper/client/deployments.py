@@ -58,7 +58,8 @@ class DeploymentCalls(Calls):
         make_current : bool
             Whether it answers the queries that name no version. A first version always does.
         sample_input : ndarray, sequence of numbers, str or bytes, optional
-            An input that every replica must evaluate before it gets a query: a replica that cannot is a failure.
+            An input that every replica must evaluate before it gets a query; one that cannot is a failure. Default:
+            zeros, whose failure is none, if a linked application declares a shape.
         progress : bool or callable
             True: a bar (in a terminal) or lines (elsewhere) on stderr; a function: called with each `Progress`.
 
@@ -70,7 +71,7 @@ class DeploymentCalls(Calls):
             The version exists; a linked application does not fit it; a value is not valid, or the model cannot be
             pickled: then the server has heard nothing of it.
         """
-        body: dict[str, Any] = {
+        body = {
             "version": check_version(version),
             "input_type": names.check_input_type(input_type),
             "replicas": to_count("replicas", replicas, 1, names.MAX_REPLICAS),
@@ -82,9 +83,8 @@ class DeploymentCalls(Calls):
             "resources": names.check_resources(resources or {}),
             "description": names.check_description(description),
             "make_current": bool(make_current),
+            "sample_input": None if sample_input is None else to_json(sample_input),
         }
-        if sample_input is not None:
-            body["sample_input"] = to_json(sample_input)
         path = f"/models/{segment(names.check_model_name(name))}/versions"
         if container is not None:
             check_text("container", container)

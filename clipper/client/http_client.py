@@ -23,7 +23,7 @@ from clipper.errors import (
     ServerError,
     UnavailableError,
 )
-from clipper.security.certificates import trusting, trusting_own
+from clipper.security.certificates import trusting
 
 EVENTS: Final = "application/x-ndjson"
 _CONNECT_LIMIT_S: Final = 5
@@ -47,25 +47,19 @@ class HttpClient:
     ca_file : path, optional
         Certificates of the authorities that are trusted with https; default: those of the system. A self-signed
         certificate is its own authority.
-    own_certificate : path, optional
-        Instead of ``ca_file``, for a server on this machine: the very certificate that it serves with, which is trusted
-        whatever name or address the server is reached by.
+    tls : ssl.SSLContext, optional
+        How to trust the server, instead of ``ca_file``.
     """
 
     def __init__(
-        self,
-        base_url: str,
-        *,
-        token: str = "",
-        ca_file: str | Path | None = None,
-        own_certificate: Path | None = None,
+        self, base_url: str, *, token: str = "", ca_file: str | Path | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
         self.base_url = base_url
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Neither proxies nor netrc of the environment: what is meant is what the URL says.
         try:
             self._client = httpx.Client(
-                base_url=base_url, headers=headers, trust_env=False, verify=_trust(base_url, ca_file, own_certificate)
+                base_url=base_url, headers=headers, trust_env=False, verify=tls or _trust(base_url, ca_file)
             )
         except httpx.InvalidURL as error:
             raise InvalidArgumentError(f"{base_url!r} is no URL: {error}") from None
@@ -124,14 +118,6 @@ class HttpClient:
             response = self._client.post(path, content=file, headers=headers, timeout=_limits(limit_us))
         return _decode(response)
 
-    def get_text(self, path: str, *, limit_us: int) -> str:
-        """Return an answer that is no JSON, such as the metrics."""
-        with self._told_as_ours(limit_us):
-            response = self._client.get(path, timeout=_limits(limit_us))
-        if not response.is_success:
-            _decode(response)
-        return response.text
-
     def stream_lines(self, path: str) -> Iterator[str]:
         """Yield the lines of a text as they come, until the server ends it or the caller stops asking."""
         limits = httpx.Timeout(_SILENCE_LIMIT_S, connect=_CONNECT_LIMIT_S, read=None)
@@ -164,10 +150,8 @@ class HttpClient:
             raise UnavailableError(f"{self.base_url} cannot be reached: {error}", hint=_reach_hint(error)) from error
 
 
-def _trust(base_url: str, ca_file: str | Path | None, own_certificate: Path | None) -> ssl.SSLContext | bool:
+def _trust(base_url: str, ca_file: str | Path | None) -> ssl.SSLContext | bool:
     """Return how certificates are checked; loading the system's authorities costs 20 ms, and http needs none."""
-    if ca_file is None and own_certificate is not None:
-        return trusting_own(own_certificate)
     if ca_file is None:
         return base_url.startswith("https:")
     return trusting(ca_file)
@@ -229,7 +213,7 @@ def _to_error(status: int, answer: Mapping[str, Any]) -> ClipperError:
         log_tail = str(answer.get("log_tail", ""))
         return DeployError(cause, hint=hint, log_tail=log_tail)
     if status == 401 or code == "unauthorized":
-        return (kind or CallerError)(cause, hint=hint or _TOKEN_HINT)
+        return (kind or CallerError)(cause, hint=_TOKEN_HINT)
     if kind is not None:
         return kind(cause, hint=hint)
     # The query port has finer codes (json_error, wrong_length) than there are classes.

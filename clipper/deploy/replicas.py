@@ -13,6 +13,7 @@ from clipper.types import ModelId, ReplicaId
 # one that will be opened again, or that is being stopped by us (then the state is STOPPING whatever is reported).
 _REPORTED: Final = {
     "loading": ReplicaState.LOADING,
+    "warming": ReplicaState.LOADING,
     "ready": ReplicaState.READY,
     "suspect": ReplicaState.SUSPECT,
     "draining": ReplicaState.STARTING,
@@ -42,6 +43,7 @@ class Replica:
     started_us: int
     ready_us: int | None = None  # first ready
     is_stopping: bool = False
+    was_late: bool = False  # it is being stopped because it never became ready
     failure_cause: str = ""  # why it is being stopped, if that counts as a failure
 
 
@@ -136,9 +138,12 @@ class ReplicaTable:
             state, since_us = ReplicaState.STOPPING, replica.started_us
         elif session is None:
             state, since_us = ReplicaState.STARTING, replica.started_us
+        elif replica.ready_us is None:
+            # On its first way up the time runs from its start: one that connects again and again is late one day.
+            state, since_us = _REPORTED[session.state], replica.started_us
         else:
             state, since_us = _REPORTED[session.state], session.since_us
-        return ReplicaView(replica.model_id, replica.index, state, since_us)
+        return ReplicaView(replica.model_id, replica.index, state, since_us, replica.was_late)
 
     def of(self, model_id: ModelId) -> list[Replica]:
         """Return the living replicas of a model version."""

@@ -17,7 +17,7 @@ import uvloop
 
 from clipper._core.route_table import Route
 from clipper.config import ClipperConfig
-from clipper.errors import ClipperError
+from clipper.errors import CallerError, ClipperError
 from clipper.frontend.control import ControlClient, Message
 from clipper.frontend.health import Readiness, healthz
 from clipper.frontend.metrics import MetricsPage
@@ -163,8 +163,13 @@ class Worker:
             self.snapshots.apply(snapshot)
         except (ClipperError, KeyError, TypeError, ValueError) as error:
             _log.exception("snapshot %s was refused", snapshot.get("revision"))
-            refusal = f"{type(error).__name__}: {error}"
-            return {"type": "apply_failed", "revision": snapshot.get("revision", 0), "error": refusal}
+            is_caller_error = isinstance(error, CallerError)
+            return {
+                "type": "apply_failed",
+                "revision": snapshot.get("revision", 0),
+                "error": str(error) if is_caller_error else f"{type(error).__name__}: {error}",
+                "is_caller_error": is_caller_error,
+            }
         return {"type": "applied", "revision": snapshot["revision"]}
 
     def _stats(self) -> Mapping[str, Any]:

@@ -2,7 +2,8 @@
 
 One JSON object per line, UTF-8.
 
-worker -> management:  hello {worker, pid, rpc_address}     applied {revision}      apply_failed {revision, error}
+worker -> management:  hello {worker, pid, rpc_address}     applied {revision}
+                       apply_failed {revision, error, is_caller_error}
                        replica {replica_id, model, version, state, reason}          stats {request_id, ...}
 management -> worker:  snapshot {...}    replica_gone {replica_id}    drain_replica {replica_id}
                        get_stats {request_id}
@@ -24,7 +25,7 @@ from typing import Any, Final
 
 from clipper.deploy.broadcast import Broadcast
 from clipper.deploy.replicas import REPORTED_STATES
-from clipper.errors import ProtocolError, ServerError, UnavailableError
+from clipper.errors import InvalidArgumentError, ProtocolError, ServerError, UnavailableError
 from clipper.types import ReplicaId, Revision
 
 _logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class _Worker:
     applied: int = -1  # revision
     failed: int = -1  # revision that it refused
     error: str = ""
+    is_caller_error: bool = False  # the value that it refused came from whoever asked for the change
     stats: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by request_id
 
 
@@ -63,7 +65,7 @@ class ControlChannel:
     on_session : callable
         Told ``(replica_id, worker, state, reason)``.
     on_workers : callable
-        Told ``(connected_count, lost_worker or None)``.
+        Told ``(serving_count, lost_worker or None)``; a worker serves when it has applied a snapshot.
     """
 
     def __init__(
@@ -108,8 +110,10 @@ class ControlChannel:
 
         Raises
         ------
+        InvalidArgumentError
+            A worker refused it for a value that somebody gave.
         ServerError
-            A worker refused it.
+            A worker refused it for another reason.
         UnavailableError
             A worker is not connected, or has not answered, within ``apply_limit_us``. It gets the snapshot when it
             comes back.
@@ -121,6 +125,8 @@ class ControlChannel:
         def is_applied() -> bool:
             for worker in self._workers.values():
                 if worker.failed == revision:
+                    if worker.is_caller_error:
+                        raise InvalidArgumentError(worker.error)
                     raise ServerError(f"frontend worker {worker.index} refused the change: {worker.error}")
             return sum(worker.applied >= revision for worker in self._workers.values()) >= self._worker_count
 
@@ -167,7 +173,7 @@ class ControlChannel:
         finally:
             if worker is not None and self._is_connected(worker):
                 del self._workers[worker.index]
-                self._on_workers(len(self._workers), worker.index)
+                self._on_workers(self._serving_count, worker.index)
                 self._changed.notify()
             writer.close()
             with contextlib.suppress(ConnectionError):
@@ -177,18 +183,21 @@ class ControlChannel:
         earlier = self._workers.get(worker.index)
         if earlier is not None:  # its end has not been noticed yet
             earlier.writer.close()
-            self._on_workers(len(self._workers), worker.index)
+            del self._workers[worker.index]
+            self._on_workers(self._serving_count, worker.index)
         self._workers[worker.index] = worker
-        self._on_workers(len(self._workers), None)
         self._send(worker, self._make_snapshot())
         self._changed.notify()
 
     def _on_message(self, worker: _Worker, message: Mapping[str, Any]) -> None:
         match message["type"]:
             case "applied":
-                worker.applied = int(message["revision"])
+                is_first, worker.applied = worker.applied < 0, int(message["revision"])
+                if is_first:
+                    self._on_workers(self._serving_count, None)
             case "apply_failed":
                 worker.failed, worker.error = int(message["revision"]), str(message["error"])
+                worker.is_caller_error = bool(message.get("is_caller_error", False))
             case "replica":
                 if message["state"] not in REPORTED_STATES:
                     raise ProtocolError(f"{message['state']!r} is no state of a replica")
@@ -209,6 +218,10 @@ class ControlChannel:
         if worker.writer.transport.get_write_buffer_size() > _MAX_UNSENT_BYTES:
             _logger.error("frontend worker %d does not read: cutting the connection", worker.index)
             worker.writer.transport.abort()
+
+    @property
+    def _serving_count(self) -> int:
+        return sum(worker.applied >= 0 for worker in self._workers.values())
 
     def _is_connected(self, worker: _Worker) -> bool:
         return self._workers.get(worker.index) is worker

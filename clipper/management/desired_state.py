@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import container_argv
@@ -15,6 +15,7 @@ from clipper.management.model_files import ModelFiles
 from clipper.registry.records import RegistryState
 from clipper.registry.registry import Change, Registry
 from clipper.registry.snapshot import to_snapshot
+from clipper.types import ModelId
 
 _logger = logging.getLogger(__name__)
 
@@ -55,11 +56,11 @@ class DesiredState:
         Raises
         ------
         CallerError
-            From the change; nothing has changed.
+            From the change, or from a frontend that cannot use a value of it; nothing has changed.
         StateUnavailableError
             The state cannot be written; nothing has changed.
         ServerError
-            A frontend refused it; nothing has changed.
+            A frontend refused it for another reason; nothing has changed.
         UnavailableError
             A frontend did not apply it in time; it is registered.
         """
@@ -71,15 +72,18 @@ class DesiredState:
             except Exception:
                 await self._undo(before)
                 raise
-            self.tell_fleet()
+            # What starts may start now; what ends must wait until no frontend sends it queries any more.
+            self._set_desired({**self._desired_models(before), **self._desired_models(state)})
             try:
                 await self._publish()
             except UnavailableError:
+                self.tell_fleet()
                 raise
             except Exception as error:
                 _logger.error("a change is undone: %s", error)
                 await self._undo(before)
                 raise
+            self.tell_fleet()
             return state
 
     @property
@@ -100,20 +104,26 @@ class DesiredState:
 
     def tell_fleet(self) -> None:
         """Let the fleet follow the present state."""
+        self._set_desired(self._desired_models(self._registry.state))
+
+    def _set_desired(self, models: Mapping[ModelId, DesiredModel]) -> None:
+        applications = self._registry.state.applications.values()
+        self._fleet.set_desired(models, max((application.max_slo_us for application in applications), default=0))
+
+    def _desired_models(self, state: RegistryState) -> dict[ModelId, DesiredModel]:
         extra = self._config.management.containers
-        self._fleet.set_desired(
-            {
-                version.model_id: DesiredModel(
-                    version.replicas,
-                    version.input_type,
-                    container_argv(version.container, extra),
-                    version.environment,
-                    self._files.path(version.model_id),
-                )
-                for version in self._registry.state.all_versions()
-                if not version.is_external
-            }
-        )
+        return {
+            version.model_id: DesiredModel(
+                version.replicas,
+                version.input_type,
+                container_argv(version.container, extra),
+                version.environment,
+                self._files.path(version.model_id),
+                version.resources,
+            )
+            for version in state.all_versions()
+            if not version.is_external
+        }
 
     async def _publish(self) -> None:
         await self._channel.publish(to_snapshot(self._registry.state), self._config.management.apply_limit_us)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Set
 from pathlib import Path
 
 from clipper.errors import ConflictError, InvalidArgumentError, UnavailableError
@@ -70,6 +71,13 @@ class ModelFiles:
                 f"the files of {model_id} cannot be put in {str(target)!r}: {error.strerror or error}",
                 hint="see the free space and the permissions of the run directory",
             ) from error
+
+    def keep_only(self, known: Set[ModelId]) -> None:
+        """Remove what a deletion or a deployment left that was interrupted by a crash."""
+        for path in self._model_dir.glob("*/*"):
+            model_id = ModelId(path.parent.name, path.name)
+            if path.parent != self._staging_dir and model_id not in known:
+                self.remove(model_id)
 
     def remove(self, model_id: ModelId) -> None:
         """Remove the files of a version; there may be none."""

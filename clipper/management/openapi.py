@@ -59,6 +59,11 @@ def make_document(app: FastAPI) -> dict[str, Any]:
         schemas = document["components"]["schemas"]
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)  # FastAPI's own form of 422, which is never answered
+        document["components"]["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer", "description": "Where a management token is configured."}
+        }
+        document["security"] = [{"token": []}, {}]  # or none
+        document["paths"]["/healthz"]["get"]["security"] = []
         app.openapi_schema = document
     return app.openapi_schema
 

@@ -53,7 +53,7 @@ class Operations:
         for version in [version for version in self.state.all_versions() if not version.is_deployed]:
             _logger.warning("the deployment of %s was interrupted: undone", version.model_id)
             self._desired.recover(partial(changes.remove_version, name=version.name, version=version.version))
-            self._files.remove(version.model_id)
+        self._files.keep_only({version.model_id for version in self.state.all_versions()})
         self._desired.tell_fleet()
 
     @property
@@ -163,9 +163,13 @@ class Operations:
             )
             progress.say(Stage.SWITCHING, f"{model_id} answers queries" if make_current else f"{model_id} is deployed")
             await self._desired.change(partial(_finish_deployment, model_id=model_id, make_current=make_current))
-        except BaseException:
+        except BaseException as error:
             if is_registered and not self._tasks.is_closing:
                 await asyncio.shield(self._undo_deployment(model_id))
+                if isinstance(error, UnavailableError):
+                    what = error.message.partition("; ")[0]  # behind it stands that a change stays: this one did not
+                    message = f"{model_id} is not deployed, and nothing of it is left: {what}"
+                    raise UnavailableError(message, hint=error.hint) from error
             raise
         return self.state.version(*model_id)
 
@@ -296,10 +300,9 @@ class Operations:
         return self.state.version(*model_id)
 
     async def _undo_deployment(self, model_id: ModelId) -> None:
-        if model_id.version not in self.state.model_versions(model_id.name):
-            return  # a frontend refused it: the change itself is undone
         try:
-            await self._desired.change(partial(changes.remove_version, name=model_id.name, version=model_id.version))
+            if model_id.version in self.state.model_versions(model_id.name):  # else a frontend has refused it
+                await self._desired.change(lambda state: changes.remove_version(state, *model_id))
         except UnavailableError as error:
             _logger.warning("undoing the deployment of %s: %s", model_id, error)
         except StateUnavailableError as error:

@@ -93,6 +93,11 @@ class DeployRequest(_Request):
     resources: dict[str, int | str] = Field({}, description="what each replica asks of its machine")
     description: str = ""
     make_current: bool = Field(True, description="whether it answers the queries that name no version")
+    sample_input: JsonValue = Field(
+        None,
+        description="an input that every replica must evaluate before it gets a query; "
+        "by default zeros, if a linked application declares a shape",
+    )
 
 
 class VersionAnswer(BaseModel):

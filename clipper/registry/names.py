@@ -19,6 +19,7 @@ MAX_REPLICAS: Final = 1024
 MAX_BATCH_SIZE: Final = 65_536
 MAX_DEFAULT_OUTPUT_BYTES: Final = 64 * 1024
 MAX_JSON_DEPTH: Final = 64  # of a default output or a policy: less than any reader's own limit
+MAX_SAMPLE_INPUT_BYTES: Final = 1024 * 1024  # it is kept in the registry and travels with every snapshot
 MAX_LABELS: Final = 64
 MAX_RESOURCES: Final = 16
 MAX_RESOURCE_AMOUNT: Final = 2**53  # what every JSON reader holds exactly: 8 PiB, in bytes
@@ -141,6 +142,20 @@ def check_default_output(output: object) -> str:
     return _check_json("default_output", output)
 
 
+def check_sample_input(sample: object) -> str:
+    """Return the JSON text of a sample input, up to 1 MiB; "" stands for None: no sample."""
+    return "" if sample is None else _check_json("sample_input", sample, MAX_SAMPLE_INPUT_BYTES)
+
+
+def check_sample_input_json(text: str) -> str:
+    """Return the JSON text of a sample input if it is not too long."""
+    if len(text) > MAX_SAMPLE_INPUT_BYTES:
+        raise InvalidArgumentError(
+            f"sample_input has {len(text)} bytes as JSON; at most {MAX_SAMPLE_INPUT_BYTES} are allowed"
+        )
+    return text
+
+
 def check_policy(policy: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return the policy as ``{"name": ...}`` with its parameters, or None for the default."""
     if policy is None:
@@ -151,17 +166,15 @@ def check_policy(policy: str | Mapping[str, Any] | None) -> dict[str, Any] | Non
     return document
 
 
-def _check_json(name: str, value: object) -> str:
+def _check_json(name: str, value: object, most_bytes: int = MAX_DEFAULT_OUTPUT_BYTES) -> str:
     """Return the JSON text of a value: without NaN, infinities and lone surrogates, and neither too deep nor long."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
         text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"{name} is no JSON value: {error}") from error
-    if len(text) > MAX_DEFAULT_OUTPUT_BYTES:
-        raise InvalidArgumentError(
-            f"{name} has {len(text)} bytes as JSON; at most {MAX_DEFAULT_OUTPUT_BYTES} are allowed"
-        )
+    if len(text) > most_bytes:
+        raise InvalidArgumentError(f"{name} has {len(text)} bytes as JSON; at most {most_bytes} are allowed")
     if _depth(value) > MAX_JSON_DEPTH:
         raise InvalidArgumentError(f"{name} is nested more than {MAX_JSON_DEPTH} deep")
     return text

@@ -60,6 +60,7 @@ class ModelVersion:
     is_deployed: bool = False  # False until every replica has been ready once
     resources: Mapping[str, int | str] = field(default_factory=dict)  # of each replica; for the container manager
     description: str = ""
+    sample_input_json: str = ""  # JSON text of an input that each replica evaluates before it gets a query; "" = none
     is_external: bool = False  # its containers are started by somebody else; ``replicas`` is 0, ``container`` a remark
     data_path: str = ""  # of an external version: where its owner says that the model lies
 
@@ -74,6 +75,7 @@ class ModelVersion:
         names.check_labels(self.labels)
         names.check_resources(self.resources)
         names.check_description(self.description)
+        names.check_sample_input_json(self.sample_input_json)
         if self.input_type not in names.INPUT_TYPES:
             names.check_input_type(self.input_type)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from clipper.config import ClipperConfig, parse_config, read_config
 from clipper.errors import ClipperError, StartError
@@ -19,7 +20,10 @@ from clipper.security.private_directory import PRIVATE_UMASK, make_private
 from clipper.security.start_checks import check_security
 from clipper.supervisor.listeners import Listeners, address_of, open_listeners
 from clipper.supervisor.lock_file import take_lock
+from clipper.supervisor.orphans import end_orphans, read_mark
 from clipper.supervisor.supervisor import Supervisor
+
+_ORPHANS_LIMIT_US: Final = 5_000_000
 
 
 class _LogHandler(logging.Handler):
@@ -50,8 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     owns_run_dir = False
     try:
         config = _read_config(options.run_dir, options.config_fd)
-        _prepare(config)
+        mark = _prepare(config)
         owns_run_dir = True
+        _end_orphans(mark)
         for warning in check_security(config):
             logging.getLogger("clipper.supervisor").warning("%s", warning)
         listeners = open_listeners(config.listen)
@@ -60,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ClipperError as error:
         _fail(error, options.report_fd, owns_run_dir)
         return 1
-    supervisor = Supervisor(config, listeners, owner_pidfd=options.owner_pidfd, report_fd=options.report_fd)
+    supervisor = Supervisor(config, listeners, owner_pidfd=options.owner_pidfd, report_fd=options.report_fd, mark=mark)
     return supervisor.run()
 
 
@@ -71,13 +76,22 @@ def _read_config(run_dir: Path, config_fd: int) -> ClipperConfig:
         return parse_config(file.read(), run_dir, "the configuration")
 
 
-def _prepare(config: ClipperConfig) -> None:
-    """Make the directories, take the lock of the run directory and open the log."""
+def _end_orphans(mark: str) -> None:
+    killed = end_orphans(mark, _ORPHANS_LIMIT_US)
+    if killed:
+        logging.getLogger("clipper.supervisor").warning(
+            "an earlier life of this run directory had left processes behind: killed %s", ", ".join(map(str, killed))
+        )
+
+
+def _prepare(config: ClipperConfig) -> str:
+    """Make the directories, take the lock of the run directory, open the log; return the directory's mark."""
     make_private(config.run_dir)
     try:
         for directory in (config.log_dir, config.model_dir, config.staging_dir):
             directory.mkdir(mode=0o700, exist_ok=True)
         take_lock(config.run_dir)
+        mark = read_mark(config.run_dir)
     except OSError as error:
         raise StartError(f"run_dir={str(config.run_dir)!r} cannot be used: {error}", hint="choose another") from error
     handler = _LogHandler(RotatingLog(config.log_dir / "supervisor.log", config.logs.max_bytes, config.logs.keep_count))
@@ -87,6 +101,7 @@ def _prepare(config: ClipperConfig) -> None:
     logger = logging.getLogger("clipper.supervisor")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    return mark
 
 
 def _with_real_ports(config: ClipperConfig, listeners: Listeners) -> ClipperConfig:

@@ -1,4 +1,4 @@
-"""The lock of a run directory: held while an instance runs, with the supervisor's pid in it for whoever wants to stop it."""
+"""The lock of a run directory: held while an instance runs, with the pid of its supervisor for whoever stops it."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from clipper.cli.app import app
 from clipper.cli.exit_codes import ExitCode
 from clipper.cli.quick_get import quick_get
 from tests.support.command_line import CLIPPER, clipper_environment, run_clipper, temporary_home
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(120)
 LIMIT_S = 30
@@ -222,10 +223,10 @@ def ask_until(url: str, enough: threading.Event) -> None:
 
 def test_top_in_a_terminal_is_drawn_until_q(clipper: CommandLine) -> None:
     top = clipper.spawn("top", "--interval", "0.1")
-    top.expect("QUERIES/S")
+    top.expect("RATE/S")
     top.expect("adder:1:0")
     top.send("x")
-    top.expect("QUERIES/S")  # it goes on
+    top.expect("RATE/S")  # it goes on
     top.send("q")
     top.expect(pexpect.EOF)
     top.wait()
@@ -242,6 +243,19 @@ def test_deployment_in_a_terminal_shows_a_bar(clipper: CommandLine) -> None:
     deploy.wait()
     assert deploy.exitstatus == 0
     clipper("models", "delete", "barred")
+
+
+def test_deployment_goes_on_when_nobody_waits_for_it(clipper: CommandLine) -> None:
+    slow = ("--container", "simulated", "--env", "CLIPPER_SIMULATED_LOAD_US=1000000")
+    deploy = clipper.spawn("deploy", "patient", "1", *slow)
+    deploy.expect("loading the model")
+    deploy.sendintr()
+    deploy.expect("nobody waits for it any more")
+    deploy.expect(pexpect.EOF)
+    deploy.wait()
+    assert deploy.exitstatus == ExitCode.INTERRUPTED
+    wait_until(lambda: clipper.json("models", "show", "patient")["current_version"] == "1")
+    clipper("models", "delete", "patient")
 
 
 def test_logs_are_those_of_the_source_that_is_named(clipper: CommandLine) -> None:

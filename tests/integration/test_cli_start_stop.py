@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,12 +18,14 @@ import httpx
 import pytest
 
 from clipper.cli.exit_codes import ExitCode
-from clipper.cli.instance import find_running
+from clipper.supervisor.running import find_running
+from tests.support.certificates import write_certificate
 from tests.support.command_line import CLIPPER, clipper_environment, run_clipper, temporary_home
 from tests.support.processes import pids_of, wait_until, watch_deaths
 
 pytestmark = pytest.mark.timeout(120)
 LIMIT_S = 30
+TOKEN = secrets.token_urlsafe(32)
 
 
 @pytest.fixture
@@ -163,3 +166,33 @@ def test_pid_that_was_given_to_another_process_is_not_taken_for_clipper(home: Pa
     (directory / "supervisor.lock").write_text(f"{os.getpid()}\n")
     assert find_running(directory) is None
     assert "is not running" in run_clipper(home, "stop").stdout
+
+
+def test_secured_instance_is_used_by_its_owner_without_a_word_and_by_others_with_the_token(home: Path) -> None:
+    (home / "token").write_text(f"# of the operators\n{TOKEN}\n")
+    (home / "token").chmod(0o600)
+    files = write_certificate(home)
+    started = run_clipper(
+        home, "start", "--detach", "--json",
+        *("--set", f"security.management_token_file={home / 'token'}"),
+        *("--set", f"security.tls_certificate_file={files.certificate}"),
+        *("--set", f"security.tls_key_file={files.key}"),
+    )  # fmt: skip
+    assert started.returncode == ExitCode.OK, started.stderr
+    url = json.loads(started.stdout)["management_url"]
+    assert url.startswith("https:")
+    assert run_clipper(home, "apps", "register", "sums", "--slo", "5s", "--default", "7").returncode == ExitCode.OK
+    assert run_clipper(home, "predict", "sums", "[1]").stdout == "7\n"
+    assert run_clipper(home, "top", "--once", "--interval", "0.1").returncode == ExitCode.OK
+
+    remote = ("apps", "--url", url)
+    untrusted = run_clipper(home, *remote, CLIPPER_TOKEN=TOKEN)
+    assert untrusted.returncode == ExitCode.UNREACHABLE and "--ca-file" in untrusted.stderr
+    trusted = (*remote, "--ca-file", str(files.certificate))
+    refused = run_clipper(home, *trusted)
+    assert refused.returncode == ExitCode.UNAUTHORIZED and "--token-file" in refused.stderr
+    assert run_clipper(home, *trusted, CLIPPER_TOKEN="x" * 43).returncode == ExitCode.UNAUTHORIZED
+    assert "sums" in run_clipper(home, *trusted, CLIPPER_TOKEN=TOKEN).stdout
+    assert "sums" in run_clipper(home, *trusted, "--token-file", "token").stdout
+    words = {"_CLIPPER_COMPLETE": "complete_bash", "COMP_WORDS": "clipper apps show ", "COMP_CWORD": "3"}
+    assert run_clipper(home, **words).stdout.split() == ["sums"]

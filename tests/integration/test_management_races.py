@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from clipper.types import ModelId, ReplicaId
-from tests.support.management_calls import MODELS, become_ready, deploy, is_there, version
+from tests.support.management_calls import MODELS, become_ready, deploy, is_there, register, version
 from tests.support.management_server import ManagementInThread, client_of, management_server
 from tests.support.processes import wait_until
 
@@ -177,3 +177,46 @@ def test_second_scaling_of_a_version_is_refused_while_the_first_waits(
             setattr, management.manager, "on_ready",
             lambda replica_id: management.fleet.on_session(replica_id, 0, "ready", ""),
         )  # fmt: skip
+
+
+# -- what is not there -------------------------------------------------------------------------------------------------
+
+
+def test_upload_whose_sender_leaves_is_forgotten(management: ManagementInThread, client: httpx.Client) -> None:
+    staging = management.config.staging_dir
+    with socket.create_connection(("127.0.0.1", management.config.listen.management_port)) as raw:
+        raw.sendall(b"POST /api/v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n" + b"x" * 600)
+        wait_until(lambda: list(staging.iterdir()) != [])
+    wait_until(lambda: list(staging.iterdir()) == [])
+    assert client.get("/healthz").status_code == 200
+
+
+def test_change_that_no_frontend_applies_is_503_and_says_what_stays(tmp_path: Path) -> None:
+    with (
+        management_server(tmp_path / "run", worker_count=1, apply_limit_us=100_000) as management,
+        client_of(management) as client,
+    ):
+        answer = register(client, "waiting")
+        assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+        assert "is registered and takes effect when the worker is back" in answer.json()["cause"]
+        assert answer.headers["Retry-After"] == "1"
+        assert client.get("/api/v1/applications/waiting").status_code == 200
+        answer = client.delete("/api/v1/applications/waiting")
+        assert answer.status_code == 503
+        assert client.get("/api/v1/applications/waiting").status_code == 404
+
+
+def test_deployment_that_no_frontend_learns_of_leaves_nothing(tmp_path: Path) -> None:
+    with (
+        management_server(tmp_path / "run", worker_count=1, apply_limit_us=100_000) as management,
+        client_of(management) as client,
+    ):
+        answer = client.post(f"{MODELS}/unheard/versions", json=version())
+        assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+        assert answer.json()["cause"] == (
+            "unheard:1 is not deployed, and nothing of it is left: "
+            "frontend worker 0 did not apply revision 1 within 0.1 s"
+        )
+        assert not is_there(client, "unheard")
+        assert list(management.fleet.table) == []
+        assert not (management.config.model_dir / "unheard").exists()

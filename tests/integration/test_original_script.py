@@ -68,9 +68,13 @@ if __name__ == '__main__':
     x = np.random.random(200)
     assert abs(predict(addr, x)["output"] - sum(x)) < 1e-6
     assert len(predict(addr, np.random.random((4, 200)), batch=True)["batch_predictions"]) == 4
-    while True:
-        predict(clipper_conn.get_query_addr(), np.random.random(200))
-        time.sleep(0.01)
+    try:
+        while True:
+            predict(clipper_conn.get_query_addr(), np.random.random(200))
+            time.sleep(0.01)
+    except Exception as e:
+        print(e)
+        clipper_conn.stop_all()
 '''
 
 

@@ -77,8 +77,9 @@ class FakeManager(ContainerManager):
 class ManagementInThread:
     """One management server; everything of it runs on the loop of one thread."""
 
-    def __init__(self, config: ClipperConfig) -> None:
+    def __init__(self, config: ClipperConfig, worker_count: int) -> None:
         self.config = config
+        self.worker_count = worker_count
         self.url = config.listen.management_url
 
     def run(self, listener: socket.socket, started: Future[None]) -> None:
@@ -114,7 +115,7 @@ class ManagementInThread:
         )
         self.manager.on_ready = lambda replica_id: self.fleet.on_session(replica_id, 0, "ready", "")
         self.channel = ControlChannel(
-            0, lambda: to_snapshot(self.registry.state), self.fleet.on_session, self.fleet.on_workers
+            self.worker_count, lambda: to_snapshot(self.registry.state), self.fleet.on_session, self.fleet.on_workers
         )
         self.operations = Operations(config, self.registry, self.channel, self.fleet)
         self.uploads = Uploads(config.staging_dir, config.management)
@@ -134,15 +135,23 @@ class ManagementInThread:
 
 
 @contextlib.contextmanager
-def management_server(run_dir: Path, **limits: Any) -> Iterator[ManagementInThread]:
-    """Serve a management port on a free port; ``limits`` are fields of `ManagementConfig`."""
+def management_server(run_dir: Path, *, worker_count: int = 0, **limits: Any) -> Iterator[ManagementInThread]:
+    """Serve a management port on a free port.
+
+    Parameters
+    ----------
+    worker_count : int
+        Frontend workers that changes wait for; none ever comes.
+    limits : int
+        Fields of `ManagementConfig`.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     options: dict[str, Any] = {"containers": {"fake": ("true",)}, "ready_limit_us": 20_000_000, **limits}
     config = ClipperConfig(run_dir, management=ManagementConfig(**options))
     config = replace(config, listen=ListenConfig(management_port=listener.getsockname()[1]))
     for directory in (config.log_dir, config.staging_dir):
         directory.mkdir(parents=True)
-    management = ManagementInThread(config)
+    management = ManagementInThread(config, worker_count)
     started: Future[None] = Future()
     thread = threading.Thread(target=management.run, args=(listener, started), daemon=True)
     thread.start()

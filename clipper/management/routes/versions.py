@@ -111,6 +111,7 @@ def _to_version(name: str, request: DeployRequest) -> ModelVersion:
         environment=request.environment,
         resources=request.resources,
         description=request.description,
+        sample_input_json=names.check_sample_input(request.sample_input),
     )
 
 

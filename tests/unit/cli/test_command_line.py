@@ -6,14 +6,15 @@ import json
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from clipper import errors
+from clipper.cli import main
 from clipper.cli.app import app
 from clipper.cli.completion import complete_containers
 from clipper.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
@@ -23,6 +24,7 @@ from clipper.cli.server import nearest, read_token
 from clipper.config import keys
 from clipper.errors import InvalidArgumentError
 from tests.support.cli_tables import commands
+from tests.support.repository import ROOT
 
 RUNNER = CliRunner()
 
@@ -209,5 +211,10 @@ def test_holder_of_a_free_port_is_nobody(closed_port: int) -> None:
     assert describe_holder(closed_port) == ""
 
 
-def test_command_tree_is_built_of_typer_alone() -> None:
-    assert isinstance(app, typer.Typer)
+def test_entry_point_is_the_command_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"]["clipper"] == f"{main.__module__}:{main.__name__}"
+    done = subprocess.run(
+        [sys.executable, "-m", "clipper", "--version"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stdout == f"clipper {project['version']}\n"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from clipper import Clipper
 from clipper.client.urls import check_url, local_url, reachable_query_url
-from clipper.errors import InvalidArgumentError
+from clipper.errors import InvalidArgumentError, UnavailableError
+from tests.support.canned_server import Answer, canned_server
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,13 @@ def test_password_in_a_url_is_refused_and_not_repeated() -> None:
     with pytest.raises(InvalidArgumentError, match="password") as caught:
         check_url("management_url", "http://me:hunter2@host:1")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [(404, "application/json", b"{}"), (200, "application/json", b"[]"), None])
+def test_port_that_is_not_managements_is_told_as_such(answer: Answer | None) -> None:
+    refused = pytest.raises(UnavailableError, match="does not answer as Clipper's management does")
+    with canned_server({} if answer is None else {"/api/v1/status": answer}) as server, refused:
+        Clipper.connect(server.url)
 
 
 def test_address_that_means_every_address_is_the_loopbacks_here() -> None:

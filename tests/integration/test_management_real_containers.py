@@ -1,4 +1,4 @@
-"""A model of the original's `add_model`: nothing is started for it, and a container that somebody starts serves it."""
+"""The management API in front of a real frontend and real containers."""
 
 from __future__ import annotations
 
@@ -68,3 +68,15 @@ def test_deleted_current_version_leaves_default_outputs_and_the_next_one_serves(
     clipper.deploy_model("by-hand", 2, container="sum", input_type="doubles")
     prediction = clipper.predict("app", [5.0])
     assert (prediction.output, prediction.model) == (5.0, "by-hand:2")
+
+
+def test_sample_that_is_no_input_of_the_model_is_the_callers_error_and_leaves_nothing(clipper: Clipper) -> None:
+    version = {"version": "1", "input_type": "doubles", "container": "sum", "sample_input": {"not": "numbers"}}
+    path = f"{clipper.management_url}/api/v1/models/sampled/versions"
+    answer = httpx.post(path, json=version, trust_env=False, timeout=20)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_argument")
+    assert "the sample input of sampled:1 cannot be used" in answer.json()["cause"]
+    status = clipper.status()
+    assert all(model["name"] != "sampled" for model in status["models"])
+    assert all(replica["model"] != "sampled" for replica in status["replicas"])
+    assert not (Path(status["run_dir"]) / "models" / "sampled").exists()
