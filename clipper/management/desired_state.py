@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import container_argv
 from clipper.deploy.fleet import DesiredModel, Fleet
-from clipper.errors import ClipperError, ServerError, UnavailableError
+from clipper.errors import CallerError, ClipperError, ServerError, UnavailableError
 from clipper.management.control_channel import ControlChannel
 from clipper.management.model_files import ModelFiles
 from clipper.registry.records import RegistryState
@@ -80,7 +80,8 @@ class DesiredState:
                 self.tell_fleet()
                 raise
             except Exception as error:
-                _logger.error("a change is undone: %s", error)
+                level = logging.INFO if isinstance(error, CallerError) else logging.ERROR
+                _logger.log(level, "a change is undone: %s", error)
                 await self._undo(before)
                 raise
             self.tell_fleet()
