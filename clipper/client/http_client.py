@@ -23,7 +23,7 @@ from clipper.errors import (
     ServerError,
     UnavailableError,
 )
-from clipper.security.certificates import trusting
+from clipper.security.certificates import trusting, trusting_own
 
 EVENTS: Final = "application/x-ndjson"
 _CONNECT_LIMIT_S: Final = 5
@@ -47,19 +47,25 @@ class HttpClient:
     ca_file : path, optional
         Certificates of the authorities that are trusted with https; default: those of the system. A self-signed
         certificate is its own authority.
-    tls : ssl.SSLContext, optional
-        How to trust the server, instead of ``ca_file``.
+    own_certificate : path, optional
+        Instead of ``ca_file``, for a server on this machine: the very certificate that it serves with, which is trusted
+        whatever name or address the server is reached by.
     """
 
     def __init__(
-        self, base_url: str, *, token: str = "", ca_file: str | Path | None = None, tls: ssl.SSLContext | None = None
+        self,
+        base_url: str,
+        *,
+        token: str = "",
+        ca_file: str | Path | None = None,
+        own_certificate: Path | None = None,
     ) -> None:
         self.base_url = base_url
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Neither proxies nor netrc of the environment: what is meant is what the URL says.
         try:
             self._client = httpx.Client(
-                base_url=base_url, headers=headers, trust_env=False, verify=tls or _trust(base_url, ca_file)
+                base_url=base_url, headers=headers, trust_env=False, verify=_trust(base_url, ca_file, own_certificate)
             )
         except httpx.InvalidURL as error:
             raise InvalidArgumentError(f"{base_url!r} is no URL: {error}") from None
@@ -150,8 +156,10 @@ class HttpClient:
             raise UnavailableError(f"{self.base_url} cannot be reached: {error}", hint=_reach_hint(error)) from error
 
 
-def _trust(base_url: str, ca_file: str | Path | None) -> ssl.SSLContext | bool:
+def _trust(base_url: str, ca_file: str | Path | None, own_certificate: Path | None) -> ssl.SSLContext | bool:
     """Return how certificates are checked; loading the system's authorities costs 20 ms, and http needs none."""
+    if ca_file is None and own_certificate is not None:
+        return trusting_own(own_certificate)
     if ca_file is None:
         return base_url.startswith("https:")
     return trusting(ca_file)
@@ -213,7 +221,8 @@ def _to_error(status: int, answer: Mapping[str, Any]) -> ClipperError:
         log_tail = str(answer.get("log_tail", ""))
         return DeployError(cause, hint=hint, log_tail=log_tail)
     if status == 401 or code == "unauthorized":
-        return (kind or CallerError)(cause, hint=_TOKEN_HINT)
+        # The name of a header is a hint for those who send requests by hand.
+        return (kind or CallerError)(cause, hint=hint if hint and "header" not in hint else _TOKEN_HINT)
     if kind is not None:
         return kind(cause, hint=hint)
     # The query port has finer codes (json_error, wrong_length) than there are classes.

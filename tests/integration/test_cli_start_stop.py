@@ -185,9 +185,11 @@ def test_secured_instance_is_used_by_its_owner_without_a_word_and_by_others_with
     assert run_clipper(home, "predict", "sums", "[1]").stdout == "7\n"
     assert run_clipper(home, "top", "--once", "--interval", "0.1").returncode == ExitCode.OK
 
-    remote = ("apps", "--url", url)
+    remote = ("apps", "--url", url.replace("127.0.0.1", "localhost"))
     untrusted = run_clipper(home, *remote, CLIPPER_TOKEN=TOKEN)
     assert untrusted.returncode == ExitCode.UNREACHABLE and "--ca-file" in untrusted.stderr
+    misnamed = run_clipper(home, "apps", "--url", url, "--ca-file", str(files.certificate), CLIPPER_TOKEN=TOKEN)
+    assert misnamed.returncode == ExitCode.UNREACHABLE and "for another name" in misnamed.stderr
     trusted = (*remote, "--ca-file", str(files.certificate))
     refused = run_clipper(home, *trusted)
     assert refused.returncode == ExitCode.UNAUTHORIZED and "--token-file" in refused.stderr
