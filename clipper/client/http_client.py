@@ -166,8 +166,15 @@ def _trust(base_url: str, ca_file: str | Path | None, own_certificate: Path | No
 
 
 def _reach_hint(error: httpx.HTTPError) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+    text = str(error)
+    if "mismatch" in text:
+        return "its certificate is for other names: use one of those in the URL"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
         return "name the authority of its certificate: Clipper.connect(url, ca_file=...)"
+    if "WRONG_VERSION_NUMBER" in text:
+        return "it does not speak https: does the URL begin with http:?"
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return "does it speak https, or has it just ended?"
     return "is Clipper running?"
 
 
@@ -214,7 +221,8 @@ def _to_error(status: int, answer: Mapping[str, Any]) -> ClipperError:
         log_tail = str(answer.get("log_tail", ""))
         return DeployError(cause, hint=hint, log_tail=log_tail)
     if status == 401 or code == "unauthorized":
-        return (kind or CallerError)(cause, hint=_TOKEN_HINT)
+        # The name of a header is a hint for those who send requests by hand.
+        return (kind or CallerError)(cause, hint=hint if hint and "header" not in hint else _TOKEN_HINT)
     if kind is not None:
         return kind(cause, hint=hint)
     # The query port has finer codes (json_error, wrong_length) than there are classes.

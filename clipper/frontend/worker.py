@@ -162,11 +162,13 @@ class Worker:
         try:
             self.snapshots.apply(snapshot)
         except (ClipperError, KeyError, TypeError, ValueError) as error:
-            _log.exception("snapshot %s was refused", snapshot.get("revision"))
             is_caller_error = isinstance(error, CallerError)
+            level = logging.INFO if is_caller_error else logging.ERROR
+            revision = snapshot.get("revision", 0)
+            _log.log(level, "snapshot %s was refused: %s", revision, error, exc_info=not is_caller_error)
             return {
                 "type": "apply_failed",
-                "revision": snapshot.get("revision", 0),
+                "revision": revision,
                 "error": str(error) if is_caller_error else f"{type(error).__name__}: {error}",
                 "is_caller_error": is_caller_error,
             }

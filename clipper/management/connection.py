@@ -7,6 +7,7 @@ headers are too long or too slow, one connection too many. How a body is bounded
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -34,6 +35,11 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        raw = transport.get_extra_info("socket")
+        if raw is not None and raw.family != socket.AF_UNIX:
+            # asyncio does so only where it knows the socket's protocol: else each answer, whose head and body are two
+            # writes, waits 40 ms for the client's delayed acknowledgement.
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         most = self.limits.max_connections
         if len(self.connections) > 2 * most:
             transport.abort()  # not even a reason for each of a flood

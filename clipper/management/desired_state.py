@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import container_argv
 from clipper.deploy.fleet import DesiredModel, Fleet
-from clipper.errors import ClipperError, ServerError, UnavailableError
+from clipper.errors import CallerError, ClipperError, ServerError, UnavailableError
 from clipper.management.control_channel import ControlChannel
 from clipper.management.model_files import ModelFiles
 from clipper.registry.records import RegistryState
@@ -80,7 +80,8 @@ class DesiredState:
                 self.tell_fleet()
                 raise
             except Exception as error:
-                _logger.error("a change is undone: %s", error)
+                level = logging.INFO if isinstance(error, CallerError) else logging.ERROR
+                _logger.log(level, "a change is undone: %s", error)
                 await self._undo(before)
                 raise
             self.tell_fleet()
@@ -107,8 +108,11 @@ class DesiredState:
         self._set_desired(self._desired_models(self._registry.state))
 
     def _set_desired(self, models: Mapping[ModelId, DesiredModel]) -> None:
-        applications = self._registry.state.applications.values()
-        self._fleet.set_desired(models, max((application.max_slo_us for application in applications), default=0))
+        longest_slo_us: dict[str, int] = {}
+        for application in self._registry.state.applications.values():
+            for model in application.models:
+                longest_slo_us[model] = max(application.max_slo_us, longest_slo_us.get(model, 0))
+        self._fleet.set_desired(models, longest_slo_us)
 
     def _desired_models(self, state: RegistryState) -> dict[ModelId, DesiredModel]:
         extra = self._config.management.containers

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from clipper.management.progress import Stage
-from clipper.registry import names
-
-
-def _documented(**keywords: Any) -> Any:
-    """Return keywords for the document alone: the checks are those of `clipper.registry.names`."""
-    return WithJsonSchema(keywords)
-
-
-_LABEL_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-_NAME = {"type": "string", "minLength": 1, "maxLength": names.MAX_NAME_CHARACTERS}
-ApplicationName = Annotated[
-    str,
-    _documented(
-        **_NAME, pattern="^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$", examples=["digits"],
-        description="letters, digits, '-', '_' and '.', with a letter or digit at both ends",
-    ),
-]  # fmt: skip
-ModelName = Annotated[
-    str, _documented(**_NAME, pattern=_LABEL_PATTERN, examples=["svm"], description="a DNS label (RFC 1123)")
-]
-Version = Annotated[
-    str, _documented(**_NAME, pattern=_LABEL_PATTERN, examples=["1"], description="the rule of model names holds")
-]
-_Slo = Annotated[
-    int, _documented(type="integer", minimum=1, maximum=names.MAX_SLO_US, examples=[20_000], description="microseconds")
-]
+from clipper.management.schema_types import (
+    ApplicationName,
+    BatchSize,
+    CacheTtl,
+    Controller,
+    Description,
+    DType,
+    InputType,
+    Labels,
+    MissRule,
+    Policy,
+    Replicas,
+    Resources,
+    Shape,
+    Slo,
+    Version,
+)
 
 
 class _Request(BaseModel):
@@ -45,19 +36,16 @@ class ApplicationRequest(_Request):
     """A query endpoint to register."""
 
     name: ApplicationName
-    input_type: str = Field(
-        description=f"{', '.join(names.INPUT_TYPES)}, or another spelling that the original Clipper took",
-        examples=["doubles"],
-    )
+    input_type: InputType
     default_output: JsonValue = Field(description="what a query gets when no model answers in time", examples=[-1])
-    latency_slo_us: _Slo
-    max_slo_us: _Slo | None = Field(None, description="ceiling of a query's own slo_us; default: latency_slo_us")
-    shape: list[int] | None = Field(None, description="of a tensor; or the length of a numeric vector")
-    dtype: str | None = Field(None, description=f"of a tensor: {', '.join(names.DTYPES)}")
-    on_miss: Annotated[str, _documented(type="string", enum=list(names.MISS_RULES))] = "default"
-    policy: str | dict[str, JsonValue] | None = Field(None, description=f"one of {', '.join(names.POLICIES)}")
+    latency_slo_us: Slo
+    max_slo_us: Slo | None = Field(None, description="ceiling of a query's own slo_us; default: latency_slo_us")
+    shape: Shape = Field(None, description="of a tensor; or the length of a numeric vector")
+    dtype: DType = Field(None, description="of a tensor")
+    on_miss: MissRule = "default"
+    policy: Policy = Field(None, description="how the outputs of several models become one; default: majority")
     cache: bool = True
-    cache_ttl_us: int = Field(0, description="0 = entries of the prediction cache do not expire")
+    cache_ttl_us: CacheTtl = Field(0, description="0 = entries of the prediction cache do not expire")
 
 
 class ApplicationAnswer(BaseModel):
@@ -81,17 +69,17 @@ class DeployRequest(_Request):
     """A model version to deploy."""
 
     version: Version
-    input_type: str = Field(examples=["doubles"])
+    input_type: InputType
     container: str = Field(description="the name of a program that evaluates models", examples=["sum"])
     files: str | None = Field(None, description="what POST /api/v1/files answered; taken by this deployment")
-    replicas: Annotated[int, _documented(type="integer", minimum=1, maximum=names.MAX_REPLICAS)] = 1
-    controller: Annotated[str, _documented(type="string", enum=list(names.CONTROLLERS))] = "aimd"
-    batch_size: int = Field(0, description="of the controller fixed; 0 = its default")
-    max_batch_size: int = Field(0, description="0 = the default")
-    labels: list[str] = []
+    replicas: Replicas = 1
+    controller: Controller = "aimd"
+    batch_size: BatchSize = Field(0, description="of the controller fixed; 0 = its default")
+    max_batch_size: BatchSize = Field(0, description="0 = the default")
+    labels: Labels = []
     environment: dict[str, str] = Field({}, description="added to the containers' environment: CLIPPER_* and threads")
-    resources: dict[str, int | str] = Field({}, description="what each replica asks of its machine")
-    description: str = ""
+    resources: Resources = Field({}, description="what each replica asks of its machine")
+    description: Description = ""
     make_current: bool = Field(True, description="whether it answers the queries that name no version")
     sample_input: JsonValue = Field(
         None,
@@ -142,7 +130,7 @@ class CurrentVersionRequest(_Request):
 class ReplicasRequest(_Request):
     """How many replicas there should be."""
 
-    count: Annotated[int, _documented(type="integer", minimum=1, maximum=names.MAX_REPLICAS, examples=[2])]
+    count: Replicas
 
 
 class ReplicaAnswer(BaseModel):

@@ -149,7 +149,10 @@ def test_client_elsewhere_connects_with_token_and_authority(secured: Secured) ->
     with pytest.raises(UnavailableError, match="ca_file") as untrusted:
         Clipper.connect(url, token=secured.token)
     secured.error_texts.append(str(untrusted.value))
-    with pytest.raises(UnavailableError) as plain:
+    with pytest.raises(UnavailableError, match="other names") as misnamed:
+        Clipper.connect(secured.clipper.management_url, token=secured.token, ca_file=ca_file)
+    secured.error_texts.append(str(misnamed.value))
+    with pytest.raises(UnavailableError, match="does it speak https") as plain:
         Clipper.connect(url.replace("https:", "http:"), token=secured.token)
     secured.error_texts.append(str(plain.value))
 
@@ -282,6 +285,20 @@ def test_key_that_is_no_longer_authorized_does_not_join_again(secured: Secured, 
     assert "m:1:again" not in secured.log()
 
 
+def test_renewed_certificate_is_served_by_both_ports_without_a_restart(secured: Secured) -> None:
+    renewed = write_certificate(secured.files.key.parent, valid_days=(-1, 7))
+
+    def is_served() -> bool:
+        with httpx.Client(verify=trusting(renewed.certificate)) as client:
+            try:
+                ports = [secured.clipper.query_url, secured.clipper.management_url]
+                return [client.get(by_name(url) + "/healthz").status_code for url in ports] == [200, 200]
+            except httpx.ConnectError:  # still the old one
+                return False
+
+    wait_until(is_served)
+
+
 # -- what can be read ------------------------------------------------------------------------------------------------
 
 
@@ -316,4 +333,5 @@ def test_no_secret_is_in_logs_processes_or_errors(secured: Secured) -> None:
         f"{name} is in {place}" for place, text in shown.items() for name, secret in secrets.items() if secret in text
     ]
     assert told == []
+    assert [place for place, text in shown.items() if "Traceback" in text] == []
     assert len(secured.error_texts) > 10 and any("frontend-0.log" in place for place in shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from clipper.security.rpc_keys import make_rpc_keys
 from clipper.security.tokens import make_token_file
 from clipper.supervisor.launch import child_environment, make_run_dir
 from tests.support.certificates import write_certificate
-from tests.support.processes import pids_of
+from tests.support.processes import pids_of, wait_until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -117,6 +118,15 @@ def test_run_directory_with_the_files_of_others_is_refused(run_dir: Path) -> Non
     with pytest.raises(StartError, match=r"0755, so others can enter it, and it holds files that are not Clipper's"):
         Clipper.start(config=ClipperConfig(run_dir, listen=ListenConfig(query_port=0, management_port=0)))
     assert [path.name for path in run_dir.iterdir()] == ["diary.txt"]
+
+
+def test_port_for_containers_that_is_taken_is_told(good: ClipperConfig) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        taken = replace(good, rpc=RpcConfig(tcp_host="127.0.0.1", tcp_port=port))
+        with pytest.raises(StartError, match=rf"cannot listen for containers on 127\.0\.0\.1:{port} .*in use"):
+            Clipper.start(config=taken)
+    wait_until(lambda: pids_of(good.run_dir) == {})
 
 
 def test_address_for_containers_that_cannot_be_bound_is_told(good: ClipperConfig) -> None:

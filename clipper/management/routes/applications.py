@@ -6,7 +6,8 @@ from fastapi import APIRouter, Response
 
 from clipper.management.rendering import application_answer
 from clipper.management.routes.context import API_PREFIX, ContextParameter, errors
-from clipper.management.schemas import ApplicationAnswer, ApplicationName, ApplicationRequest, ModelName
+from clipper.management.schema_types import ApplicationName, ModelName
+from clipper.management.schemas import ApplicationAnswer, ApplicationRequest
 from clipper.registry import names
 from clipper.registry.records import Application
 

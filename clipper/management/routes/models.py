@@ -7,7 +7,8 @@ from fastapi.responses import StreamingResponse
 
 from clipper.management.rendering import model_answer
 from clipper.management.routes.context import API_PREFIX, ContextParameter, WantsProgress, errors, stream, streamed
-from clipper.management.schemas import CurrentVersionRequest, ModelAnswer, ModelName
+from clipper.management.schema_types import ModelName
+from clipper.management.schemas import CurrentVersionRequest, ModelAnswer
 from clipper.types import ModelId
 
 router = APIRouter(prefix=f"{API_PREFIX}/models", tags=["models"])

@@ -18,7 +18,8 @@ from clipper.management.routes.context import (
     stream,
     streamed,
 )
-from clipper.management.schemas import DeployRequest, ModelName, ReplicasRequest, Version, VersionAnswer
+from clipper.management.schema_types import ModelName, Version
+from clipper.management.schemas import DeployRequest, ReplicasRequest, VersionAnswer
 from clipper.registry import names
 from clipper.registry.records import ModelVersion
 from clipper.types import ModelId
