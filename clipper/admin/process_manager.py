@@ -30,6 +30,7 @@ _QUERY_PORT: Final = 1337
 _MANAGEMENT_PORT: Final = 1338
 _START_LIMIT_US: Final = 60_000_000
 _STOP_LIMIT_US: Final = 60_000_000  # above the sum of the supervisor's own limits
+_SECOND_SIGNAL_AFTER_US: Final = 200_000
 # What the original takes, and a process manager has nothing to do with: argument -> its default.
 _WITHOUT_EFFECT: Final = {
     "docker_ip_address": "localhost",
@@ -59,8 +60,8 @@ class ProcessContainerManager(ContainerManager):
         Refused: the registry is in a file. The other arguments of the original have no effect, and say so if they are
         set.
     run_dir : path, optional
-        Where sockets, logs and models lie; it stays after `stop_all`. Default: a directory of the cluster's name beside
-        that of ``clipper start``, which does not.
+        Where sockets, logs and models lie; it stays after `stop_all`. Default: a directory of the cluster's name under
+        ``clipper/clusters`` in ``$XDG_STATE_HOME``, which does not.
     containers : mapping, optional
         Programs by name, which `deploy_model` then takes as ``image``: ``{"mine": [sys.executable, "mine.py"]}``.
     management_url, token, ca_file : str, optional
@@ -106,7 +107,8 @@ class ProcessContainerManager(ContainerManager):
         if self._ports["query_port"] == self._ports["management_port"] != 0:
             raise ClipperException(f"The query port and the management port are both {clipper_query_port}")
         self._is_named_dir = run_dir is not None
-        default = default_run_dir(os.environ).parent / cluster_name
+        # Apart from the directory of `clipper start`, which no cluster of whatever name may remove.
+        default = default_run_dir(os.environ).parent / "clusters" / cluster_name
         self._run_dir = default if run_dir is None else Path(run_dir).absolute()
         self._management_url = management_url
         self._token = token
@@ -128,7 +130,11 @@ class ProcessContainerManager(ContainerManager):
             self._supervisor = launch(config, _START_LIMIT_US, outlives_caller=True)
         except StartError as error:
             raise ClipperException(f"Cluster {self.cluster_name} cannot be started: {error}") from error
-        self._connect_to(self._supervisor.config)
+        try:
+            self._connect_to(self._supervisor.config)
+        except BaseException:
+            self.stop_all(graceful=False)
+            raise
 
     def connect(self) -> None:
         if self._management_url is not None:
@@ -152,10 +158,11 @@ class ProcessContainerManager(ContainerManager):
         if running is not None:
             try:
                 running.send_signal(signal.SIGTERM)
-                if not graceful:  # a second signal kills what is left
+                # A second signal kills what is left; the two must not become one.
+                if not graceful and not running.wait(_SECOND_SIGNAL_AFTER_US):
                     running.send_signal(signal.SIGTERM)
                 if not running.wait(_STOP_LIMIT_US):
-                    raise ClipperException(f"Cluster {self.cluster_name} has not ended within {_STOP_LIMIT_US} us")
+                    raise ClipperException(f"Cluster {self.cluster_name} has not ended in time; see its supervisor.log")
             finally:
                 running.close()
         supervisor, self._supervisor = self._supervisor, None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,7 @@ INSTALL_LINE: Final = "pip install 'clipper[redis]'"
 CONNECT_LIMIT_US: Final = 1_000_000
 ANSWER_LIMIT_US: Final = 2_000_000
 
+_logger = logging.getLogger(__name__)
 _SCHEMA_VERSION: Final = 1
 _DOCUMENT: Final = b"document:"
 # KEYS: the hash. ARGV: expected revision, new revision, schema version, number of puts, key and text of each, then the
@@ -73,6 +75,8 @@ class RedisStore(StateStore):
         except ClipperError as error:
             self._client.close()
             raise StartError(error.message, hint=error.hint) from error
+        for warning in self._find_risks():
+            _logger.warning("the state in %s may be lost: %s", self.url, warning)
 
     @property
     def url(self) -> str:
@@ -114,6 +118,19 @@ class RedisStore(StateStore):
 
     def close(self) -> None:
         self._client.close()
+
+    def _find_risks(self) -> Iterator[str]:
+        """Yield what in the server's settings puts acknowledged commits at risk, as far as it tells us."""
+        from redis.exceptions import RedisError
+
+        try:
+            found: Any = self._client.info("everything")
+        except RedisError:  # a user without the right to ask; nothing depends on it
+            return
+        if not found.get("aof_enabled"):
+            yield "the server keeps no append-only file, so a crash loses its last changes (set appendonly yes)"
+        if found.get("maxmemory") and str(found.get("maxmemory_policy")).startswith("allkeys"):
+            yield "the server evicts any key when its memory is full (set maxmemory-policy noeviction)"
 
     def _check_schema(self, found: bytes | None) -> None:
         if found is not None and found != str(_SCHEMA_VERSION).encode():
@@ -173,6 +190,8 @@ def _make_client(address: RedisAddress, connect_limit_us: int, answer_limit_us: 
         username=address.username,
         password=address.password,
         ssl=address.is_tls,
+        ssl_cert_reqs="required",  # its authority is one of the system's, or of SSL_CERT_FILE
+        ssl_check_hostname=True,
         socket_connect_timeout=connect_limit_us / 1e6,
         socket_timeout=answer_limit_us / 1e6,
         # A commit that was lost on its way may have been made: the registry finds out, a blind retry does not.

@@ -15,7 +15,7 @@ from clipper.state.open import open_store
 from tests.support.redis_server import NEEDS_REDIS, RedisServer
 
 LOOP = Path(__file__).parents[1] / "support" / "commit_loop.py"
-KILLS = 4
+KILLS = 3
 
 
 @contextlib.contextmanager

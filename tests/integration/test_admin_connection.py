@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,8 +36,8 @@ def state_home() -> Iterator[Path]:
     yield directory
     patch.undo()
     assert pids_of(directory) == {}, "processes were left behind"
-    (directory / "clipper").rmdir()
-    directory.rmdir()
+    assert list((directory / "clipper" / "clusters").iterdir()) == []
+    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +223,7 @@ def test_two_clusters_know_nothing_of_each_other_and_share_no_port(
     other.start_clipper(cache_size=1 << 20, qf_http_timeout_request=7)
     try:
         assert other.get_query_addr() != clipper_conn.get_query_addr()
-        config = json.loads((state_home / "clipper" / "other" / "config.json").read_text())
+        config = json.loads((state_home / "clipper" / "clusters" / "other" / "config.json").read_text())
         assert (config["core"]["cache_bytes"], config["http"]["request_timeout_us"]) == (1 << 20, 7_000_000)
         other.deploy_model("alone", 1, "doubles", "noop")
         assert other.get_all_models() == ["alone:1"]
@@ -231,6 +232,6 @@ def test_two_clusters_know_nothing_of_each_other_and_share_no_port(
         assert other.get_all_models() == []
     finally:
         other.stop_all(graceful=False)
-    assert not (state_home / "clipper" / "other").exists()
+    assert not (state_home / "clipper" / "clusters" / "other").exists()
     with pytest.raises(UnconnectedException):
         other.get_all_models()

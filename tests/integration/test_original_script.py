@@ -108,4 +108,4 @@ def test_script_for_the_original_runs_with_its_import_line_changed_and_stops_eve
     assert [line for line in lines if not re.fullmatch(r"status 200 default (False|batch)\n", line)] == [], lines
     assert "stopping" in rest
     assert pids_of(state_home) == {}
-    assert not (state_home / "clipper" / "default-cluster").exists()
+    assert not (state_home / "clipper" / "clusters" / "default-cluster").exists()

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from clipper import Clipper, ServerError, StartError
+from clipper import Clipper, ServerError, StartError, StateUnavailableError
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig, StateConfig
 from clipper.registry.registry import Registry
 from clipper.state.open import open_store
@@ -27,7 +27,7 @@ from tests.support.redis_server import NEEDS_REDIS, RedisServer
 
 pytestmark = pytest.mark.timeout(120)
 PASSWORD = "s3cret-of-redis"
-ANSWER_LIMIT_US = 1_000_000
+ANSWER_LIMIT_US = 600_000
 SLO_US = 5_000_000  # the machine may be busy; no test measures time
 # A container that serves once the file GATE is there.
 GATED = 'while [ ! -e "$CLIPPER_GATE" ]; do sleep 0.01; done; exec "$0" -m model_containers.sum'
@@ -127,7 +127,7 @@ def test_silent_redis_fails_changes_within_its_limit_while_reads_and_queries_go_
             registering = pool.submit(register, clipper, "while-silent")
             assert "served" in applications(clipper)
             assert not registering.done(), "the read waited for the change"
-            with pytest.raises(ServerError, match="does not answer within 1000 ms") as caught:
+            with pytest.raises(StateUnavailableError, match="does not answer within 600 ms") as caught:
                 registering.result()
             assert "nothing was changed" in str(caught.value)
         finally:
@@ -154,7 +154,7 @@ def test_killed_redis_fails_changes_and_leaves_nothing_of_them(
                 lambda: clipper.delete_application("served"),
                 lambda: clipper.unlink_model_from_app("served", "adder"),
             ):
-                with pytest.raises(ServerError, match="Redis cannot be reached") as caught:
+                with pytest.raises(StateUnavailableError, match="Redis cannot be reached") as caught:
                     change()
                 assert PASSWORD not in str(caught.value) and f"127.0.0.1:{server.port}" in str(caught.value)
             assert (applications(clipper), models(clipper)) == before
@@ -177,7 +177,7 @@ def test_deployment_whose_redis_is_killed_half_way_is_undone_when_it_is_back(
         server.kill()
         try:
             gate.touch()
-            with pytest.raises(ServerError, match="Redis cannot be reached"):
+            with pytest.raises(StateUnavailableError, match="Redis cannot be reached"):
                 deploying.result()
         finally:
             server.start()
@@ -243,7 +243,7 @@ def test_full_disk_fails_changes_and_leaves_nothing_of_them(on_sqlite: tuple[Cli
         # A file may grow no further: the disk's way of saying so, for this process alone.
         resource.prlimit(management, resource.RLIMIT_FSIZE, (4096, unlimited[1]))
         for change in (lambda: register(clipper, "refused"), lambda: clipper.delete_application("served")):
-            with pytest.raises(ServerError, match="nothing was changed") as caught:
+            with pytest.raises(StateUnavailableError, match="nothing was changed") as caught:
                 change()
             assert str(path) in str(caught.value) and "disk" in str(caught.value)
         assert applications(clipper) == {"served"}
@@ -261,7 +261,7 @@ def test_locked_state_fails_changes_within_its_limit(on_sqlite: tuple[Clipper, P
     holder = sqlite3.connect(path, isolation_level=None)
     with contextlib.closing(holder), queries_go_on(clipper):
         holder.execute("BEGIN IMMEDIATE")
-        with pytest.raises(ServerError, match="another process keeps it locked"):
+        with pytest.raises(StateUnavailableError, match="another process keeps it locked"):
             register(clipper, "locked-out")
         assert applications(clipper) == {"served"}
         holder.execute("ROLLBACK")

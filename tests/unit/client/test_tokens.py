@@ -69,6 +69,17 @@ def test_wrong_token_is_told_with_what_to_do_and_without_the_token() -> None:
         assert SECRET not in str(caught.value) + repr(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("sent", "told"), [("send the header 'Authorization: Bearer TOKEN'", "CLIPPER_TOKEN"), ("ask Ann", "ask Ann")]
+)
+def test_hint_is_the_servers_unless_it_speaks_of_headers(sent: str, told: str) -> None:
+    body = json.dumps({"error": "unauthorized", "cause": "no", "hint": sent}).encode()
+    with canned_server({"/api/v1/status": (401, "application/json", body)}) as server:
+        with pytest.raises(CallerError) as caught:
+            Clipper.connect(server.url)
+        assert told in caught.value.hint
+
+
 def test_token_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(asked: Asked) -> tuple[int, str, bytes]:
         return (200, "application/json", STATUS) if asked.headers.get("authorization") == f"Bearer {SECRET}" else DENIED

@@ -76,6 +76,17 @@ def test_late_commit_between_a_look_and_the_next_commit_is_written_over() -> Non
     assert set(registry.state.applications) == stored_names(store) == {"first", "second"}
 
 
+def test_late_commit_that_arrives_after_a_second_one_failed_is_still_known_as_ours() -> None:
+    store = FaultyStore()
+    registry = Registry(store)
+    registry.apply(add("first"))
+    fail(registry, store, Fault.LATE, add("failed"))
+    fail(registry, store, Fault.REFUSED, add("failed-too"))
+    store.deliver()
+    registry.apply(add("second"))
+    assert set(registry.state.applications) == stored_names(store) == {"first", "second"}
+
+
 @pytest.mark.parametrize("fault", LOST)
 def test_settling_makes_the_store_hold_the_present_state(fault: Fault) -> None:
     store = FaultyStore()

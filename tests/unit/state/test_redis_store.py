@@ -154,6 +154,38 @@ def test_replica_refuses_commits_and_says_so(store: RedisStore) -> None:
 
 
 @NEEDS_REDIS
+def test_server_whose_settings_put_the_state_at_risk_is_warned_of(
+    server: RedisServer, store: RedisStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert caplog.messages == []
+    safe = {"appendonly": "yes", "maxmemory": "0", "maxmemory-policy": "noeviction"}
+    risky = {"appendonly": "no", "maxmemory": "1gb", "maxmemory-policy": "allkeys-lru"}
+    try:
+        for name, value in risky.items():
+            run_on(store, "CONFIG", "SET", name, value)
+        open_redis(server, "risky").close()
+    finally:
+        for name, value in safe.items():
+            run_on(store, "CONFIG", "SET", name, value)
+    assert ["appendonly yes" in text for text in caplog.messages] == [True, False]
+    assert ["noeviction" in text for text in caplog.messages] == [False, True]
+
+
+@NEEDS_REDIS
+def test_user_without_the_right_to_ask_for_settings_can_use_the_store(server: RedisServer, store: RedisStore) -> None:
+    run_on(store, "ACL", "SETUSER", "clipper", "on", ">pw", "~clipper:*", "+ping", "+hgetall", "+eval", "+hget")
+    run_on(store, "ACL", "SETUSER", "clipper", "+hset", "+hincrby", "+hdel", "+select", "+client")
+    plain = RedisStore(parse_redis_url(f"redis://clipper:pw@127.0.0.1:{server.port}/0"), LIMIT_US, LIMIT_US)
+    plain.commit(Revision(0), {"a": {"x": 1}, "b": {}})
+    plain.commit(Revision(1), {"b": None})
+    assert plain.load().documents == {"a": {"x": 1}}
+    plain.close()
+    other = parse_redis_url(f"redis://clipper:pw@127.0.0.1:{server.port}/0?prefix=other")
+    with pytest.raises(StartError, match="Redis refuses us"):
+        RedisStore(other, LIMIT_US, LIMIT_US)
+
+
+@NEEDS_REDIS
 def test_key_that_holds_something_else_is_left_alone(server: RedisServer, store: RedisStore) -> None:
     run_on(store, "SET", "taken:state", "mine")
     with pytest.raises(StartError, match="holds something else") as caught:
