@@ -60,7 +60,7 @@ class Connection(Protocol):
         """Close for good; what was sent may still take ``flush_us`` to leave."""
 
 
-def connect(address: str, wait_ms: int, keys: ContainerKeys | None) -> Connection:
+def connect(address: str, wait_ms: int, keys: ContainerKeys | None = None) -> Connection:
     """Return a connection to the address: our own over Unix sockets for ``ipc://``, ZeroMQ's for the others.
 
     The files' permissions guard ``ipc://``; ``tcp://`` needs keys.

@@ -34,19 +34,18 @@ def _get(url: str | None, run_dir: str | None, path: str) -> Any:
     token_file = os.environ.get("CLIPPER_TOKEN_FILE")
     token = read_token(Path(token_file) if token_file else None)
     ca_file = os.environ.get("CLIPPER_CA_FILE") or None
-    certificate: Path | None = None
+    own_certificate = None
     if url is None:
         config = running_config(resolve_run_dir(Path(run_dir) if run_dir else None))
         url = DEFAULT_URL if config is None else management_url_of(config)
         if config is not None and not token and config.security.management_token_file is not None:
             token = read_token(config.security.management_token_file)
-        if config is not None:
-            certificate = config.security.tls_certificate_file
+        own_certificate = None if config is None else config.security.tls_certificate_file
     parts = urlsplit(url)
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
-        if certificate is not None and ca_file is None:
-            context = trusting_own(certificate)
+        if ca_file is None and own_certificate is not None:
+            context = trusting_own(own_certificate)
         else:
             context = ssl.create_default_context(cafile=ca_file)
         connection = http.client.HTTPSConnection(parts.netloc, timeout=_LIMIT_S, context=context)

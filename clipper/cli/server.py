@@ -38,10 +38,10 @@ class Server:
     ----------
     management_url : str
         Where its management listens.
-    ca_file, certificate : Path, optional
-        The authority that has signed its certificate; or that certificate itself, where it is on this machine.
     run_dir : Path, optional
-        Its run directory, likewise.
+        Its run directory, where that is on this machine.
+    own_certificate : Path, optional
+        The certificate that it serves with, where that is known: it is then trusted at any of this machine's addresses.
     """
 
     def __init__(
@@ -50,17 +50,16 @@ class Server:
         *,
         token: str = "",
         ca_file: Path | None = None,
-        certificate: Path | None = None,
         run_dir: Path | None = None,
+        own_certificate: Path | None = None,
     ) -> None:
         from clipper.client.http_client import HttpClient
 
         self.management_url = management_url.rstrip("/")
         self.run_dir = run_dir
         self._token = token
-        self._ca_file = ca_file
-        self._certificate = certificate
-        self._management = HttpClient(self.management_url, token=token, **self._trust(self.management_url))
+        self._trust: dict[str, Any] = {"ca_file": ca_file, "own_certificate": own_certificate}
+        self._management = HttpClient(self.management_url, token=token, **self._trust)
         self._query: HttpClient | None = None
 
     def __enter__(self) -> Self:
@@ -139,9 +138,10 @@ class Server:
             raise UnauthorizedError(error.message, hint=hint) from error
         except UnavailableError as error:
             if "CERTIFICATE_VERIFY_FAILED" in error.message:
-                raise UnavailableError(
-                    error.message, hint="name the authority of its certificate: --ca-file FILE"
-                ) from error
+                hint = "name the authority of its certificate: --ca-file FILE"
+                if "not valid for" in error.message:
+                    hint = "the certificate is for another name: give that one in --url"
+                raise UnavailableError(error.message, hint=hint) from error
             if "cannot be reached" not in error.message:
                 raise
             where = f"at {self.management_url}"
@@ -161,18 +161,8 @@ class Server:
 
         if self._query is None:
             url = reachable_query_url(str(status["query_url"]), self.management_url)
-            self._query = HttpClient(url, **self._trust(url))
+            self._query = HttpClient(url, **(self._trust if url.startswith("https:") else {}))
         return self._query
-
-    def _trust(self, url: str) -> dict[str, Any]:
-        """Return whom to trust behind ``url``: the given authority, the instance's own certificate, or the system."""
-        if not url.startswith("https:"):
-            return {}
-        if self._ca_file is None and self._certificate is not None:
-            from clipper.security.certificates import trusting_own
-
-            return {"tls": trusting_own(self._certificate)}
-        return {"ca_file": self._ca_file}
 
     def metrics(self, status: Mapping[str, Any]) -> str:
         """Return the Prometheus text of the query port."""
@@ -238,21 +228,23 @@ def connect(url: str | None, run_dir: Path | None, token_file: Path | None, ca_f
     token = read_token(token_file)
     directory = resolve_run_dir(run_dir) if url is None or run_dir is not None else None
     config = None if directory is None else running_config(directory)
-    if config is None:
-        if url is None and run_dir is not None:
+    own_url = None if config is None else management_url_of(config)
+    if url is not None and own_url != check_url("--url", url):
+        # Another instance, whatever CLIPPER_RUN_DIR says: the token of this one is none of its business.
+        return Server(check_url("--url", url), token=token, ca_file=ca_file)
+    if config is None or own_url is None:
+        if run_dir is not None:
             raise UnavailableError(
                 f"no Clipper has run in {str(directory)!r}", hint=f"clipper start --run-dir {directory} starts one"
             )
-        address = DEFAULT_URL if url is None else check_url("--url", url)
-        return Server(address, token=token, ca_file=ca_file, run_dir=directory)
+        return Server(DEFAULT_URL, token=token, ca_file=ca_file, run_dir=directory)
     security = config.security
     if not token and security.management_token_file is not None:
         token = _token_if_readable(security.management_token_file)
-    address = management_url_of(config) if url is None else check_url("--url", url)
     certificate = security.tls_certificate_file
     if certificate is not None and not os.access(certificate, os.R_OK):  # another user's
         certificate = None
-    return Server(address, token=token, ca_file=ca_file, certificate=certificate, run_dir=directory)
+    return Server(own_url, token=token, ca_file=ca_file, run_dir=directory, own_certificate=certificate)
 
 
 def _token_if_readable(path: Path) -> str:

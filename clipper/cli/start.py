@@ -163,7 +163,7 @@ def _wait_restored(supervisor: RunningSupervisor, show: Show) -> dict[str, Any]:
     token_file = config.security.management_token_file
     certificate = config.security.tls_certificate_file
     token = "" if token_file is None else read_token(token_file)
-    with Server(management_url_of(config), token=token, certificate=certificate, run_dir=config.run_dir) as server:
+    with Server(management_url_of(config), token=token, own_certificate=certificate, run_dir=config.run_dir) as server:
         show("restoring applications")
         wait_for_snapshot(server.status, config.frontend.workers, _START_LIMIT_US)
         deadline_s = time.monotonic() + config.management.ready_limit_us / 1e6

@@ -23,7 +23,7 @@ from clipper.errors import (
     ServerError,
     UnavailableError,
 )
-from clipper.security.certificates import trusting
+from clipper.security.certificates import trusting, trusting_own
 
 EVENTS: Final = "application/x-ndjson"
 _CONNECT_LIMIT_S: Final = 5
@@ -47,19 +47,25 @@ class HttpClient:
     ca_file : path, optional
         Certificates of the authorities that are trusted with https; default: those of the system. A self-signed
         certificate is its own authority.
-    tls : ssl.SSLContext, optional
-        How to trust the server, instead of ``ca_file``.
+    own_certificate : path, optional
+        Instead of ``ca_file``, for a server on this machine: the very certificate that it serves with, which is trusted
+        whatever name or address the server is reached by.
     """
 
     def __init__(
-        self, base_url: str, *, token: str = "", ca_file: str | Path | None = None, tls: ssl.SSLContext | None = None
+        self,
+        base_url: str,
+        *,
+        token: str = "",
+        ca_file: str | Path | None = None,
+        own_certificate: Path | None = None,
     ) -> None:
         self.base_url = base_url
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Neither proxies nor netrc of the environment: what is meant is what the URL says.
         try:
             self._client = httpx.Client(
-                base_url=base_url, headers=headers, trust_env=False, verify=tls or _trust(base_url, ca_file)
+                base_url=base_url, headers=headers, trust_env=False, verify=_trust(base_url, ca_file, own_certificate)
             )
         except httpx.InvalidURL as error:
             raise InvalidArgumentError(f"{base_url!r} is no URL: {error}") from None
@@ -150,16 +156,25 @@ class HttpClient:
             raise UnavailableError(f"{self.base_url} cannot be reached: {error}", hint=_reach_hint(error)) from error
 
 
-def _trust(base_url: str, ca_file: str | Path | None) -> ssl.SSLContext | bool:
+def _trust(base_url: str, ca_file: str | Path | None, own_certificate: Path | None) -> ssl.SSLContext | bool:
     """Return how certificates are checked; loading the system's authorities costs 20 ms, and http needs none."""
+    if ca_file is None and own_certificate is not None:
+        return trusting_own(own_certificate)
     if ca_file is None:
         return base_url.startswith("https:")
     return trusting(ca_file)
 
 
 def _reach_hint(error: httpx.HTTPError) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+    text = str(error)
+    if "mismatch" in text:
+        return "its certificate is for other names: use one of those in the URL"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
         return "name the authority of its certificate: Clipper.connect(url, ca_file=...)"
+    if "WRONG_VERSION_NUMBER" in text:
+        return "it does not speak https: does the URL begin with http:?"
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return "does it speak https, or has it just ended?"
     return "is Clipper running?"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from clipper.client.http_client import HttpClient
 from clipper.client.urls import local_url
 from clipper.config import ClipperConfig
-from clipper.security.certificates import trusting_own
 from clipper.security.tokens import read_tokens
 
 
@@ -21,6 +20,6 @@ def own_clients(config: ClipperConfig) -> tuple[HttpClient, HttpClient]:
     """
     security = config.security
     token = "" if security.management_token_file is None else read_tokens(security.management_token_file)[0]
-    tls = None if security.tls_certificate_file is None else trusting_own(security.tls_certificate_file)
-    management = HttpClient(local_url(config.management_url), token=token, tls=tls)
-    return management, HttpClient(local_url(config.query_url), tls=tls)
+    certificate = security.tls_certificate_file
+    management = HttpClient(local_url(config.management_url), token=token, own_certificate=certificate)
+    return management, HttpClient(local_url(config.query_url), own_certificate=certificate)

@@ -17,6 +17,8 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from clipper import Clipper, UnauthorizedError, UnavailableError
+from clipper.cli.quick_get import quick_get
+from clipper.cli.server import connect
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig, RpcConfig, SecurityConfig
 from clipper.security.certificates import trusting
 from clipper.security.rpc_keys import make_rpc_keys
@@ -115,6 +117,11 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         shutil.rmtree(config.run_dir, ignore_errors=True)
 
 
+def by_name(url: str) -> str:
+    """Return a URL by the one name that the certificate holds."""
+    return url.replace("127.0.0.1", "localhost")
+
+
 # -- the two HTTP ports ----------------------------------------------------------------------------------------------
 
 
@@ -123,10 +130,18 @@ def test_embedded_client_uses_the_instance_without_being_told_its_secrets(secure
     assert secured.clipper.predict("app", [1.0, 2.0]).output == 3.0
 
 
+def test_command_line_finds_token_and_certificate_through_the_run_directory(secured: Secured) -> None:
+    with connect(None, secured.config.run_dir, None, None) as server:
+        assert server.management_url == secured.clipper.management_url
+        assert [application["name"] for application in server.status()["applications"]] == ["app"]
+    assert quick_get(None, str(secured.config.run_dir), "/status") is not None
+
+
 def test_client_elsewhere_connects_with_token_and_authority(secured: Secured) -> None:
-    url, ca_file = secured.clipper.management_url, secured.files.certificate
-    with Clipper.connect(url, token=secured.token, ca_file=ca_file) as connected:
-        assert connected.query_url.startswith("https://")
+    url, query_url = (by_name(url) for url in (secured.clipper.management_url, secured.clipper.query_url))
+    ca_file = secured.files.certificate
+    with Clipper.connect(url, token=secured.token, ca_file=ca_file, query_url=query_url) as connected:
+        assert connected.status()["query_url"] == secured.clipper.query_url
         assert connected.predict("app", [2.0, 2.0]).output == 4.0
     with pytest.raises(UnauthorizedError) as caught:
         Clipper.connect(url, token=WRONG_TOKEN, ca_file=ca_file)
@@ -134,7 +149,10 @@ def test_client_elsewhere_connects_with_token_and_authority(secured: Secured) ->
     with pytest.raises(UnavailableError, match="ca_file") as untrusted:
         Clipper.connect(url, token=secured.token)
     secured.error_texts.append(str(untrusted.value))
-    with pytest.raises(UnavailableError) as plain:
+    with pytest.raises(UnavailableError, match="other names") as misnamed:
+        Clipper.connect(secured.clipper.management_url, token=secured.token, ca_file=ca_file)
+    secured.error_texts.append(str(misnamed.value))
+    with pytest.raises(UnavailableError, match="does it speak https") as plain:
         Clipper.connect(url.replace("https:", "http:"), token=secured.token)
     secured.error_texts.append(str(plain.value))
 
@@ -158,8 +176,9 @@ def test_management_answers_strangers_with_401_only(
     secured: Secured, headers: Mapping[str, str], method: str, path: str, body: bytes
 ) -> None:
     with httpx.Client(verify=trusting(secured.files.certificate)) as client:
-        answer = client.request(method, secured.clipper.management_url + path, headers=headers, content=body)
-        assert client.get(secured.clipper.management_url + "/healthz").status_code == 200
+        url = by_name(secured.clipper.management_url)
+        answer = client.request(method, url + path, headers=headers, content=body)
+        assert client.get(url + "/healthz").status_code == 200
     assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     secured.error_texts.append(answer.text)
@@ -167,7 +186,7 @@ def test_management_answers_strangers_with_401_only(
 
 def test_query_port_asks_for_no_token(secured: Secured) -> None:
     with httpx.Client(verify=trusting(secured.files.certificate)) as client:
-        answer = client.post(secured.clipper.query_url + "/app/predict", json={"input": [1.0]})
+        answer = client.post(by_name(secured.clipper.query_url) + "/app/predict", json={"input": [1.0]})
     assert (answer.status_code, answer.json()["output"], answer.http_version) == (200, 1.0, "HTTP/1.1")
 
 
@@ -266,6 +285,20 @@ def test_key_that_is_no_longer_authorized_does_not_join_again(secured: Secured, 
     assert "m:1:again" not in secured.log()
 
 
+def test_renewed_certificate_is_served_by_both_ports_without_a_restart(secured: Secured) -> None:
+    renewed = write_certificate(secured.files.key.parent, valid_days=(-1, 7))
+
+    def is_served() -> bool:
+        with httpx.Client(verify=trusting(renewed.certificate)) as client:
+            try:
+                ports = [secured.clipper.query_url, secured.clipper.management_url]
+                return [client.get(by_name(url) + "/healthz").status_code for url in ports] == [200, 200]
+            except httpx.ConnectError:  # still the old one
+                return False
+
+    wait_until(is_served)
+
+
 # -- what can be read ------------------------------------------------------------------------------------------------
 
 
@@ -300,4 +333,5 @@ def test_no_secret_is_in_logs_processes_or_errors(secured: Secured) -> None:
         f"{name} is in {place}" for place, text in shown.items() for name, secret in secrets.items() if secret in text
     ]
     assert told == []
+    assert [place for place, text in shown.items() if "Traceback" in text] == []
     assert len(secured.error_texts) > 10 and any("frontend-0.log" in place for place in shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from clipper import Clipper, InvalidArgumentError, StartError
-from clipper.config import ClipperConfig, ListenConfig, RpcConfig, SecurityConfig
+from clipper.config import ClipperConfig, ListenConfig, RpcConfig, SecurityConfig, StateConfig
 from clipper.frontend.rpc_endpoints import RpcEndpoints
 from clipper.security.rpc_keys import make_rpc_keys
 from clipper.security.tokens import make_token_file
 from clipper.supervisor.launch import child_environment, make_run_dir
 from tests.support.certificates import write_certificate
-from tests.support.processes import pids_of
+from tests.support.processes import pids_of, wait_until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -119,10 +120,29 @@ def test_run_directory_with_the_files_of_others_is_refused(run_dir: Path) -> Non
     assert [path.name for path in run_dir.iterdir()] == ["diary.txt"]
 
 
+def test_port_for_containers_that_is_taken_is_told(good: ClipperConfig) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        taken = replace(good, rpc=RpcConfig(tcp_host="127.0.0.1", tcp_port=port))
+        with pytest.raises(StartError, match=rf"cannot listen for containers on 127\.0\.0\.1:{port} .*in use"):
+            Clipper.start(config=taken)
+    wait_until(lambda: pids_of(good.run_dir) == {})
+
+
 def test_address_for_containers_that_cannot_be_bound_is_told(good: ClipperConfig) -> None:
     elsewhere = replace(good, rpc=RpcConfig(tcp_host="203.0.113.1"))  # TEST-NET-3, RFC 5737
     with pytest.raises(StartError, match=r"cannot listen for containers on 203.0.113.1:0 .*Cannot assign requested"):
         RpcEndpoints(elsewhere, worker=0)
+
+
+def test_password_of_a_state_store_that_does_not_answer_is_in_no_error_and_no_log(run_dir: Path) -> None:
+    listen = ListenConfig(query_port=0, management_port=0)
+    state = StateConfig(url="redis://:hush-hush-hush@127.0.0.1:1/0", connect_limit_us=100_000)
+    with pytest.raises(StartError) as caught:
+        Clipper.start(config=ClipperConfig(run_dir, listen=listen, state=state))
+    logs = {path.name: path.read_text() for path in (run_dir / "logs").iterdir()}
+    assert "127.0.0.1:1" in str(caught.value) and "127.0.0.1:1" in logs["management.log"]
+    assert "hush" not in str(caught.value) + str(logs)
 
 
 def test_children_are_told_neither_options_nor_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,7 +39,7 @@ def write_certificate(
     usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
     password: bytes | None = None,
 ) -> CertificateFiles:
-    """Write a self-signed certificate for localhost and 127.0.0.1, and its key with the mode 0600.
+    """Write a self-signed certificate for the name localhost, and its key with the mode 0600.
 
     Parameters
     ----------
@@ -49,7 +48,6 @@ def write_certificate(
     """
     key = make_key(name)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -58,7 +56,7 @@ def write_certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(_NOW + valid_days[0] * _DAY)
         .not_valid_after(_NOW + valid_days[1] * _DAY)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         .sign(key, hashes.SHA256())
     )
