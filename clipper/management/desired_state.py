@@ -108,8 +108,11 @@ class DesiredState:
         self._set_desired(self._desired_models(self._registry.state))
 
     def _set_desired(self, models: Mapping[ModelId, DesiredModel]) -> None:
-        applications = self._registry.state.applications.values()
-        self._fleet.set_desired(models, max((application.max_slo_us for application in applications), default=0))
+        longest_slo_us: dict[str, int] = {}
+        for application in self._registry.state.applications.values():
+            for model in application.models:
+                longest_slo_us[model] = max(application.max_slo_us, longest_slo_us.get(model, 0))
+        self._fleet.set_desired(models, longest_slo_us)
 
     def _desired_models(self, state: RegistryState) -> dict[ModelId, DesiredModel]:
         extra = self._config.management.containers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from model_containers import settings
+from model_containers import codec, settings, zmtp
+from model_containers.wire import DType, MessageType
 from tests.support.container_process import ContainerProcess
 from tests.support.puppet_frontend import PuppetFrontend
-from tests.support.raw_frontend import path_of
+from tests.support.raw_frontend import RawFrontend, path_of
 
 pytestmark = pytest.mark.timeout(60)
 Start = Callable[..., ContainerProcess]
@@ -39,6 +41,18 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 def one(value: float) -> bytes:
     return struct.pack("<d", value)
+
+
+def bytes_of(message: list[bytes]) -> bytes:
+    return b"".join(zmtp.encode_message(message)[0])
+
+
+def read_until(peer: socket.socket, text: bytes) -> None:
+    came = b""
+    while text not in came:
+        part = peer.recv(65_536)
+        assert part, came
+        came += part
 
 
 def wait_for_log(container: ContainerProcess, text: str, limit_s: float = 10.0) -> None:
@@ -81,6 +95,35 @@ def test_container_frontend_and_its_socket_file_vanish_and_return(start: Start, 
             Path(path_of(address)).unlink(missing_ok=True)
         wait_for_log(container, f"lost the frontend at {address}")
     assert container.is_running()
+
+
+def test_container_frontend_that_stops_reading_is_left_and_found_again(
+    start: Start, address: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "wide.py"
+    script.write_text(
+        "import numpy as np\n"
+        "from model_containers import ModelContainer, serve\n"
+        "class Wide(ModelContainer):\n"
+        "    def predict_batch(self, inputs):\n"
+        "        return np.zeros((len(inputs), 3_000_000))\n"
+        "serve(Wide())\n"
+    )
+    frontend = RawFrontend(address)
+    try:
+        container = start(str(script), address)
+        heartbeat = codec.encode_header(MessageType.HEARTBEAT)
+        peer = frontend.accept()
+        read_until(peer, b"replica_id")
+        peer.sendall(bytes_of([heartbeat]))
+        wait_for_log(container, "model loaded")
+        read_until(peer, bytes_of([codec.encode_header(MessageType.READY)]))
+        peer.sendall(bytes_of(codec.encode_predict([one(1)], DType.FLOAT64, batch_id=1)))
+        again = frontend.accept()
+        read_until(again, b"replica_id")
+        assert "the frontend does not read: connecting afresh" in container.log_text()
+    finally:
+        frontend.close()
 
 
 def test_container_sigterm_wakes_a_receive_that_waits_for_long(start: Start, address: str) -> None:

@@ -69,7 +69,7 @@ class PuppetFrontend:
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.set(zmq.LINGER, 0)
         self._socket.bind(address)
-        self.address = self._socket.get(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()  # with the port, if it was not named
+        self.address = self._socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")  # with the port, if it was not named
 
     def close(self) -> None:
         """Close the socket as a dying frontend does."""
