@@ -101,6 +101,9 @@ def deploy(
         "description": description,
         "make_current": current,
     }
+    for application in link or ():  # a misspelt name is told before anything is deployed
+        with server.suggesting(application=application):
+            server.get(f"/applications/{segment(application)}")
     with _files(server, source, container, method) as (used, files):
         body |= {"container": used} | ({} if files is None else {"files": files})
         found = _deploy(server, name, body)

@@ -147,13 +147,14 @@ def test_killed_redis_fails_changes_and_leaves_nothing_of_them(
     server.kill()
     try:
         with queries_go_on(clipper):
-            for change in (
+            changes: tuple[Callable[[], object], ...] = (
                 lambda: register(clipper, "while-gone"),
                 lambda: clipper.deploy_model("while-gone", 1, container="sum"),
                 lambda: clipper.set_num_replicas("adder", 2),
                 lambda: clipper.delete_application("served"),
                 lambda: clipper.unlink_model_from_app("served", "adder"),
-            ):
+            )
+            for change in changes:
                 with pytest.raises(StateUnavailableError, match="Redis cannot be reached") as caught:
                     change()
                 assert PASSWORD not in str(caught.value) and f"127.0.0.1:{server.port}" in str(caught.value)
@@ -242,7 +243,11 @@ def test_full_disk_fails_changes_and_leaves_nothing_of_them(on_sqlite: tuple[Cli
     with queries_go_on(clipper):
         # A file may grow no further: the disk's way of saying so, for this process alone.
         resource.prlimit(management, resource.RLIMIT_FSIZE, (4096, unlimited[1]))
-        for change in (lambda: register(clipper, "refused"), lambda: clipper.delete_application("served")):
+        changes: tuple[Callable[[], object], ...] = (
+            lambda: register(clipper, "refused"),
+            lambda: clipper.delete_application("served"),
+        )
+        for change in changes:
             with pytest.raises(StateUnavailableError, match="nothing was changed") as caught:
                 change()
             assert str(path) in str(caught.value) and "disk" in str(caught.value)
