@@ -19,7 +19,6 @@ def test_counted_query_has_instructions_in_every_hop_and_few_allocations() -> No
         "cache",
         "queue",
         "RPC",
-        "libzmq",
         "query: select, gather, reply",
     ):
         assert cost.parts.get(part, 0) > 0, part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_memory_that_the_machine_does_not_give_is_told_by_the_options_that_ask_f
 
     monkeypatch.setattr("clipper.frontend.wiring.PredictionCacheHandle", refuse)
     arguments = ["--worker", "0", "--run-dir", str(tmp_path), "--query-fd", "-1"]
-    assert frontend_main(arguments) == 1
+    assert frontend_main(arguments) == os.EX_CONFIG
     assert "core.arena_bytes=67108864 and core.cache_bytes=33554432 (choose less of them)" in caplog.text
 
 
@@ -76,5 +77,5 @@ def test_worker_without_a_readable_configuration_ends_with_the_reason(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "config.json").write_text("{}")
-    assert frontend_main(["--worker", "0", "--run-dir", str(tmp_path), "--query-fd", "-1"]) == 1
+    assert frontend_main(["--worker", "0", "--run-dir", str(tmp_path), "--query-fd", "-1"]) == os.EX_CONFIG
     assert "config.json is not a configuration of this version of Clipper" in caplog.text
