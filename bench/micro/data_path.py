@@ -25,8 +25,9 @@ import numpy.typing as npt
 
 from clipper._core.http_protocol import HttpProtocol
 from clipper._core.rpc_unix import UnixTransport
+from clipper.config import CoreConfig
 from clipper.frontend.snapshots import SnapshotApplier
-from clipper.frontend.wiring import CoreOptions, build_core
+from clipper.frontend.wiring import build_core
 from model_containers import codec, zmtp
 from model_containers.wire import DType, MessageType
 
@@ -204,7 +205,7 @@ class DataPath:
             transports=[UnixTransport(f"ipc://{path}")],
             find_model=lambda name, version: self._snapshots.find_model(name, version),
             on_replica=lambda replica_id, model, version, state, reason: self._states.append(state),
-            options=CoreOptions(cache_bytes=CACHE_BYTES),
+            options=CoreConfig(cache_bytes=CACHE_BYTES),
         )
         self._snapshots = SnapshotApplier(self._core, [])
         self._snapshots.apply(_snapshot(models))

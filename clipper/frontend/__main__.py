@@ -7,6 +7,8 @@ import logging
 import sys
 from pathlib import Path
 
+from clipper.config import read_config
+from clipper.errors import ClipperError
 from clipper.frontend.worker import WorkerOptions, run_worker
 
 
@@ -18,7 +20,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--query-fd", type=int, required=True, help="listening socket for queries")
     parsed = parser.parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    return run_worker(WorkerOptions(parsed.worker, parsed.run_dir, parsed.query_fd))
+    try:
+        config = read_config(parsed.run_dir.absolute())
+        return run_worker(WorkerOptions(parsed.worker, parsed.query_fd, config))
+    except ClipperError as error:
+        logging.getLogger("clipper.frontend").critical("%s", error)
+        return 1
 
 
 if __name__ == "__main__":

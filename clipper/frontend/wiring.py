@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from clipper._core.batch_results import BatchResults
 from clipper._core.deadline_timer import DeadlineTimer
@@ -19,32 +19,12 @@ from clipper._core.route_table import RouteTable
 from clipper._core.rpc_server import RpcServer
 from clipper._core.rpc_transport import RpcTransport
 from clipper._core.slot_pool import SlotPoolHandle
+from clipper.config import CoreConfig, HttpConfig, RpcConfig
+from clipper.errors import StartError
 from clipper.types import ReplicaListener
 
 MAX_WORKERS = 16
 _QUERY_ID_EPOCH_S = 1_767_225_600  # 2026-01-01T00:00:00Z
-
-
-@dataclass(frozen=True, slots=True)
-class CoreOptions:
-    """Memory and time of one worker's data path.
-
-    Parameters
-    ----------
-    slot_count : int
-        Predict tasks that may wait or be in flight at once; beyond it queries are refused.
-    arena_bytes : int
-        Memory for their inputs; beyond it queries are refused. Untouched memory costs nothing.
-    cache_bytes : int
-        Budget of the prediction cache, keys and overheads included; 0 turns it off.
-    reply_margin_us : int
-        How long before its deadline a query is answered with what is there.
-    """
-
-    slot_count: int = 16_384
-    arena_bytes: int = 64 << 20
-    cache_bytes: int = 32 << 20
-    reply_margin_us: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +46,9 @@ def build_core(
     transports: Sequence[RpcTransport],
     find_model: Callable[[str, str], ModelRuntime | None],
     on_replica: ReplicaListener,
-    options: CoreOptions | None = None,
+    options: CoreConfig | None = None,
     limits: HttpLimits | None = None,
+    sessions: RpcConfig | None = None,
 ) -> Core:
     """Build one worker's data path.
 
@@ -81,10 +62,17 @@ def build_core(
         Asked when a container registers.
     on_replica : callable (replica_id, model, version, state, reason)
         Told of every change of a replica's state.
+    options, limits, sessions
+        As configured; default: the defaults of the configuration.
+
+    Raises
+    ------
+    StartError
+        The machine does not give the memory that is configured.
     """
-    options = options or CoreOptions()
-    slots = SlotPoolHandle(options.slot_count, options.arena_bytes)
-    cache = PredictionCacheHandle(options.cache_bytes)
+    options = options or CoreConfig()
+    sessions = sessions or RpcConfig()
+    slots, cache = _reserve(options)
     timer = DeadlineTimer()
     processor = QueryProcessor(
         slots,
@@ -96,11 +84,34 @@ def build_core(
         reply_margin_us=options.reply_margin_us,
     )
     server = HttpServer(loop, limits or HttpLimits(), processor, RouteTable([]))
-    rpc = RpcServer(transports, BatchResults(processor, find_model), on_replica)
+    rpc = RpcServer(
+        transports,
+        BatchResults(processor, find_model),
+        on_replica,
+        heartbeat_interval_us=sessions.heartbeat_interval_us,
+        heartbeat_timeout_us=sessions.heartbeat_timeout_us,
+        overdue_floor_us=sessions.overdue_floor_us,
+    )
     processor.wire(server, rpc)
     loop.add_reader(timer.file_descriptor, processor.on_timer)
     rpc.start(loop)
     return Core(slots, cache, processor, server, rpc, timer)
+
+
+def _reserve(options: CoreConfig) -> tuple[SlotPoolHandle, PredictionCacheHandle]:
+    try:
+        return SlotPoolHandle(options.slot_count, options.arena_bytes), PredictionCacheHandle(options.cache_bytes)
+    except (MemoryError, OSError) as error:
+        raise StartError(
+            f"this machine does not give a worker core.arena_bytes={options.arena_bytes} and "
+            f"core.cache_bytes={options.cache_bytes}",
+            hint="choose less of them",
+        ) from error
+
+
+def http_limits(config: HttpConfig) -> HttpLimits:
+    """Return the configured limits in the form of the core, which knows of no configuration."""
+    return HttpLimits(**asdict(config))
 
 
 def first_query_id(worker: int, *, now_s: float | None = None) -> int:

@@ -11,19 +11,19 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from clipper._core.route_table import Route
 from clipper._core.rpc_unix import UnixTransport
+from clipper.config import ClipperConfig
 from clipper.errors import ClipperError
 from clipper.frontend.control import ControlClient, Message
 from clipper.frontend.health import Readiness, healthz
 from clipper.frontend.metrics import MetricsPage
 from clipper.frontend.snapshots import SnapshotApplier
-from clipper.frontend.wiring import CoreOptions, build_core
+from clipper.frontend.wiring import build_core, http_limits
 
 _log = logging.getLogger("clipper.frontend")
 
@@ -36,19 +36,15 @@ class WorkerOptions:
     ----------
     worker : int
         Its number, 0 to 15.
-    run_dir : Path
-        Where the sockets of this Clipper lie.
     query_fd : int
         The listening socket for queries, bound by the supervisor.
-    drain_timeout_us : int
-        How long a stopping worker waits for queries in flight.
+    config : ClipperConfig
+        That of the instance; its run directory has the sockets.
     """
 
     worker: int
-    run_dir: Path
     query_fd: int
-    drain_timeout_us: int = 10_000_000
-    core: CoreOptions = CoreOptions()
+    config: ClipperConfig
 
 
 class Worker:
@@ -57,17 +53,20 @@ class Worker:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._stop = asyncio.Event()
-        self.rpc_address = f"ipc://{options.run_dir}/rpc-{options.worker}.sock"
+        config = options.config
+        self.rpc_address = f"ipc://{config.rpc_socket_path(options.worker)}"
         self.core = build_core(
             asyncio.get_running_loop(),
             worker=options.worker,
             transports=[UnixTransport(self.rpc_address)],
             find_model=lambda name, version: self.snapshots.find_model(name, version),
             on_replica=self._on_replica,
-            options=options.core,
+            options=config.core,
+            limits=http_limits(config.http),
+            sessions=config.rpc,
         )
         self.snapshots = SnapshotApplier(self.core, self._operations_routes())
-        self.control = ControlClient(options.run_dir / "control.sock", self._hello, self._handle)
+        self.control = ControlClient(config.control_socket_path, self._hello, self._handle)
 
     def _operations_routes(self) -> list[tuple[bytes, Route]]:
         # The handlers read `self` when they are called: the snapshots that they report on are made after them.
@@ -104,7 +103,7 @@ class Worker:
         idle = asyncio.Event()
         server.begin_drain(idle.set)
         try:
-            await asyncio.wait_for(idle.wait(), self._options.drain_timeout_us / 1e6)
+            await asyncio.wait_for(idle.wait(), self._options.config.frontend.drain_limit_us / 1e6)
         except TimeoutError:
             _log.warning("%d requests were still open when the drain time was over", server.open_requests)
 

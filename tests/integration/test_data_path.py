@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clipper.frontend.wiring import CoreOptions
+from clipper.config import CoreConfig
 from tests.support.data_path import DataPath, application, ask_batches, data_path, model
 from tests.support.http_responses import get, parse_responses, post
 from tests.support.http_server_thread import read_responses_bytes
@@ -192,7 +192,7 @@ def test_failing_items_of_a_batch_carry_their_errors_in_a_good_answer(path: Data
 
 
 def test_full_pool_refuses_at_once_and_serves_again() -> None:
-    with data_path(CoreOptions(slot_count=2)) as path:
+    with data_path(CoreConfig(slot_count=2)) as path:
         path.apply([application(), application("strict", on_miss="error")], [model()])
         puppet = path.ready()
         pending = path.begin({"input_batch": [[1.0], [2.0]]})

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from clipper.frontend.wiring import CoreOptions
+from clipper.config import CoreConfig
 from tests.support.data_path import DataPath, application, ask_batches, data_path, model
 
 LATE = "Failed to retrieve a prediction response within the specified latency SLO"
@@ -95,8 +95,8 @@ def test_joiners_are_answered_by_the_rule_of_their_own_application(path: DataPat
     assert strict.response().status == 502
 
 
-@pytest.mark.parametrize(("options", "uses_cache"), [(CoreOptions(cache_bytes=0), True), (CoreOptions(), False)])
-def test_without_a_cache_every_query_is_evaluated(options: CoreOptions, uses_cache: bool) -> None:
+@pytest.mark.parametrize(("options", "uses_cache"), [(CoreConfig(cache_bytes=0), True), (CoreConfig(), False)])
+def test_without_a_cache_every_query_is_evaluated(options: CoreConfig, uses_cache: bool) -> None:
     with data_path(options) as path:
         path.apply([application(cache=uses_cache)], [model()])
         puppet = path.serving(lambda inputs: [1] * len(inputs))

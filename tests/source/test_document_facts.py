@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from clipper.config import keys
 from tests.support import document_tables
 from tests.support.repository import files, text_of
 
-HTTP_API, OPERATIONS = Path("docs/http-api.md"), Path("docs/operations.md")
+HTTP_API, CONFIGURATION = Path("docs/http-api.md"), Path("docs/configuration.md")
 MARKED = r"<!-- {kind}: ([\w.]+) -->\n(.*?)<!-- end -->"
-NOT_LIMITS = {"command", "containers"}
 PARSED_BODY = Path("clipper/_core/parsed_body.hpp")
 
 
@@ -35,7 +35,7 @@ def limits_of_code(name: str) -> Mapping[str, object]:
         return {limit: number_of(constants.get(value, value)) for limit, value in found}
     module, _, kind = name.rpartition(".")
     options = getattr(importlib.import_module(module), kind)
-    return {field.name: field.default for field in fields(options) if field.name not in NOT_LIMITS}
+    return {field.name: field.default for field in fields(options)}
 
 
 def number_of(text: str) -> int:
@@ -55,9 +55,8 @@ def written(name: str, value: object) -> str:
     return f"{value // size:,}{unit}"
 
 
-@pytest.mark.parametrize("path", [HTTP_API, OPERATIONS], ids=str)
-def test_limits_of_a_document_are_the_fields_and_defaults_of_the_code(path: Path) -> None:
-    tables = marked(path, "limits")
+def test_limits_of_a_document_are_the_fields_and_defaults_of_the_code() -> None:
+    tables = marked(HTTP_API, "limits")
     assert tables
     for name, table in tables.items():
         code = limits_of_code(name)
@@ -98,6 +97,12 @@ def test_error_codes_of_the_document_are_those_of_the_code(part: str) -> None:
     assert told == CODES[part] - BUGS.get(part, set())
 
 
-def test_metrics_table_is_as_the_code_renders_it() -> None:
-    text = text_of(OPERATIONS)
+@pytest.mark.parametrize("path", document_tables.DOCUMENTS, ids=lambda path: path.name)
+def test_tables_of_metrics_and_options_are_as_the_code_renders_them(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
     assert document_tables.with_tables(text) == text, "run: python -m tests.support.document_tables"
+
+
+def test_every_option_stands_in_a_table() -> None:
+    told = set(re.findall(r"^\| `((?:\w+\.)?\w+)` \|", text_of(CONFIGURATION), re.MULTILINE))
+    assert set(keys()) <= told

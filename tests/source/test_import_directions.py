@@ -21,7 +21,6 @@ ALLOWED: dict[str, set[str]] = {
     "backoff": set(),
     "log_file": set(),
     "config": {"errors", "types"},
-    "config_load": BASE,
     "_core": {"errors"},
     "metrics": BASE,
     "state": BASE,

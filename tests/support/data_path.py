@@ -28,10 +28,11 @@ from clipper._core.route_table import Route
 from clipper._core.rpc_transport import RpcTransport
 from clipper._core.rpc_unix import UnixTransport
 from clipper._core.rpc_zmq import ZmqTransport
+from clipper.config import CoreConfig
 from clipper.frontend.health import Readiness, healthz
 from clipper.frontend.metrics import MetricsPage
 from clipper.frontend.snapshots import SnapshotApplier
-from clipper.frontend.wiring import CoreOptions, build_core
+from clipper.frontend.wiring import build_core
 from tests.support.http_responses import Response, parse_responses, post
 from tests.support.http_server_thread import read_all, read_responses_bytes
 from tests.support.puppet_container import PuppetContainer, ServingPuppet
@@ -107,7 +108,7 @@ class Closable(Protocol):
 class DataPath:
     """Serves on a free port until stopped; containers connect by the transport that is named."""
 
-    def __init__(self, options: CoreOptions, limits: HttpLimits, transport: str = "unix") -> None:
+    def __init__(self, options: CoreConfig, limits: HttpLimits, transport: str = "unix") -> None:
         self.run_dir = Path(tempfile.mkdtemp(prefix="clipper-test-"))
         self.address = f"ipc://{self.run_dir}/rpc-0.sock"
         self._make_transport: Callable[[], RpcTransport] = {
@@ -314,9 +315,9 @@ def _count_protocols() -> int:
 
 
 @contextmanager
-def data_path(options: CoreOptions | None = None, *, transport: str = "unix", **limits: int) -> Iterator[DataPath]:
+def data_path(options: CoreConfig | None = None, *, transport: str = "unix", **limits: int) -> Iterator[DataPath]:
     """Serve for the length of a block, with one application ``app`` over one model ``m``."""
-    path = DataPath(options or CoreOptions(), HttpLimits(**limits), transport)
+    path = DataPath(options or CoreConfig(), HttpLimits(**limits), transport)
     path.apply([application()], [model()])
     try:
         yield path

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from clipper.config import Key, keys
+from clipper.config.option import expected_of
+from clipper.config.rendering import in_larger_units, shown_default
 from clipper.metrics.names import METRICS, Kind, Metric
 from tests.support.rpc_tables import TABLE, render
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
+DOCUMENTS = [Path(__file__).resolve().parents[2] / "docs" / name for name in ("operations.md", "configuration.md")]
 
 
 def published_name(metric: Metric) -> str:
@@ -25,7 +28,18 @@ def tables() -> Mapping[str, str]:
     rows = [
         (f"`{published_name(m)}`", m.kind.value, ", ".join(f"`{label}`" for label in m.labels), m.help) for m in METRICS
     ]
-    return {"metrics": render(["metric", "type", "labels", "meaning"], rows)}
+    found = {"metrics": render(["metric", "type", "labels", "meaning"], rows)}
+    for section in dict.fromkeys(key.section for key in keys().values()):
+        of_section = [_option_row(key) for key in keys().values() if key.section == section]
+        name = f"options-{section}" if section else "options"
+        found[name] = render(["option", "default", "accepts", "meaning"], of_section)
+    return found
+
+
+def _option_row(key: Key) -> tuple[str, str, str, str]:
+    readable = in_larger_units(key)
+    default = f"`{shown_default(key)}`" + (f" ({readable})" if readable else "")
+    return f"`{key}`", default, expected_of(key.kind, key.about), key.about.meaning
 
 
 def with_tables(document: str) -> str:
@@ -35,4 +49,5 @@ def with_tables(document: str) -> str:
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(with_tables(DOCUMENT.read_text()))
+    for path in DOCUMENTS:
+        path.write_text(with_tables(path.read_text()))

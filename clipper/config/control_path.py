@@ -1,0 +1,106 @@
+"""The processes that start, watch and manage: the supervisor, management, and the logs of all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clipper.config.option import OptionError, check, duration, option, option_made_by
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """Log files of the processes."""
+
+    format: str = option("text", "form of a line: for people, or one JSON object", choices=("text", "json"))
+    level: str = option(
+        "info", "the least severe line that is written", choices=("debug", "info", "warning", "error", "critical")
+    )
+    max_bytes: int = option(10 << 20, "size at which a file is rotated", minimum=1024)
+    keep_count: int = option(3, "rotated files that are kept beside the current one; 0 = none", maximum=10_000)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def _require_order(config: object, smaller: str, larger: str) -> None:
+    low, high = getattr(config, smaller), getattr(config, larger)
+    if low > high:
+        raise OptionError(smaller, str(low), f"at most {larger}={high}")
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorConfig:
+    """When the supervisor restarts, and how long it waits for a process that was asked to end."""
+
+    restart_backoff_min_us: int = duration(
+        100_000, "before the first restart of a worker or of management; then it doubles", minimum=1
+    )
+    restart_backoff_max_us: int = duration(10_000_000, "the longest delay of a restart", minimum=1)
+    restart_stable_us: int = duration(10_000_000, "a process that lived this long starts again from the shortest delay")
+    frontend_drain_limit_us: int = duration(
+        15_000_000, "from SIGTERM to SIGKILL of a worker; more than frontend.drain_limit_us lets it end in order"
+    )
+    container_stop_limit_us: int = duration(10_000_000, "from SIGTERM to SIGKILL of a container, when Clipper ends")
+    management_stop_limit_us: int = duration(5_000_000, "from SIGTERM to SIGKILL of management")
+
+    def __post_init__(self) -> None:
+        check(self)
+        _require_order(self, "restart_backoff_min_us", "restart_backoff_max_us")
+
+
+@dataclass(frozen=True, slots=True)
+class ManagementConfig:
+    """The management process: limits of its calls, and how replicas that die are replaced."""
+
+    command: tuple[str, ...] = option(
+        (sys.executable, "-m", "clipper.management"),
+        "the program of management; --run-dir, --management-fd and --supervisor-fd are added",
+        must_not_be_empty=True,
+    )
+    apply_limit_us: int = duration(
+        5_000_000, "within this every worker must have applied a change, or the call fails", minimum=1
+    )
+    ready_limit_us: int = duration(
+        60_000_000, "within this of its start a replica must be ready, or its deployment fails", minimum=1
+    )
+    drain_limit_us: int = duration(5_000_000, "a replica's batch in flight, before its process is told to end")
+    stop_grace_us: int = duration(5_000_000, "from SIGTERM to SIGKILL of a container")
+    replace_backoff_min_us: int = duration(
+        100_000, "before a dead replica is replaced; doubles with each failure in a row", minimum=1
+    )
+    replace_backoff_max_us: int = duration(10_000_000, "the longest delay of a replacement", minimum=1)
+    replace_stable_us: int = duration(10_000_000, "a replica that was ready this long ends a row of failures")
+    quarantine_failures: int = option(
+        5, "failures in a row after which a model version is no longer restarted", minimum=1
+    )
+    # What callers of the management port may use up.
+    max_connections: int = option(512, "open connections to management; beyond: 503, closed", minimum=1)
+    max_head_bytes: int = option(32 << 10, "line and header fields of a management request; beyond: 431", minimum=1024)
+    max_request_bytes: int = option(1 << 20, "body of a management request, uploads apart; beyond: 413", minimum=1)
+    max_upload_bytes: int = option(1 << 30, "one upload of a model version's files; beyond: 413", minimum=1)
+    max_upload_files: int = option(10_000, "files and directories in one upload; beyond: 413", minimum=1)
+    head_limit_us: int = duration(
+        10_000_000, "from a connection's begin, or a request's first byte, to the end of its header fields", minimum=1
+    )
+    body_limit_us: int = duration(
+        30_000_000, "from there to the end of the body; of an upload: between two pieces of it", minimum=1
+    )
+    idle_limit_us: int = duration(60_000_000, "between two requests of a connection; beyond: closed", minimum=1)
+    write_limit_us: int = duration(
+        30_000_000, "a client that takes nothing of its answer for this long is cut off", minimum=1
+    )
+    staging_ttl_us: int = duration(
+        3_600_000_000, "uploaded files that no deployment has taken are removed after this", minimum=1
+    )
+    containers: Mapping[str, tuple[str, ...]] = option_made_by(
+        dict, "containers of your own by name, beside the built-in ones: a program and its arguments"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        _require_order(self, "replace_backoff_min_us", "replace_backoff_max_us")
+        for name, command in self.containers.items():
+            if not name or not command:
+                raise OptionError("containers", repr(dict(self.containers)), "a program and its arguments by each name")

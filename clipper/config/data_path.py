@@ -1,0 +1,94 @@
+"""The frontend workers: their memory, their timing and their sessions with containers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from clipper.config.network import HOST_FORM, require_host
+from clipper.config.option import OptionError, check, duration, option
+
+
+@dataclass(frozen=True, slots=True)
+class FrontendConfig:
+    """The frontend workers."""
+
+    command: tuple[str, ...] = option(
+        (sys.executable, "-m", "clipper.frontend"),
+        "the program of a worker; --worker, --run-dir and --query-fd are added",
+        must_not_be_empty=True,
+    )
+    # Several workers on one port are not supported yet.
+    workers: int = option(1, "processes that answer queries", minimum=1, maximum=1)
+    drain_limit_us: int = duration(
+        10_000_000, "how long a worker that was told to end waits for the queries in flight", minimum=0
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CoreConfig:
+    """Memory and time of one worker's data path."""
+
+    slot_count: int = option(
+        16_384,
+        "predict tasks that may wait or be in flight at once; beyond: queries are refused",
+        minimum=1,
+        maximum=262_144,
+    )
+    arena_bytes: int = option(
+        64 << 20,
+        "memory for their inputs; beyond: queries are refused; what is never touched costs nothing",
+        minimum=1,
+        maximum=128 << 30,
+    )
+    cache_bytes: int = option(
+        32 << 20, "budget of the prediction cache, keys and overheads included; 0 = no cache", maximum=1 << 40
+    )
+    reply_margin_us: int = duration(500, "how long before its deadline a query is answered with what is there")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class RpcConfig:
+    """Sessions of a worker with its containers.
+
+    The bounds come from the containers: they show a sign of life every 500 ms, and give a frontend up that shows none
+    for 5 s (`model_containers.settings.ContainerLimits`).
+    """
+
+    tcp_host: str = option(
+        "",
+        "address for containers on other machines; empty = Unix sockets only; needs security.rpc_keys_dir",
+        form=f"nothing, or {HOST_FORM}",
+    )
+    tcp_port: int = option(0, "port of the first worker, the next ones follow it; 0 = any free one", maximum=65_535)
+    heartbeat_interval_us: int = option(
+        500_000, "time between two signs of life to a container", minimum=10_000, maximum=2_500_000
+    )
+    heartbeat_timeout_us: int = duration(
+        3_000_000,
+        "a replica that is silent for longer gets no more batches, and its batch goes to others",
+        minimum=1_000_000,
+    )
+    overdue_floor_us: int = duration(
+        10_000_000,
+        "so does a replica whose batch takes ten times the predicted time, and at least this long",
+        minimum=1,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.tcp_host:
+            require_host("tcp_host", self.tcp_host, also="nothing, or ")
+        if self.heartbeat_timeout_us < 2 * self.heartbeat_interval_us:
+            raise OptionError(
+                "heartbeat_timeout_us",
+                str(self.heartbeat_timeout_us),
+                f"at least twice heartbeat_interval_us={self.heartbeat_interval_us}",
+                hint="one late sign of life must not cost a replica its work",
+            )
