@@ -42,6 +42,11 @@ class RotatingLog:
             self._size_bytes += written
             view = view[written:]
 
+    def end_line(self) -> None:
+        """Complete the last line if whoever wrote it was killed in the middle, so that a new one begins."""
+        if _last_bytes(self.path)[-1:] not in (b"", b"\n"):
+            self.write(b"\n")
+
     def close(self) -> None:
         """Close the file; a later write opens it again."""
         if self._descriptor >= 0:

@@ -12,3 +12,5 @@ cdef class BatchResults(ReplicaEvents):
     cdef object lookup                      # (name, version) -> ModelRuntime or None
     cdef vector[uint32_t] slots             # of the batch being answered
     cdef int take_batch(self, Replica replica, uint64_t compute_us, uint64_t now_us) except -1
+    cdef int end_probe(self, Replica replica, str cause, uint64_t now_us) except -1
+    cdef int end_probe_batch(self, Replica replica) except -1

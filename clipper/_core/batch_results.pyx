@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """What becomes of a batch when its replica answers, fails, or is lost."""
 
+import json
+
 import cython
 from libcpp.string cimport string
 
@@ -33,12 +35,22 @@ cdef class BatchResults(ReplicaEvents):
         replica.finish_model.observe(size, duration_us)
         model.counters.record_stage(Stage.Rpc, duration_us - compute_us if duration_us > compute_us else 0)
         model.counters.record_stage(Stage.Compute, compute_us)
-        return self.processor.dispatch(model, now_us)
+        self.processor.dispatch(model, now_us)
+        if replica.drain_waits and model.queue.depth() == 0:
+            self.processor.rpc.drain_waiting(model)
+        return 0
 
     cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us,
                              uint64_t now_us) except -1:
         cdef size_t index
         cdef MemberState state
+        cdef str cause = None
+        if replica.probing:
+            if items[0].failed:
+                cause = json.loads(items[0].output.text[:items[0].output.bytes])
+            items[0].output.release()
+            items.clear()
+            return self.end_probe(replica, cause, now_us)
         self.take_batch(replica, compute_us, now_us)
         for index in range(items.size()):
             state = MemberState.Failed if items[index].failed else MemberState.Answered
@@ -52,6 +64,8 @@ cdef class BatchResults(ReplicaEvents):
         cdef string quoted
         cdef Output* output
         cdef uint32_t slot
+        if replica.probing:
+            return self.end_probe(replica, cause.decode("utf-8", "replace"), now_us)
         replica.failed_batches += 1
         append_json_string(quoted, cause.data(), cause.size())
         self.take_batch(replica, compute_us, now_us)
@@ -61,6 +75,27 @@ cdef class BatchResults(ReplicaEvents):
         output.release()
         return 0
 
+    cdef int on_replica_loaded(self, Replica replica, uint64_t now_us) except -1:
+        """Sends the model's sample as a batch of its own, which nobody waits for and nothing is learned from."""
+        if self.processor.send_probe(replica, now_us) != 0:
+            self.processor.rpc.end_probe(replica, None, now_us)     # no room: better cold than not at all
+        return 0
+
+    cdef int end_probe(self, Replica replica, str cause, uint64_t now_us) except -1:
+        cdef ModelRuntime model = <ModelRuntime>replica.model
+        self.end_probe_batch(replica)
+        replica.idle_since_us = now_us
+        if cause is not None:
+            cause = f"the sample input failed: {cause}" if model.probe_must_succeed else None
+        return self.processor.rpc.end_probe(replica, cause, now_us)
+
+    cdef int end_probe_batch(self, Replica replica) except -1:
+        cdef uint32_t slot = replica.slots[0]
+        replica.slots.clear()
+        replica.busy = replica.probing = False
+        self.processor.pool.release(slot)
+        return 0
+
     cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1:
         return self.processor.dispatch(<ModelRuntime>replica.model, now_us)
 
@@ -68,18 +103,23 @@ cdef class BatchResults(ReplicaEvents):
         """Its batch is queued again where the deadlines allow: evaluated at least once, answered exactly once."""
         cdef ModelRuntime model = <ModelRuntime>replica.model
         cdef QueryProcessor processor = self.processor
-        cdef MemberState missed = MemberState.NoReplica if model.retired else MemberState.Deadline
+        cdef bint is_over = model.retired and model.ready_count == 0       # nobody comes who could answer
+        cdef MemberState missed = MemberState.NoReplica if is_over else MemberState.Deadline
         cdef vector[uint32_t] slots
         cdef uint32_t slot
-        if not replica.busy:
-            return 0
+        if replica.probing:
+            self.end_probe_batch(replica)
         slots.swap(replica.slots)
         replica.busy = False
         for slot in slots:
-            if processor.tasks[slot].drop_deadline_us > now_us and not model.retired and model.queue.requeue(slot) == 0:
+            if processor.tasks[slot].drop_deadline_us > now_us and not is_over and model.queue.requeue(slot) == 0:
                 model.counters.requeues += 1
             else:
                 processor.complete_task(slot, missed, NULL, now_us)
+        if is_over:
+            processor.end_queue(model, now_us)
+        if slots.empty():
+            return 0
         processor.server.turn_now_us()         # opens a turn, whose end dispatches what was queued again
         return processor.mark_dirty(model)
 

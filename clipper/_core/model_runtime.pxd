@@ -21,7 +21,10 @@ cdef class ModelRuntime:
     cdef readonly list replicas
     cdef uint32_t ready_count
     cdef bint dirty                         # stands in the processor's list of models to dispatch at the turn's end
-    cdef bint retired                       # left the routing snapshot: takes no new tasks
+    cdef bint retired                       # left the routing snapshot: takes no new tasks, answers those it has
+    # the sample that a replica evaluates before it gets a query; None: it gets queries when it is loaded
+    cdef readonly bytes probe               # one input, as the containers get it
+    cdef readonly bint probe_must_succeed   # a replica that fails it is refused
     # batching options
     cdef public str controller_name         # "aimd" or "fixed"
     cdef public uint32_t batch_size         # of "fixed"

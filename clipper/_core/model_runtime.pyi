@@ -35,6 +35,8 @@ class ModelRuntime:
     cache_joins: int
     cache_misses: int
     refused: int
+    probe: bytes | None
+    probe_must_succeed: bool
 
     def __init__(self, name: str, version: str, uid: int, queue: BatchQueue, *, input_type: str) -> None: ...
     def configure(self, *, controller: str, batch_size: int, max_batch_size: int, slo_us: int) -> None:
@@ -54,6 +56,17 @@ class ModelRuntime:
 
     def configure_tensor(self, dtype: str | None, shape: Sequence[int] | None) -> None:
         """Set the element type and shape that the linked application declares."""
+
+    def configure_probe(self, data: bytes | None, must_succeed: bool) -> None:
+        """Set the sample that every replica evaluates before it gets a query.
+
+        Parameters
+        ----------
+        data : bytes or None
+            One input, as ``predict_body`` lays it out; None: no sample.
+        must_succeed : bool
+            Whether a replica that cannot evaluate it is refused; else it only had the chance to warm up.
+        """
 
     def figures(self) -> dict[str, Any]:
         """Every counter and histogram of this model version, as plain values."""

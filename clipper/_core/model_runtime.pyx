@@ -59,6 +59,19 @@ cdef class ModelRuntime:
         """Sets the element type and shape that the linked application declares."""
         self.input_spec = make_input_spec(self.input_type, dtype, shape)
 
+    def configure_probe(self, bytes data, bint must_succeed):
+        """Sets the sample that every replica evaluates before it gets a query.
+
+        Parameters
+        ----------
+        data : bytes or None
+            One input, as `predict_body` lays it out; None: no sample.
+        must_succeed : bool
+            Whether a replica that cannot evaluate it is refused; else it only had the chance to warm up.
+        """
+        self.probe = data
+        self.probe_must_succeed = must_succeed
+
     cdef Replica pick_idle(self, uint64_t now_us):
         """The ready, idle replica that is predicted to finish a batch first; None if there is none."""
         cdef Replica replica, best = None

@@ -49,4 +49,6 @@ cdef class QueryProcessor(QueryGather):
     cdef int mark_dirty(self, ModelRuntime model) except -1
     cdef int dispatch(self, ModelRuntime model, uint64_t now_us) except -1
     cdef int send_batch(self, ModelRuntime model, Replica replica, uint32_t size, uint64_t now_us) except -1
+    cdef int send_probe(self, Replica replica, uint64_t now_us) except -1
+    cdef int end_queue(self, ModelRuntime model, uint64_t now_us) except -1
     cdef int complete_task(self, uint32_t slot, MemberState state, Output* output, uint64_t now_us) except -1

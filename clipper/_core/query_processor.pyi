@@ -41,4 +41,7 @@ class QueryProcessor(QueryGather):
         """Join the processor with the two I/O objects. Called once, before traffic."""
 
     def retire_model(self, model: ModelRuntime) -> None:
-        """A model version left the routing snapshot: answer what waits for it and forget its outputs."""
+        """A model version left the routing snapshot: forget its outputs.
+
+        What waits for it is answered by the replicas that it still has, and at once if there are none.
+        """

@@ -21,6 +21,9 @@ from clipper._core.query cimport attach_waiter, detach_waiter
 from clipper._core.route_table cimport Route
 
 DEFAULT_REPLY_MARGIN_US = 500
+# What a container is told about a sample. Nobody waits for it; management bounds the whole of a start.
+cdef enum:
+    PROBE_DEADLINE_US = 60_000_000
 
 
 cdef int body_error_status(const char* code) noexcept:
@@ -291,6 +294,21 @@ cdef class QueryProcessor(QueryGather):
             self.rpc.lose(replica, "its connection is gone", now_us)
         return 0
 
+    cdef int send_probe(self, Replica replica, uint64_t now_us) except -1:
+        """Sends the model's sample to this very replica. 0, or 1 if there is no slot for it."""
+        cdef bytes probe = (<ModelRuntime>replica.model).probe
+        cdef int64_t slot = self.pool.acquire(len(probe))
+        if slot < 0:
+            return 1
+        memcpy(self.pool.payload(<uint32_t>slot), <const char*>probe, len(probe))
+        self.pool.set_deadlines(<uint32_t>slot, now_us + PROBE_DEADLINE_US, now_us + PROBE_DEADLINE_US)
+        replica.slots.clear()
+        replica.slots.push_back(<uint32_t>slot)
+        replica.probing = True
+        if self.rpc.send_batch(replica, self.pool, now_us) != 0:
+            self.rpc.lose(replica, "its connection is gone", now_us)
+        return 0
+
     cdef int complete_task(self, uint32_t slot, MemberState state, Output* output, uint64_t now_us) except -1:
         """Ends a claimed task: the cache first, then everyone who waits on it. `output` is borrowed."""
         cdef TaskRecord* task = &self.tasks[slot]
@@ -323,12 +341,20 @@ cdef class QueryProcessor(QueryGather):
         return 0
 
     def retire_model(self, ModelRuntime model):
-        """A model version left the routing snapshot: answers what waits for it and forgets its outputs."""
+        """A model version left the routing snapshot: forgets its outputs.
+
+        What waits for it is answered by the replicas that it still has, and at once if there are none.
+        """
+        model.retired = True
+        self.cache.remove_model(model.uid)
+        if model.ready_count == 0:
+            self.end_queue(model, self.server.turn_now_us())
+
+    cdef int end_queue(self, ModelRuntime model, uint64_t now_us) except -1:
+        """Answers what waits for a model that nobody serves any more."""
         cdef vector[uint32_t] dropped
         cdef FinishEstimate nothing_known
         cdef uint32_t slot
-        cdef uint64_t now_us = self.server.turn_now_us()
-        model.retired = True
         while model.queue.depth() > 0:
             self.batch.clear()
             model.queue.pop_batch(0xFFFFFFFF, now_us, nothing_known, self.batch, dropped)
@@ -336,7 +362,8 @@ cdef class QueryProcessor(QueryGather):
                 self.complete_task(slot, MemberState.NoReplica, NULL, now_us)
             for slot in dropped:
                 self.complete_task(slot, MemberState.Deadline, NULL, now_us)
-        self.cache.remove_model(model.uid)
+            dropped.clear()
+        return 0
 
     cdef int leave(self, Member* member, uint64_t now_us) except -1:
         """The member's deadline has come. A task in flight goes on, for the cache; one queued for nobody ends here."""

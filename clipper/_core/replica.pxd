@@ -15,6 +15,8 @@ cdef class Replica:
     cdef readonly object model              # ModelRuntime
     cdef int session_state                  # SessionState; changed by RpcServer alone, through the table
     cdef bint ready                         # may be given a batch: the session is READY
+    cdef bint probing                       # the batch in service is the model's sample, which nobody waits for
+    cdef bint drain_waits                   # asked to leave, when the queue that only it can answer is empty
     # how fast it is
     cdef public BatchSizeController controller
     cdef readonly FinishModel finish_model

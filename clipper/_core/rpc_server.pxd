@@ -1,13 +1,13 @@
 # Hop 7: sessions with containers, batches out, results in.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.replica cimport Replica
-from clipper._core.rpc_codec cimport FrameView, ItemResult, PredictLayout, RpcHeader
-from clipper._core.rpc_transport cimport MessageHandler, RpcTransport
-from clipper._core.slot_pool cimport SlotPool
+from clipper._core.rpc_codec cimport ItemResult, RpcHeader
+from clipper._core.rpc_sender cimport RpcSender
+from clipper._core.rpc_transport cimport RpcTransport
 
 cdef class ReplicaEvents:
     # What the owner of the queries is told. Implemented by the query processor.
@@ -15,28 +15,23 @@ cdef class ReplicaEvents:
                              uint64_t now_us) except -1
     cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
                              uint64_t now_us) except -1
+    cdef int on_replica_loaded(self, Replica replica, uint64_t now_us) except -1    # WARMING: send it the sample
     cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1
     cdef int on_replica_lost(self, Replica replica, uint64_t now_us) except -1
     cdef ModelRuntime find_model(self, str name, str version)
     cdef int on_messages_done(self, uint64_t now_us) except -1      # after the last message of a wake-up: flush
 
 
-cdef class RpcServer(MessageHandler):
+cdef class RpcServer(RpcSender):
     cdef ReplicaEvents events
     cdef object listener                    # called with (replica_id, model, version, state, reason) at every change
     # sessions
-    cdef readonly list transports
     cdef readonly dict replicas_by_id       # replica_id -> Replica
     cdef readonly uint64_t heartbeat_interval_us
     cdef readonly uint64_t heartbeat_timeout_us
     cdef public uint64_t overdue_floor_us   # no batch is overdue before
     # reuse
     cdef vector[ItemResult] items
-    cdef vector[uint64_t] item_bytes
-    cdef PredictLayout layout
-    cdef vector[FrameView] heads
-    cdef vector[FrameView] payload
-    cdef uint64_t next_batch_id
     # counters
     cdef readonly uint64_t protocol_errors
     cdef readonly uint64_t late_results
@@ -50,13 +45,10 @@ cdef class RpcServer(MessageHandler):
     cdef int step(self, Replica replica, int event, str reason) except -1
     cdef bint is_overdue(self, Replica replica, uint64_t now_us) noexcept
     cdef int judge(self, Replica replica, uint64_t now_us) except -1
+    cdef int end_probe(self, Replica replica, str cause, uint64_t now_us) except -1
     cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1
-    # sending
-    cdef int catch_up(self, uint64_t now_us) except -1
-    cdef int send_control(self, RpcTransport transport, bytes identity, uint8_t kind, uint16_t code,
-                          bytes text) except -1
-    cdef int send_batch(self, Replica replica, SlotPool* pool, uint64_t now_us) except -1
-    cdef int add_head(self, const char* data, size_t size) except -1
+    cdef int drain(self, Replica replica) except -1
+    cdef int drain_waiting(self, ModelRuntime model) except -1
     # results
     cdef int handle_result(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
     cdef int handle_batch_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import final
 
 from clipper._core.replica import Replica
-from clipper._core.rpc_transport import MessageHandler, RpcTransport
+from clipper._core.rpc_sender import RpcSender
+from clipper._core.rpc_transport import RpcTransport
 from clipper.types import ReplicaListener
 
 DEFAULT_HEARTBEAT_INTERVAL_US: int
@@ -16,7 +17,7 @@ class ReplicaEvents:
     """What the owner of the queries is told; its methods exist in Cython alone."""
 
 @final
-class RpcServer(MessageHandler):
+class RpcServer(RpcSender):
     """The sessions of one worker's containers.
 
     Parameters
@@ -35,7 +36,6 @@ class RpcServer(MessageHandler):
         A replica is suspected, too, if its batch takes ten times the predicted time, and at least this long.
     """
 
-    transports: list[RpcTransport]
     replicas_by_id: dict[str, Replica]
     heartbeat_interval_us: int
     heartbeat_timeout_us: int

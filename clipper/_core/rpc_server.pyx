@@ -4,20 +4,21 @@
 import logging
 
 import cython
+from libc.stdint cimport uint32_t
 
 from clipper._core.finish_estimate cimport FinishEstimate
 from clipper._core.finish_model cimport FinishModel
 from clipper._core.rpc_codec import decode_register
 from clipper._core.rpc_codec cimport (
-    EncodedHeader, FrameView, RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeaderBytes,
-    kRpcHeartbeat, kRpcReady, kRpcRefused, kRpcRegister, kRpcResult, kRpcShaped, kRpcUnknownSession, kRpcWrongVersion,
-    lay_out_predict, rpc_decode_cause, rpc_decode_header, rpc_decode_result, rpc_encode_header, rpc_status_text,
+    FrameView, RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeartbeat, kRpcReady,
+    kRpcRefused, kRpcRegister, kRpcResult, kRpcUnknownSession, kRpcWrongVersion, rpc_decode_cause, rpc_decode_header,
+    rpc_decode_result, rpc_status_text,
 )
 from clipper._core.rpc_session import SessionEvent, SessionState
 from clipper._core.rpc_session cimport (
-    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_OVERDUE, EVENT_READY,
-    EVENT_RECOVERED, EVENT_REGISTERED, EVENT_RESULT, EVENT_SILENT, STATE_CLOSED, STATE_DRAINING, STATE_READY,
-    STATE_SUSPECT, next_state,
+    EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_OVERDUE, EVENT_PROBE,
+    EVENT_PROBED, EVENT_READY, EVENT_RECOVERED, EVENT_REGISTERED, EVENT_RESULT, EVENT_SILENT, STATE_CLOSED,
+    STATE_DRAINING, STATE_LOADING, STATE_READY, STATE_SUSPECT, STATE_WARMING, next_state,
 )
 from clipper._core.rpc_transport cimport monotonic_us
 from clipper.errors import ProtocolError
@@ -40,6 +41,9 @@ cdef class ReplicaEvents:
                              uint64_t now_us) except -1:
         raise NotImplementedError
 
+    cdef int on_replica_loaded(self, Replica replica, uint64_t now_us) except -1:
+        raise NotImplementedError
+
     cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1:
         raise NotImplementedError
 
@@ -54,15 +58,14 @@ cdef class ReplicaEvents:
 
 
 @cython.final
-cdef class RpcServer(MessageHandler):
+cdef class RpcServer(RpcSender):
     def __init__(self, transports, ReplicaEvents events, listener, *,
                  uint64_t heartbeat_interval_us=DEFAULT_HEARTBEAT_INTERVAL_US,
                  uint64_t heartbeat_timeout_us=DEFAULT_HEARTBEAT_TIMEOUT_US,
                  uint64_t overdue_floor_us=DEFAULT_OVERDUE_FLOOR_US):
-        self.transports = list(transports)
+        super().__init__(transports)
         for transport in self.transports:
             transport.attach(self)
-        self.next_batch_id = 1
         self.events = events
         self.listener = listener
         self.heartbeat_interval_us = heartbeat_interval_us
@@ -146,6 +149,9 @@ cdef class RpcServer(MessageHandler):
             return self.handle_session_error(replica, now_us)
         if event == EVENT_LEFT:
             return self.lose(replica, "it has drained", now_us)
+        if event == EVENT_READY and replica.session_state == STATE_LOADING and (<ModelRuntime>replica.model).probe:
+            self.step(replica, EVENT_PROBE, "")
+            return self.events.on_replica_loaded(replica, now_us)
         if event == EVENT_REGISTERED:
             self.send_control(replica.transport, replica.identity, kRpcHeartbeat, 0, None)
         elif event == EVENT_LEAVING:           # it hears, after all that was sent before, that nothing more will come
@@ -224,6 +230,16 @@ cdef class RpcServer(MessageHandler):
         self.send_control(transport, identity, kRpcHeartbeat, 0, None)     # "accepted"
         return self.step(replica, EVENT_REGISTERED, "")
 
+    cdef int end_probe(self, Replica replica, str cause, uint64_t now_us) except -1:
+        """The sample is evaluated: the replica gets queries; or, with a cause, it is told why it does not."""
+        if replica.session_state != STATE_WARMING:         # it is leaving already
+            return 0
+        if cause is None:
+            self.step(replica, EVENT_PROBED, "")
+            return self.events.on_replica_ready(replica, now_us)
+        self.send_control(replica.transport, replica.identity, kRpcError, kRpcRefused, cause.encode())
+        return self.lose(replica, cause, now_us)
+
     cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1:
         """The session is over: no more work for the replica, and its batch goes back to the queue."""
         cdef ModelRuntime model = <ModelRuntime>replica.model
@@ -244,13 +260,29 @@ cdef class RpcServer(MessageHandler):
             self.events.on_messages_done(monotonic_us())
 
     def drain_replica(self, str replica_id):
-        """Asks a container to finish its batch and leave."""
+        """Asks a container to finish its batch and leave; the last ones of a model empty its queue first."""
         cdef Replica replica = self.replicas_by_id.get(replica_id)
+        cdef ModelRuntime model
         if replica is None or replica.session_state == STATE_DRAINING:
             return
-        self.send_control(replica.transport, replica.identity, kRpcDrain, 0, None)
-        self.step(replica, EVENT_DRAIN, "asked to leave")
+        model = <ModelRuntime>replica.model
+        if replica.ready and (model.retired or model.ready_count == 1) and model.queue.depth() > 0:
+            replica.drain_waits = True
+            return
+        self.drain(replica)
         self.catch_up(monotonic_us())
+
+    cdef int drain(self, Replica replica) except -1:
+        self.send_control(replica.transport, replica.identity, kRpcDrain, 0, None)
+        return self.step(replica, EVENT_DRAIN, "asked to leave")
+
+    cdef int drain_waiting(self, ModelRuntime model) except -1:
+        """The model's queue is empty: those that stayed for it leave."""
+        cdef Replica replica
+        for replica in list(model.replicas):
+            if replica.drain_waits and replica.session_state != STATE_DRAINING:
+                self.drain(replica)
+        return 0
 
     def tick(self, uint64_t now_us):
         """Heartbeats out, silent sessions ended. Called every heartbeat interval."""
@@ -264,70 +296,10 @@ cdef class RpcServer(MessageHandler):
                 self.judge(replica, now_us)
         for replica in list(self.replicas_by_id.values()):
             self.send_control(replica.transport, replica.identity, kRpcHeartbeat, 0, None)
+            if replica.drain_waits and (<ModelRuntime>replica.model).queue.depth() == 0:
+                self.drain_waiting(<ModelRuntime>replica.model)    # its last tasks were dropped, not answered
         self.catch_up(now_us)
         self.events.on_messages_done(now_us)
-
-    cdef int catch_up(self, uint64_t now_us) except -1:
-        """After something was sent outside the handling of a message."""
-        cdef RpcTransport transport
-        for transport in self.transports:
-            transport.catch_up(now_us)
-        return 0
-
-    # -- sending -----------------------------------------------------------------------------------------------------
-
-    cdef int send_control(self, RpcTransport transport, bytes identity, uint8_t kind, uint16_t code,
-                          bytes text) except -1:
-        """A message about the session. A peer that is gone hears nothing; its session ends by itself."""
-        cdef RpcHeader header
-        cdef EncodedHeader encoded
-        header.type = kind
-        header.code = code
-        rpc_encode_header(header, encoded.bytes)
-        self.heads.clear()
-        self.add_head(encoded.bytes, kRpcHeaderBytes)
-        if text is not None:
-            self.add_head(<const char*>text, len(text))
-        self.payload.clear()
-        transport.send(identity, self.heads, self.payload, 0, False)
-        return 0
-
-    cdef int send_batch(self, Replica replica, SlotPool* pool, uint64_t now_us) except -1:
-        """Sends replica.slots as one PREDICT. 0, or 1 if the replica's connection is gone (then nothing was sent)."""
-        cdef ModelRuntime model = <ModelRuntime>replica.model
-        cdef EncodedHeader encoded
-        cdef FrameView item
-        cdef uint32_t slot
-        cdef uint64_t deadline_us = pool.deadline_us(replica.slots[0])
-        self.item_bytes.clear()
-        self.payload.clear()
-        for slot in replica.slots:
-            item.data = <const char*>pool.payload(slot)
-            item.bytes = pool.payload_bytes(slot)
-            self.item_bytes.push_back(item.bytes)
-            self.payload.push_back(item)
-        replica.batch_id = self.next_batch_id
-        self.next_batch_id += 1
-        lay_out_predict(model.input_spec, self.item_bytes.data(), <uint32_t>replica.slots.size(), replica.batch_id,
-                        deadline_us - now_us if deadline_us > now_us else 1, self.layout)
-        rpc_encode_header(self.layout.header, encoded.bytes)
-        self.heads.clear()
-        self.add_head(encoded.bytes, kRpcHeaderBytes)
-        if self.layout.header.flags & kRpcShaped:
-            self.add_head(<const char*>model.input_spec.shape.data(), model.input_spec.shape.size() * 8)
-        if not self.layout.offsets.empty():
-            self.add_head(<const char*>self.layout.offsets.data(), self.layout.offsets.size() * 8)
-        replica.busy = True
-        replica.sent_us = now_us
-        return (<RpcTransport>replica.transport).send(replica.identity, self.heads, self.payload,
-                                                      self.layout.payload_bytes, True)
-
-    cdef int add_head(self, const char* data, size_t size) except -1:
-        cdef FrameView frame
-        frame.data = data
-        frame.bytes = size
-        self.heads.push_back(frame)
-        return 0
 
     # -- liveness ----------------------------------------------------------------------------------------------------
 

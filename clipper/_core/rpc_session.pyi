@@ -8,10 +8,11 @@ class SessionState(enum.IntEnum):
 
     AWAITING_REGISTER = 0
     LOADING = 1
-    READY = 2
-    DRAINING = 3
-    SUSPECT = 4
-    CLOSED = 5
+    WARMING = 2
+    READY = 3
+    DRAINING = 4
+    SUSPECT = 5
+    CLOSED = 6
 
 class SessionEvent(enum.IntEnum):
     """What can happen to a session; each is explained in ``rpc_session.pxd``."""
@@ -28,6 +29,8 @@ class SessionEvent(enum.IntEnum):
     OVERDUE = 9
     RECOVERED = 10
     LOST = 11
+    PROBE = 12
+    PROBED = 13
 
 TRANSITIONS: Mapping[SessionState, Mapping[SessionEvent, SessionState]]
 

@@ -9,6 +9,7 @@ from clipper.errors import ProtocolError
 class SessionState(enum.IntEnum):
     AWAITING_REGISTER = STATE_AWAITING_REGISTER
     LOADING = STATE_LOADING
+    WARMING = STATE_WARMING
     READY = STATE_READY
     DRAINING = STATE_DRAINING
     SUSPECT = STATE_SUSPECT
@@ -28,13 +29,16 @@ class SessionEvent(enum.IntEnum):
     OVERDUE = EVENT_OVERDUE
     RECOVERED = EVENT_RECOVERED
     LOST = EVENT_LOST
+    PROBE = EVENT_PROBE
+    PROBED = EVENT_PROBED
 
 
 _S = SessionState
 _E = SessionEvent
 
 # What is not listed is illegal. REGISTER may come again before its answer was read: it changes nothing.
-# LOADING ignores silence: an import may hold the interpreter for seconds, and the deployer bounds the whole of it.
+# LOADING and WARMING ignore silence: an import, or the compilation of a first batch, may hold the interpreter for
+# seconds, and the deployer bounds the whole of it.
 # DRAINING ignores silence and overdue batches: the drain's own deadline bounds both, with LOST.
 TRANSITIONS = MappingProxyType({
     _S.AWAITING_REGISTER: MappingProxyType({
@@ -50,6 +54,20 @@ TRANSITIONS = MappingProxyType({
         _E.DRAIN: _S.DRAINING,
         _E.SILENT: _S.LOADING,
         _E.LOST: _S.CLOSED,
+        _E.PROBE: _S.WARMING,
+    }),
+    _S.WARMING: MappingProxyType({
+        _E.REGISTERED: _S.WARMING,
+        _E.HEARTBEAT: _S.WARMING,
+        _E.RESULT: _S.WARMING,
+        _E.BATCH_ERROR: _S.WARMING,
+        _E.LEAVING: _S.DRAINING,
+        _E.LEFT: _S.CLOSED,
+        _E.DRAIN: _S.DRAINING,
+        _E.SILENT: _S.WARMING,
+        _E.OVERDUE: _S.WARMING,
+        _E.LOST: _S.CLOSED,
+        _E.PROBED: _S.READY,
     }),
     _S.READY: MappingProxyType({
         _E.REGISTERED: _S.READY,

@@ -14,9 +14,8 @@ _BUILT_IN: Final = ("noop", "python_function", "simulated", "sklearn", "sum")
 # What a caller may set: the parameters of our containers, and the size of their thread pools. Anything else
 # (LD_PRELOAD, PYTHONPATH) would let a caller of the management API run a program of its own.
 _SETTABLE_PREFIX: Final = "CLIPPER_"
-_SETTABLE: Final = frozenset(
-    {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "CUDA_VISIBLE_DEVICES"}
-)
+THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_SETTABLE: Final = frozenset({*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES"})
 
 
 def container_argv(container: str, extra: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

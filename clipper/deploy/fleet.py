@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,7 @@ class DesiredModel:
     argv: Sequence[str]
     environment: Mapping[str, str]
     model_path: Path
+    resources: Mapping[str, int | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Fleet:
         self._config = config
         self._frontends = frontends
         self._desired: Mapping[ModelId, DesiredModel] = {}
+        self._drain_limit_us = config.drain_limit_us
         self._failures: dict[ModelId, FailureRow] = {}
         self._changed = Broadcast()
         self._dirty = asyncio.Event()
@@ -71,9 +73,16 @@ class Fleet:
 
     # -- what others tell --------------------------------------------------------------------------------------------
 
-    def set_desired(self, desired: Mapping[ModelId, DesiredModel]) -> None:
-        """Replace what is wanted; versions that are no longer wanted lose their row of failures."""
+    def set_desired(self, desired: Mapping[ModelId, DesiredModel], longest_slo_us: int = 0) -> None:
+        """Replace what is wanted; versions that are no longer wanted lose their row of failures.
+
+        Parameters
+        ----------
+        longest_slo_us : int
+            How long a query may wait in a queue: a replica that must empty it before it leaves has at least this long.
+        """
         self._desired = dict(desired)
+        self._drain_limit_us = max(self._config.drain_limit_us, longest_slo_us)
         self._failures = {model_id: row for model_id, row in self._failures.items() if model_id in desired}
         self._touch()
 
@@ -98,8 +107,12 @@ class Fleet:
         self._touch()
 
     def on_running(self, replica: RunningReplica) -> None:
-        """A replica runs already: management was restarted."""
-        self.table.add(replica.replica_id, replica.pid, _now_us())
+        """A replica runs already: management was restarted. One that cannot be ours is stopped."""
+        try:
+            self.table.add(replica.replica_id, replica.pid, _now_us())
+        except ValueError:
+            _logger.error("the container manager runs %r, which is no replica: stopping it", replica.replica_id)
+            self._spawn(self._stop_process(replica.replica_id))
         self._touch()
 
     def on_closed(self) -> None:
@@ -109,9 +122,13 @@ class Fleet:
     def on_exit(self, ended: ReplicaExit) -> None:
         """A replica's process has ended: the frontends learn it first."""
         self._frontends.tell_gone(ended.replica_id)
+        session = self.table.session(ended.replica_id)
         replica = self.table.remove(ended.replica_id)
         if replica is not None and not self._is_closed and (replica.failure_cause or not replica.is_stopping):
-            self._note_failure(replica, f"replica {replica.replica_id} {replica.failure_cause or ended}")
+            # A frontend that has sent it away has said why; else the process ended by itself.
+            said = session.reason if session is not None and session.state == "closed" else ""
+            cause = replica.failure_cause or (f"{ended}: {said}" if said else str(ended))
+            self._note_failure(replica, f"replica {replica.replica_id} {cause}")
         self._touch()
 
     # -- what others ask ---------------------------------------------------------------------------------------------
@@ -120,8 +137,13 @@ class Fleet:
         """Return the present row of failures of a model version."""
         return self._failures.get(model_id)
 
-    async def wait_ready(self, model_id: ModelId, count: int) -> None:
+    async def wait_ready(self, model_id: ModelId, count: int, on_look: Callable[[], None] = lambda: None) -> None:
         """Return when ``count`` replicas are ready.
+
+        Parameters
+        ----------
+        on_look : callable
+            Called before each look at the replicas: now, and whenever something has changed.
 
         Raises
         ------
@@ -130,6 +152,7 @@ class Fleet:
         """
 
         def is_ready() -> bool:
+            on_look()
             row = self._failures.get(model_id)
             if row is not None:
                 raise DeployError(f"the model {model_id} failed: {row.cause}", log_tail=row.log_tail)
@@ -147,10 +170,18 @@ class Fleet:
                 log_tail=self.manager.logs(late[0].replica_id, LOG_TAIL_LINES) if late else "",
             )
 
-    async def wait_count(self, model_id: ModelId, most: int) -> None:
-        """Return when at most ``most`` replicas' processes are left, or when that takes too long to wait for."""
-        limit_us = self._config.drain_limit_us + 2 * self._config.stop_grace_us + 1_000_000
-        await self._changed.wait_until(lambda: len(self.table.of(model_id)) <= most, limit_us)
+    async def wait_count(self, model_id: ModelId, most: int, on_look: Callable[[], None] = lambda: None) -> bool:
+        """Return True when at most ``most`` replicas' processes are left, False when that takes too long to wait for.
+
+        ``on_look`` is called as by `wait_ready`.
+        """
+
+        def is_done() -> bool:
+            on_look()
+            return len(self.table.of(model_id)) <= most
+
+        limit_us = self._drain_limit_us + 2 * self._config.stop_grace_us + 1_000_000
+        return await self._changed.wait_until(is_done, limit_us)
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -192,7 +223,8 @@ class Fleet:
             if action.is_failure:
                 found.failure_cause = "did not become ready in time"
             elif state is ReplicaState.SUSPECT:
-                found.failure_cause = "held a batch far beyond its predicted time"
+                session = self.table.session(replica_id)
+                found.failure_cause = f"was replaced: {session.reason if session is not None else 'no session'}"
             found.is_stopping = True
             self._spawn(self._stop(found, drains=state is ReplicaState.READY))
 
@@ -206,7 +238,7 @@ class Fleet:
             [*addresses[first:], *addresses[:first]],
             model.model_path,
         )
-        spec = ReplicaSpec(replica.replica_id, model.argv, {**model.environment, **contract})
+        spec = ReplicaSpec(replica.replica_id, model.argv, {**model.environment, **contract}, model.resources)
         try:
             replica.pid = (await self.manager.start_replica(spec)).pid
         except DeployError as error:
@@ -220,11 +252,14 @@ class Fleet:
     async def _stop(self, replica: Replica, drains: bool) -> None:
         if drains:
             self._frontends.tell_drain(replica.replica_id)
-            await self._changed.wait_until(lambda: self._is_drained(replica), self._config.drain_limit_us)
+            await self._changed.wait_until(lambda: self._is_drained(replica), self._drain_limit_us)
+        await self._stop_process(replica.replica_id)
+
+    async def _stop_process(self, replica_id: ReplicaId) -> None:
         try:
-            await self.manager.stop_replica(replica.replica_id, self._config.stop_grace_us)
+            await self.manager.stop_replica(replica_id, self._config.stop_grace_us)
         except ClipperError as error:
-            _logger.error("cannot stop replica %s: %s", replica.replica_id, error)
+            _logger.error("cannot stop replica %s: %s", replica_id, error)
 
     def _is_drained(self, replica: Replica) -> bool:
         session = self.table.session(replica.replica_id)

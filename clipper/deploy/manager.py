@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clipper.types import ReplicaId
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSpec:
-    """One replica to start: its program and what is added to the program's environment."""
+    """One replica to start: its program and what is added to the program's environment.
+
+    ``resources`` is what the version asks for, by names that each manager knows for itself (``cpu``, ``memory``,
+    ``nvidia.com/gpu``); a manager leaves alone what it does not know.
+    """
 
     replica_id: ReplicaId
     argv: Sequence[str]
     env: Mapping[str, str]
+    resources: Mapping[str, int | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,15 @@ class ContainerManager(ABC):
 
     @abstractmethod
     async def stop_replica(self, replica_id: ReplicaId, grace_us: int) -> None:
-        """Ask a replica to end, kill it after ``grace_us``, and return when it is gone; unknown ones are gone."""
+        """Ask a replica to end, kill it after ``grace_us``, and return when it is gone; unknown ones are gone.
+
+        One that is just being started is stopped when it has been. ``on_exit`` is told before this returns.
+
+        Raises
+        ------
+        UnavailableError
+            The manager cannot be reached, or does not report the end.
+        """
 
     @abstractmethod
     def list_replicas(self) -> tuple[RunningReplica, ...]:

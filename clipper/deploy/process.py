@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from clipper.deploy.containers import THREAD_VARIABLES
 from clipper.deploy.manager import (
     ContainerManager,
     ReplicaExit,
@@ -28,6 +30,9 @@ _REAP_LIMIT_US: Final = 5_000_000
 
 class ProcessManager(ContainerManager):
     """The client end of `clipper.supervisor.containers`.
+
+    Of a replica's resources it knows ``cpu``: the threads that numerical libraries start. A plain process is held to
+    nothing.
 
     Parameters
     ----------
@@ -61,14 +66,18 @@ class ProcessManager(ContainerManager):
 
     async def serve(self) -> None:
         """Handle the supervisor's events until it closes the link: it has died, and so will we."""
-        while line := await self._reader.readline():
-            self._on_event(json.loads(line))
-        self._refusal = "the supervisor is gone"
-        self._writer = None
-        self.events.on_closed()
-        for future in self._starting.values():
-            if not future.done():
-                future.set_exception(UnavailableError(self._refusal))
+        try:
+            while line := await self._reader.readline():
+                self._on_event(json.loads(line))
+            self._refusal = "the supervisor is gone"
+            self.events.on_closed()
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+            self._writer = None
+            for future in self._starting.values():
+                if not future.done():
+                    future.set_exception(UnavailableError(self._refusal))
 
     async def start_replica(self, spec: ReplicaSpec) -> RunningReplica:
         if spec.replica_id in self._starting or spec.replica_id in self._running:
@@ -78,7 +87,7 @@ class ProcessManager(ContainerManager):
             "op": "start",
             "id": spec.replica_id,
             "argv": list(spec.argv),
-            "env": dict(spec.env),
+            "env": {**_thread_environment(spec.resources), **spec.env},
             "log": str(self.log_path(spec.replica_id)),
         }
         self._starting[spec.replica_id] = started
@@ -149,3 +158,14 @@ class ProcessManager(ContainerManager):
             self.events.on_running(replica)
         elif not future.done():
             future.set_result(replica)
+
+
+def _thread_environment(resources: Mapping[str, int | str]) -> dict[str, str]:
+    """Return the sizes of thread pools for an amount of ``cpu``: 2, "1.5" or "1500m" (thousandths)."""
+    amount = str(resources.get("cpu", ""))
+    try:
+        cpus = float(amount.removesuffix("m")) / (1000 if amount.endswith("m") else 1)
+        threads = max(1, math.ceil(cpus))
+    except (ValueError, OverflowError):
+        return {}
+    return dict.fromkeys(THREAD_VARIABLES, str(threads))

@@ -86,7 +86,8 @@ def reconcile(
     ready_limit_us : int
         A replica that has not become ready for this long has failed.
     frontend_since_us : int or None
-        Since when there is a frontend that replicas can register with; without one, none is late.
+        Since when there is a frontend that serves from the present snapshot. Without one no replica is late, since it
+        could not register; and none is stopped, since a frontend that management does not see may still use it.
     """
     actions: list[Action] = []
     wakes_us: list[int] = []
@@ -97,7 +98,8 @@ def reconcile(
         actions += [Stop(model_id, replica.index, is_failure=True) for replica in late]
         living = [replica for replica in replicas if replica not in late and replica.state is not ReplicaState.STOPPING]
         wanted = desired.get(model_id, 0)
-        actions += [Stop(model_id, replica.index) for replica in _surplus(living, wanted)]
+        if frontend_since_us is not None:
+            actions += [Stop(model_id, replica.index) for replica in _surplus(living, wanted)]
         if frontend_since_us is not None:
             waiting = [replica for replica in living if _is_waiting(replica)]
             wakes_us += [max(replica.since_us, frontend_since_us) + ready_limit_us for replica in waiting]

@@ -13,6 +13,7 @@ from clipper.types import ModelId, ReplicaId
 # one that will be opened again, or that is being stopped by us (then the state is STOPPING whatever is reported).
 _REPORTED: Final = {
     "loading": ReplicaState.LOADING,
+    "warming": ReplicaState.LOADING,
     "ready": ReplicaState.READY,
     "suspect": ReplicaState.SUSPECT,
     "draining": ReplicaState.STARTING,
@@ -95,7 +96,9 @@ class ReplicaTable:
         """Note what a worker reports; a closed session is forgotten, unless another worker has it by now."""
         session = self._sessions.get(replica_id)
         if state == "closed":
-            if session is not None and session.worker == worker:
+            if replica_id not in self._replicas:
+                self._sessions.pop(replica_id, None)  # nobody asks again for one that was started by hand
+            elif session is not None and session.worker == worker:
                 self._sessions[replica_id] = Session(worker, state, reason, now_us)
             return
         self._sessions[replica_id] = Session(worker, state, reason, now_us)
@@ -113,6 +116,18 @@ class ReplicaTable:
         """Return what a worker said last."""
         return self._sessions.get(replica_id)
 
+    def external(self) -> list[tuple[ReplicaId, Session]]:
+        """Return the sessions of containers whose processes somebody else has started."""
+        sessions = self._sessions.items()
+        return [
+            (name, session) for name, session in sessions if name not in self._replicas and session.state != "closed"
+        ]
+
+    def external_ready_count(self, model_id: ModelId) -> int:
+        """Return how many containers started by hand get batches; their ids begin with the model version."""
+        prefix = f"{model_id}:"
+        return sum(name.startswith(prefix) and session.state == "ready" for name, session in self.external())
+
     def state(self, replica: Replica) -> ReplicaState:
         """Return the joined state."""
         return self.view(replica).state
@@ -124,6 +139,9 @@ class ReplicaTable:
             state, since_us = ReplicaState.STOPPING, replica.started_us
         elif session is None:
             state, since_us = ReplicaState.STARTING, replica.started_us
+        elif replica.ready_us is None:
+            # On its first way up the time runs from its start: one that connects again and again is late one day.
+            state, since_us = _REPORTED[session.state], replica.started_us
         else:
             state, since_us = _REPORTED[session.state], session.since_us
         return ReplicaView(replica.model_id, replica.index, state, since_us)

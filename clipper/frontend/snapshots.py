@@ -17,6 +17,7 @@ from clipper._core.plan import Plan
 from clipper._core.query_processor import QueryProcessor
 from clipper._core.route_table import Route, RouteTable
 from clipper.errors import InvalidArgumentError
+from clipper.frontend.probes import read_probes
 from clipper.frontend.wiring import Core
 from clipper.types import ModelId
 
@@ -69,7 +70,11 @@ class SnapshotApplier:
         models = self._build_models(snapshot)
         applications = self._build_applications(snapshot, models)
         routes = self._routes(applications)
+        probes = read_probes(snapshot)
         self._configure(snapshot, models)
+        for model_id, runtime in models.items():
+            probe = probes.get(model_id)
+            runtime.configure_probe(None if probe is None else probe.data, probe is not None and probe.must_succeed)
         retired = [model for model_id, model in self._models.items() if models.get(model_id) is not model]
         self._models = models
         self._applications = applications
@@ -123,7 +128,11 @@ class SnapshotApplier:
         for described in snapshot["applications"]:
             name = described["name"]
             linked = [_linked_model(name, model, versions) for model in described["models"]]
-            current = [models[ModelId(model["name"], model["current_version"])] for model in linked]
+            current = [
+                models[ModelId(model["name"], model["current_version"])]
+                for model in linked
+                if model["current_version"] is not None  # withdrawn: the link waits for the next version
+            ]
             applications[name] = Application(
                 name,
                 input_type=described["input_type"],
@@ -188,7 +197,8 @@ def _version_plans(
     return {
         version["version"]: Plan("arms", [models[ModelId(name, version["version"])]], probabilities=[1.0])
         for version in linked[0]["versions"]
-        if version["input_type"] == input_type
+        # One that is still being deployed is not there yet for those who ask for it by name.
+        if version["input_type"] == input_type and version.get("is_deployed", True)
     }
 
 

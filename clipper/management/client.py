@@ -221,6 +221,7 @@ class Clipper:
         labels: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         make_current: bool = True,
+        sample_input: Any = None,
     ) -> None:
         """Deploy a model version, and return when all its replicas are ready.
 
@@ -237,6 +238,8 @@ class Clipper:
             Parameters of the container, ``CLIPPER_*``, or sizes of its thread pools.
         make_current : bool
             Whether it answers the queries that name no version. A first version always does.
+        sample_input : ndarray, sequence of numbers, str or bytes, optional
+            An input that every replica must evaluate before it gets a query: a replica that cannot is a failure.
 
         Raises
         ------
@@ -257,6 +260,7 @@ class Clipper:
             "labels": list(labels),
             "environment": dict(environment or {}),
             "make_current": make_current,
+            "sample_input": None if sample_input is None else to_json(sample_input),
         }
         if model is None:
             self._deploy(name, {**body, "container": container})

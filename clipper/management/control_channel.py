@@ -63,7 +63,7 @@ class ControlChannel:
     on_session : callable
         Told ``(replica_id, worker, state, reason)``.
     on_workers : callable
-        Told ``(connected_count, lost_worker or None)``.
+        Told ``(serving_count, lost_worker or None)``; a worker serves when it has applied a snapshot.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class ControlChannel:
         finally:
             if worker is not None and self._is_connected(worker):
                 del self._workers[worker.index]
-                self._on_workers(len(self._workers), worker.index)
+                self._on_workers(self._serving_count, worker.index)
                 self._changed.notify()
             writer.close()
             with contextlib.suppress(ConnectionError):
@@ -177,16 +177,18 @@ class ControlChannel:
         earlier = self._workers.get(worker.index)
         if earlier is not None:  # its end has not been noticed yet
             earlier.writer.close()
-            self._on_workers(len(self._workers), worker.index)
+            del self._workers[worker.index]
+            self._on_workers(self._serving_count, worker.index)
         self._workers[worker.index] = worker
-        self._on_workers(len(self._workers), None)
         self._send(worker, self._make_snapshot())
         self._changed.notify()
 
     def _on_message(self, worker: _Worker, message: Mapping[str, Any]) -> None:
         match message["type"]:
             case "applied":
-                worker.applied = int(message["revision"])
+                is_first, worker.applied = worker.applied < 0, int(message["revision"])
+                if is_first:
+                    self._on_workers(self._serving_count, None)
             case "apply_failed":
                 worker.failed, worker.error = int(message["revision"]), str(message["error"])
             case "replica":
@@ -209,6 +211,10 @@ class ControlChannel:
         if worker.writer.transport.get_write_buffer_size() > _MAX_UNSENT_BYTES:
             _logger.error("frontend worker %d does not read: cutting the connection", worker.index)
             worker.writer.transport.abort()
+
+    @property
+    def _serving_count(self) -> int:
+        return sum(worker.applied >= 0 for worker in self._workers.values())
 
     def _is_connected(self, worker: _Worker) -> bool:
         return self._workers.get(worker.index) is worker

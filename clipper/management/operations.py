@@ -1,28 +1,35 @@
 """What management can do: each operation has happened, and queries see it, when it returns; or it raises and says
 what state is left.
+
+Deploying, scaling and deleting take as long as containers do. They run in tasks of their own (`VersionTasks`): a
+caller that leaves changes nothing, and whoever wants to stop a deployment deletes the version.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import check_environment, container_argv
-from clipper.deploy.fleet import DesiredModel, Fleet
-from clipper.errors import InvalidArgumentError, ServerError, UnavailableError
+from clipper.deploy.fleet import Fleet
+from clipper.errors import ClipperError, ConflictError, UnavailableError
 from clipper.management.control_channel import ControlChannel
+from clipper.management.desired_state import DesiredState
+from clipper.management.model_files import ModelFiles
+from clipper.management.progress import Progress, Stage
+from clipper.management.replica_progress import follow_ready, follow_stopping
+from clipper.management.version_tasks import DELETED, DEPLOYED, SCALED, VersionTasks
 from clipper.registry import changes
-from clipper.registry.records import Application, ModelVersion, RegistryState
+from clipper.registry.records import Application, Model, ModelVersion, RegistryState
 from clipper.registry.registry import Change, Registry
-from clipper.registry.snapshot import to_snapshot
 from clipper.types import ModelId
 
 _logger = logging.getLogger(__name__)
+RemoveVersion = Callable[[RegistryState, str, str], RegistryState]
 
 
 class Operations:
@@ -30,48 +37,60 @@ class Operations:
 
     def __init__(self, config: ClipperConfig, registry: Registry, channel: ControlChannel, fleet: Fleet) -> None:
         self._config = config
-        self._registry = registry
-        self._channel = channel
         self._fleet = fleet
-        self._changing = asyncio.Lock()
+        self._files = ModelFiles(config.model_dir, config.staging_dir)
+        self._desired = DesiredState(config, registry, channel, fleet, self._files)
+        self._tasks = VersionTasks()
 
     @property
     def state(self) -> RegistryState:
         """The present desired state."""
-        return self._registry.state
+        return self._desired.state
 
     def recover(self) -> None:
         """Take up the stored state: deployments that a crash of management interrupted are undone."""
         for version in [version for version in self.state.all_versions() if not version.is_deployed]:
             _logger.warning("the deployment of %s was interrupted: undone", version.model_id)
-            self._registry.apply(partial(changes.remove_version, name=version.name, version=version.version))
-            self._remove_files(version.model_id)
-        self._tell_fleet()
+            self._desired.recover(partial(changes.remove_version, name=version.name, version=version.version))
+        self._files.keep_only({version.model_id for version in self.state.all_versions()})
+        self._desired.tell_fleet()
+
+    def close(self) -> None:
+        """End what is under way, at once; its callers are told."""
+        self._tasks.close()
+
+    async def change(self, change: Change) -> RegistryState:
+        """Make one change of the registry, and return when every frontend has it."""
+        return await self._desired.change(change)
 
     # -- applications ------------------------------------------------------------------------------------------------
 
     async def register_application(self, application: Application) -> Application:
         """Add an application."""
-        await self._change(lambda state: changes.add_application(state, application))
-        return self.state.application(application.name)
+        state = await self.change(lambda state: changes.add_application(state, application))
+        return state.application(application.name)
 
     async def delete_application(self, name: str) -> None:
         """Delete an application; queries to it get 404."""
-        await self._change(lambda state: changes.delete_application(state, name))
+        await self.change(lambda state: changes.without_unused_models(changes.delete_application(state, name)))
 
     async def link_model(self, application_name: str, model_name: str) -> Application:
         """Link a model to an application."""
-        state = await self._change(lambda state: changes.link_model(state, application_name, model_name))
+        state = await self.change(lambda state: changes.link_model(state, application_name, model_name))
         return state.application(application_name)
 
     async def unlink_model(self, application_name: str, model_name: str) -> Application:
         """Undo a link."""
-        state = await self._change(lambda state: changes.unlink_model(state, application_name, model_name))
+        state = await self.change(
+            lambda state: changes.without_unused_models(changes.unlink_model(state, application_name, model_name))
+        )
         return state.application(application_name)
 
     # -- models ------------------------------------------------------------------------------------------------------
 
-    async def deploy(self, version: ModelVersion, staged_files: Path | None, make_current: bool) -> ModelVersion:
+    async def deploy(
+        self, version: ModelVersion, staged_files: Path | None, make_current: bool, progress: Progress | None = None
+    ) -> ModelVersion:
         """Add a version, start its replicas, wait until all are ready, and (if asked) let it answer queries.
 
         Raises
@@ -79,140 +98,178 @@ class Operations:
         DeployError
             A replica died or is not ready in time; the version, its replicas and its files are gone again.
         CallerError
-            The version exists, its container does not, or a linked application does not fit it.
+            The version exists, its container does not, a linked application does not fit it, or it was deleted
+            meanwhile.
         """
         check_environment(version.environment)
         container_argv(version.container, self._config.management.containers)
-        staged_files = None if staged_files is None else self._check_staged(staged_files)
+        staged_files = None if staged_files is None else self._files.check_staged(staged_files)
+        deployment = partial(self._deploy, version, staged_files, make_current, progress or Progress())
+        return await self._tasks.run([version.model_id], DEPLOYED, deployment)
+
+    async def _deploy(
+        self, version: ModelVersion, staged_files: Path | None, make_current: bool, progress: Progress
+    ) -> ModelVersion:
         model_id = version.model_id
-        await self._change(
-            lambda state: changes.add_version(state, version),
-            before_fleet=partial(self._take_files, model_id, staged_files),
-        )
+        progress.replicas = version.replicas
+        is_registered = False
+
+        def take_files() -> None:
+            nonlocal is_registered
+            is_registered = True
+            progress.say(Stage.FILES, "taking the uploaded files" if staged_files else "the model has no files")
+            self._files.take(model_id, staged_files)
+
         try:
-            await self._fleet.wait_ready(model_id, version.replicas)
-            await self._change(partial(_finish_deployment, model_id=model_id, make_current=make_current))
+            progress.say(Stage.REGISTERING, f"registering {model_id}")
+            await self._desired.change(lambda state: changes.add_version(state, version), take_files)
+            await self._fleet.wait_ready(
+                model_id, version.replicas, follow_ready(progress, self._fleet.table, model_id, version.replicas)
+            )
+            progress.say(Stage.SWITCHING, f"{model_id} answers queries" if make_current else f"{model_id} is deployed")
+            await self._desired.change(partial(_finish_deployment, model_id=model_id, make_current=make_current))
         except BaseException:
-            await asyncio.shield(self._undo_deployment(model_id))
+            if is_registered and not self._tasks.is_closing:
+                await asyncio.shield(self._undo_deployment(model_id))
             raise
         return self.state.version(*model_id)
 
-    async def delete_version(self, model_id: ModelId) -> None:
-        """Remove a version with its replicas and files."""
-        await self._change(lambda state: changes.remove_version(state, *model_id))
-        await self._fleet.wait_count(model_id, 0)
-        self._remove_files(model_id)
+    async def register_external(self, version: ModelVersion) -> ModelVersion:
+        """Add a version whose containers somebody else starts; it is current at once."""
 
-    async def set_current_version(self, model_id: ModelId) -> None:
+        def add(state: RegistryState) -> RegistryState:
+            state = changes.mark_deployed(changes.add_version(state, version), *version.model_id)
+            return changes.set_current_version(state, *version.model_id)
+
+        state = await self.change(add)
+        return state.version(*version.model_id)
+
+    async def delete_version(
+        self, model_id: ModelId, progress: Progress | None = None, remove: RemoveVersion = changes.remove_version
+    ) -> None:
+        """Remove a version with its replicas and files; what is being done to it ends.
+
+        Parameters
+        ----------
+        remove : callable
+            Makes the change, and refuses it.
+
+        Raises
+        ------
+        CallerError
+            There is no such version, it may not be removed, or it is being removed.
+        UnavailableError
+            It is removed, but a frontend does not know yet, or a replica has not ended.
+        """
+        remove(self.state, *model_id)  # is refused before anything is ended
+        await self._tasks.end(model_id, ConflictError(f"the version {model_id} was deleted by another request"))
+        if model_id.version in self.state.model_versions(model_id.name):
+            change = partial(remove, name=model_id.name, version=model_id.version)
+            await self._tasks.run(
+                [model_id], DELETED, partial(self._remove, change, [model_id], progress or Progress())
+            )
+
+    async def delete_model(self, name: str, progress: Progress | None = None) -> None:
+        """Remove a model that no application is linked to, with all its versions; raises as `delete_version` does."""
+        changes.delete_model(self.state, name)
+        for version in self.state.model_versions(name):
+            reason = ConflictError(f"the model {name!r} was deleted by another request")
+            await self._tasks.end(ModelId(name, version), reason)
+        model_ids = [ModelId(name, version) for version in self.state.model_versions(name)]
+        change = partial(changes.delete_model, name=name)
+        await self._tasks.run(model_ids, DELETED, partial(self._remove, change, model_ids, progress or Progress()))
+
+    async def _remove(self, change: Change, model_ids: list[ModelId], progress: Progress) -> None:
+        progress.say(Stage.REGISTERING, f"removing {', '.join(map(str, model_ids))}")
+        unavailable: UnavailableError | None = None
+        try:
+            await self._desired.change(change)
+        except UnavailableError as error:  # it is registered: the rest happens, and then the caller is told
+            unavailable = error
+        are_gone = [
+            await self._fleet.wait_count(model_id, 0, follow_stopping(progress, self._fleet.table, model_id))
+            for model_id in model_ids
+        ]
+        for model_id in model_ids:
+            self._files.remove(model_id)
+        if unavailable is not None:
+            raise unavailable
+        if not all(are_gone):
+            left = [replica for model_id in model_ids for replica in self._fleet.table.of(model_id)]
+            raise UnavailableError(
+                f"{', '.join(map(str, model_ids))} is deleted and gets no queries, but has replicas that have not "
+                f"ended: {', '.join(f'{replica.replica_id} (pid {replica.pid})' for replica in left)}",
+                hint="they are being killed; GET /api/v1/replicas shows when they are gone",
+            )
+
+    async def set_current_version(self, model_id: ModelId) -> Model:
         """Let another deployed version answer the queries that name none."""
-        await self._change(lambda state: changes.set_current_version(state, *model_id))
+        state = await self.change(lambda state: changes.set_current_version(state, *model_id))
+        return state.model(model_id.name)
 
-    async def set_replicas(self, model_id: ModelId, count: int) -> ModelVersion:
+    async def rollback(self, name: str) -> Model:
+        """Let the version answer again that was current before the present one."""
+        state = await self.change(lambda state: changes.rollback(state, name))
+        return state.model(name)
+
+    async def set_replicas(self, model_id: ModelId, count: int, progress: Progress | None = None) -> ModelVersion:
         """Scale, and return when the replicas are ready, or gone; this also ends a quarantine.
 
         Raises
         ------
+        ConflictError
+            The containers of this version are started by somebody else, or something else is done to it.
         DeployError
             A new replica died or is not ready in time; the former count is desired again.
         """
-        former = self.state.version(*model_id).replicas
-        self._fleet.forgive(model_id)
-        await self._change(lambda state: changes.set_replicas(state, *model_id, count))
-        try:
-            await self._fleet.wait_ready(model_id, count)
-        except BaseException:
-            await asyncio.shield(self._change(lambda state: changes.set_replicas(state, *model_id, former)))
-            raise
-        await self._fleet.wait_count(model_id, count)
-        return self.state.version(*model_id)
-
-    # -- how a change is made ----------------------------------------------------------------------------------------
-
-    async def _change(self, change: Change, before_fleet: Callable[[], None] = lambda: None) -> RegistryState:
-        """Apply a change, publish it, and return when every frontend has it.
-
-        A change that a frontend refuses is undone, under a further revision. One that a frontend is not there to
-        apply stays: it gets the change when it is back.
-        """
-        async with self._changing:
-            before = self._registry.state
-            state = self._registry.apply(change)
-            try:
-                before_fleet()
-                self._tell_fleet()
-                await self._publish()
-            except UnavailableError:
-                raise
-            except Exception as error:
-                _logger.error("a change is undone: %s", error)
-                self._registry.apply(lambda _: before)
-                self._tell_fleet()
-                try:
-                    await self._publish()
-                except ServerError as second_error:
-                    _logger.error("the former state is not applied either: %s", second_error)
-                raise
-            return state
-
-    async def _publish(self) -> None:
-        await self._channel.publish(to_snapshot(self._registry.state), self._config.management.apply_limit_us)
-
-    def _tell_fleet(self) -> None:
-        extra = self._config.management.containers
-        self._fleet.set_desired(
-            {
-                version.model_id: DesiredModel(
-                    version.replicas,
-                    version.input_type,
-                    container_argv(version.container, extra),
-                    version.environment,
-                    self._model_path(version.model_id),
-                )
-                for version in self._registry.state.all_versions()
-            }
+        version = self.state.version(*model_id)
+        if version.is_external:
+            raise ConflictError(
+                f"the containers of {model_id} are started by hand, not by Clipper",
+                hint="start or stop some; they join and leave by themselves",
+            )
+        changes.set_replicas(self.state, *model_id, count)  # is refused before a quarantine ends
+        return await self._tasks.run(
+            [model_id], SCALED, partial(self._set_replicas, model_id, count, progress or Progress())
         )
 
-    async def _undo_deployment(self, model_id: ModelId) -> None:
+    async def _set_replicas(self, model_id: ModelId, count: int, progress: Progress) -> ModelVersion:
+        former = self.state.version(*model_id).replicas
+        progress.replicas = count
+        progress.say(
+            Stage.REGISTERING,
+            f"scaling {model_id} from {former} to {count} replicas",
+            self._fleet.table.ready_count(model_id),
+        )
+        self._fleet.forgive(model_id)
+        await self._desired.change(lambda state: changes.set_replicas(state, *model_id, count))
+        table = self._fleet.table
         try:
-            await self._change(partial(changes.remove_version, name=model_id.name, version=model_id.version))
+            await self._fleet.wait_ready(model_id, count, follow_ready(progress, table, model_id, count))
+        except BaseException:
+            if not self._tasks.is_closing:
+                await asyncio.shield(self._undo_scaling(model_id, former))
+            raise
+        await self._fleet.wait_count(model_id, count, follow_stopping(progress, table, model_id))
+        return self.state.version(*model_id)
+
+    async def _undo_deployment(self, model_id: ModelId) -> None:
+        if model_id.version not in self.state.model_versions(model_id.name):
+            return  # a frontend refused it: the change itself is undone
+        try:
+            await self._desired.change(
+                partial(changes.remove_version, name=model_id.name, version=model_id.version)
+            )
         except UnavailableError as error:
             _logger.warning("undoing the deployment of %s: %s", model_id, error)
         await self._fleet.wait_count(model_id, 0)
-        self._remove_files(model_id)
+        self._files.remove(model_id)
 
-    # -- files -------------------------------------------------------------------------------------------------------
-
-    def _model_path(self, model_id: ModelId) -> Path:
-        return self._config.model_dir / model_id.name / model_id.version
-
-    def _check_staged(self, path: Path) -> Path:
-        """Accept only what lies in the staging directory: only this user can have put it there.
-
-        Any other path would let whoever reaches the management port name a file that a container then opens.
-        """
-        staging = self._config.staging_dir.resolve()
-        resolved = path.resolve()
-        if resolved.parent != staging or not resolved.is_dir():
-            raise InvalidArgumentError(f"files={str(path)!r} is not a directory in {str(staging)!r}")
-        return resolved
-
-    def _take_files(self, model_id: ModelId, staged: Path | None) -> None:
-        """Move the staged files to their place; what an interrupted run left there is replaced."""
-        target = self._model_path(model_id)
-        self._remove_files(model_id)
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if staged is None:
-            target.mkdir(mode=0o700)
-        else:
-            staged.rename(target)
-
-    def _remove_files(self, model_id: ModelId) -> None:
-        target = self._model_path(model_id)
-        shutil.rmtree(target, ignore_errors=True)
+    async def _undo_scaling(self, model_id: ModelId, former: int) -> None:
         try:
-            target.parent.rmdir()
-        except OSError:
-            return  # other versions of the model are there
+            await self._desired.change(lambda state: changes.set_replicas(state, *model_id, former))
+        except ClipperError as error:
+            _logger.warning("undoing the scaling of %s: %s", model_id, error)
 
 
 def _finish_deployment(state: RegistryState, model_id: ModelId, make_current: bool) -> RegistryState:

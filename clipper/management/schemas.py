@@ -65,6 +65,11 @@ class DeployRequest(_Request):
     labels: list[str] = []
     environment: dict[str, str] = {}
     make_current: bool = True
+    sample_input: JsonValue = Field(
+        None,
+        description="an input that every replica must evaluate before it gets a query; "
+        "by default zeros, if a linked application declares a shape",
+    )
 
 
 class VersionAnswer(BaseModel):

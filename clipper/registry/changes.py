@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from clipper.errors import AlreadyExistsError, ConflictError, NotFoundError
 from clipper.registry.records import Application, Model, ModelVersion, RegistryState
+
+# How many roll-backs in a row a model remembers.
+MAX_PREVIOUS_VERSIONS: Final = 16
 
 _Record = TypeVar("_Record")
 
@@ -119,20 +122,68 @@ def remove_version(state: RegistryState, name: str, version: str) -> RegistrySta
     ConflictError
         It answers the queries of an application.
     """
-    model = state.model(name)
+    is_current = state.model(name).current_version == version
     state.version(name, version)
-    is_current = model.current_version == version
     linked = ", ".join(application.name for application in state.applications_of(name))
     if is_current and linked:
         raise ConflictError(
             f"version {version!r} is the current one of model {name!r}, which is linked to: {linked}",
             hint="make another version current, or unlink the model, first",
         )
+    return withdraw_version(state, name, version)
+
+
+def withdraw_version(state: RegistryState, name: str, version: str) -> RegistryState:
+    """Remove a version even if it answers the queries of applications: they stay linked, and get default outputs.
+
+    A model that is linked stays, without versions if this was its last one.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such version.
+    """
+    model = state.model(name)
+    state.version(name, version)
+    is_current = model.current_version == version
     versions = _without(model.versions, version)
-    if not versions:
+    if not versions and not state.applications_of(name):
         return replace(state, models=_without(state.models, name))
     current_version = None if is_current else model.current_version
-    return _with_model(state, replace(model, versions=versions, current_version=current_version))
+    previous_versions = tuple(previous for previous in model.previous_versions if previous != version)
+    return _with_model(
+        state,
+        replace(model, versions=versions, current_version=current_version, previous_versions=previous_versions),
+    )
+
+
+def without_unused_models(state: RegistryState) -> RegistryState:
+    """Forget the models that `withdraw_version` left without versions, once no application is linked to them."""
+    linked = {name for application in state.applications.values() for name in application.models}
+    models = {name: model for name, model in state.models.items() if model.versions or name in linked}
+    return state if len(models) == len(state.models) else replace(state, models=models)
+
+
+def delete_model(state: RegistryState, name: str) -> RegistryState:
+    """Delete a model with all its versions.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such model.
+    ConflictError
+        It is linked to an application, or one of its versions is being deployed.
+    """
+    model = state.model(name)
+    linked = ", ".join(application.name for application in state.applications_of(name))
+    if linked:
+        raise ConflictError(f"the model {name!r} is linked to: {linked}", hint="unlink it first")
+    deploying = ", ".join(version.version for version in model.versions.values() if not version.is_deployed)
+    if deploying:
+        raise ConflictError(
+            f"the model {name!r} has versions that are still being deployed: {deploying}", hint="try again later"
+        )
+    return replace(state, models=_without(state.models, name))
 
 
 def set_current_version(state: RegistryState, name: str, version: str) -> RegistryState:
@@ -151,7 +202,37 @@ def set_current_version(state: RegistryState, name: str, version: str) -> Regist
         raise ConflictError(f"version {version!r} of model {name!r} is still being deployed", hint="try again later")
     for application in state.applications_of(name):
         _check_input_type(application, record)
-    return _with_model(state, replace(model, current_version=version))
+    history = [*(previous for previous in model.previous_versions if previous != model.current_version)]
+    history += [] if model.current_version is None else [model.current_version]
+    previous_versions = [previous for previous in history if previous != version]
+    return _with_model(
+        state,
+        replace(model, current_version=version, previous_versions=tuple(previous_versions[-MAX_PREVIOUS_VERSIONS:])),
+    )
+
+
+def rollback(state: RegistryState, name: str) -> RegistryState:
+    """Let the version answer that was current before the present one; once more goes back one further.
+
+    The version that is left is not one to go back to: `set_current_version` rolls forward to it again.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such model.
+    ConflictError
+        No version was current before, or a linked application has another input type.
+    """
+    model = state.model(name)
+    if not model.previous_versions:
+        deployed = ", ".join(version.version for version in model.versions.values() if version.is_deployed) or "none"
+        raise ConflictError(
+            f"the model {name!r} has no earlier version to roll back to",
+            hint=f"deployed versions: {deployed}; make one of them current by its name",
+        )
+    *older, version = model.previous_versions
+    state = set_current_version(state, name, version)
+    return _with_model(state, replace(state.model(name), previous_versions=tuple(older)))
 
 
 def set_replicas(state: RegistryState, name: str, version: str, count: int) -> RegistryState:

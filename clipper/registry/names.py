@@ -18,6 +18,11 @@ MAX_SLO_US: Final = 3_600_000_000  # an hour: more is a mistake in the unit
 MAX_REPLICAS: Final = 1024
 MAX_BATCH_SIZE: Final = 65_536
 MAX_DEFAULT_OUTPUT_BYTES: Final = 64 * 1024
+MAX_SAMPLE_INPUT_BYTES: Final = 1024 * 1024  # it is kept in the registry and travels with every snapshot
+MAX_LABELS: Final = 64
+MAX_RESOURCES: Final = 16
+MAX_RESOURCE_AMOUNT: Final = 2**53  # what every JSON reader holds exactly: 8 PiB, in bytes
+MAX_DESCRIPTION_CHARACTERS: Final = 1024
 
 INPUT_TYPES: Final = ("integers", "floats", "doubles", "strings", "bytes", "tensor")
 DTYPES: Final = (
@@ -42,6 +47,9 @@ _INPUT_TYPE_ALIASES: Final = {
 }
 _OWN_DTYPES: Final = {"integers": "int32", "floats": "float32", "doubles": "float64"}
 _LABEL: Final = re.compile(r"[^,:\x00-\x1f]{1,63}")
+# Of Kubernetes' extended resources, such as "nvidia.com/gpu", and of its quantities, such as "512Mi" and "0.5".
+_RESOURCE_NAME: Final = re.compile(r"[A-Za-z0-9]([-_./A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+_RESOURCE_AMOUNT: Final = re.compile(r"[A-Za-z0-9]([-_.:/A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 
 
 def check_application_name(name: object) -> str:
@@ -141,6 +149,26 @@ def check_default_output(output: object) -> str:
     return text
 
 
+def check_sample_input(sample: object) -> str:
+    """Return the JSON text of a sample input, up to 1 MiB; "" stands for None: no sample."""
+    if sample is None:
+        return ""
+    try:
+        text = json.dumps(sample, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"sample_input is no JSON value: {error}") from error
+    return check_sample_input_json(text)
+
+
+def check_sample_input_json(text: str) -> str:
+    """Return the JSON text of a sample input if it is not too long."""
+    if len(text) > MAX_SAMPLE_INPUT_BYTES:
+        raise InvalidArgumentError(
+            f"sample_input has {len(text)} bytes as JSON; at most {MAX_SAMPLE_INPUT_BYTES} are allowed"
+        )
+    return text
+
+
 def check_policy(policy: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return the policy as ``{"name": ...}`` with its parameters, or None for the default."""
     if policy is None:
@@ -161,12 +189,51 @@ def check_controller(controller: object) -> str:
 
 
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Return the labels: 1 to 63 characters each, without commas, colons and control characters."""
-    if isinstance(labels, str) or not all(_LABEL.fullmatch(label) for label in labels):
+    """Return the labels: 1 to 63 characters each, without commas, colons and control characters; at most 64."""
+    if isinstance(labels, str) or not all(isinstance(label, str) and _LABEL.fullmatch(label) for label in labels):
         raise InvalidArgumentError(
             f"labels={labels!r} is not valid: expected a list of strings of 1 to 63 characters without ',' and ':'"
         )
+    if len(labels) > MAX_LABELS:
+        raise InvalidArgumentError(f"{len(labels)} labels are too many: at most {MAX_LABELS} are allowed")
     return tuple(labels)
+
+
+def check_resources(resources: Mapping[str, int | str]) -> dict[str, int | str]:
+    """Return what a replica asks of its machine, such as ``{"cpu": 2, "memory": "512Mi", "nvidia.com/gpu": 1}``.
+
+    The names are open, since each container manager knows its own. An amount is an integer from 0, or a text of
+    letters, digits and ``-_.:/`` with 1 to 63 characters.
+    """
+    if not isinstance(resources, Mapping) or len(resources) > MAX_RESOURCES:
+        raise InvalidArgumentError(
+            f"resources={resources!r} is not valid: expected a mapping of at most {MAX_RESOURCES} amounts by name"
+        )
+    for name, amount in resources.items():
+        if not isinstance(name, str) or not _RESOURCE_NAME.fullmatch(name):
+            raise InvalidArgumentError(
+                f"{name!r} is no name of a resource",
+                hint="use 1 to 63 letters, digits, '-', '_', '.' and '/', with a letter or digit at both ends",
+            )
+        is_text = isinstance(amount, str) and _RESOURCE_AMOUNT.fullmatch(amount) is not None
+        if not is_text and not (type(amount) is int and 0 <= amount <= MAX_RESOURCE_AMOUNT):
+            raise InvalidArgumentError(
+                f"the resource {name!r} is {amount!r}: expected an integer from 0 to {MAX_RESOURCE_AMOUNT}, or a text "
+                "of 1 to 63 characters",
+                hint="for example 2, '0.5' or '512Mi'",
+            )
+    return dict(resources)
+
+
+def check_description(description: object) -> str:
+    """Return the text: at most 1024 characters, printable but for line ends and tabs."""
+    if not isinstance(description, str) or not all(char.isprintable() or char in "\n\t" for char in description):
+        raise InvalidArgumentError(f"description={description!r} is not valid: expected printable text")
+    if len(description) > MAX_DESCRIPTION_CHARACTERS:
+        raise InvalidArgumentError(
+            f"description has {len(description)} characters; at most {MAX_DESCRIPTION_CHARACTERS} are allowed"
+        )
+    return description
 
 
 def _check_choice(name: str, value: object, choices: Sequence[str]) -> str:

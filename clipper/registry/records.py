@@ -1,18 +1,14 @@
-"""What the registry holds, as immutable records, and the documents in which a store keeps them."""
+"""What the registry holds, as immutable records that check what they are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from clipper.errors import InternalError, NotFoundError
+from clipper.errors import NotFoundError
 from clipper.registry import names
-from clipper.state.store import Document, StoredState
 from clipper.types import ModelId, Revision
-
-_APPLICATION_KEY: Final = "application/"
-_MODEL_KEY: Final = "model/"
 
 _Record = TypeVar("_Record")
 _EMPTY_REVISION: Final = Revision(0)
@@ -62,15 +58,24 @@ class ModelVersion:
     labels: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     is_deployed: bool = False  # False until every replica has been ready once
+    resources: Mapping[str, int | str] = field(default_factory=dict)  # of each replica; for the container manager
+    description: str = ""
+    sample_input_json: str = ""  # JSON text of an input that each replica evaluates before it gets a query; "" = none
+    is_external: bool = False  # its containers are started by somebody else; ``replicas`` is 0, ``container`` a remark
+    data_path: str = ""  # of an external version: where its owner says that the model lies
 
     def __post_init__(self) -> None:
         names.check_model_name(self.name)
         names.check_version(self.version)
-        names.check_range("replicas", self.replicas, 1, names.MAX_REPLICAS)
+        least, most = (0, 0) if self.is_external else (1, names.MAX_REPLICAS)
+        names.check_range("replicas", self.replicas, least, most)
         names.check_range("batch_size", self.batch_size, 0, names.MAX_BATCH_SIZE)
         names.check_range("max_batch_size", self.max_batch_size, 0, names.MAX_BATCH_SIZE)
         names.check_controller(self.controller)
         names.check_labels(self.labels)
+        names.check_resources(self.resources)
+        names.check_description(self.description)
+        names.check_sample_input_json(self.sample_input_json)
         if self.input_type not in names.INPUT_TYPES:
             names.check_input_type(self.input_type)
 
@@ -86,7 +91,9 @@ class Model:
 
     name: str
     versions: Mapping[str, ModelVersion]
-    current_version: str | None = None  # None only until the first version is deployed
+    current_version: str | None = None  # None until the first version is deployed, and when the current one is removed
+    # What `changes.rollback` goes back to: the versions that were current before, the latest last, each once.
+    previous_versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,11 @@ class RegistryState:
         """Return the model version; `NotFoundError` names those there are."""
         return _find("version", self.model(name).versions, version, f" of model {name!r}")
 
+    def model_versions(self, name: str) -> tuple[str, ...]:
+        """Return the versions of a model; none if there is no such model."""
+        model = self.models.get(name)
+        return () if model is None else tuple(model.versions)
+
     def applications_of(self, model_name: str) -> tuple[Application, ...]:
         """Return the applications that ``model_name`` is linked to."""
         return tuple(application for application in self.applications.values() if model_name in application.models)
@@ -117,53 +129,6 @@ class RegistryState:
         """Yield every version of every model."""
         for model in self.models.values():
             yield from model.versions.values()
-
-
-def to_documents(state: RegistryState) -> dict[str, Document]:
-    """Return one document per application and per model."""
-    documents: dict[str, Document] = {}
-    for application in state.applications.values():
-        documents[_APPLICATION_KEY + application.name] = asdict(application)
-    for model in state.models.values():
-        documents[_MODEL_KEY + model.name] = asdict(model)
-    return documents
-
-
-def from_stored(stored: StoredState) -> RegistryState:
-    """Return the registry that `to_documents` wrote.
-
-    Raises
-    ------
-    InternalError
-        A document is not one of this version of Clipper.
-    """
-    applications: dict[str, Application] = {}
-    models: dict[str, Model] = {}
-    for key, document in stored.documents.items():
-        try:
-            if key.startswith(_APPLICATION_KEY):
-                application = _read_application(document)
-                applications[application.name] = application
-            elif key.startswith(_MODEL_KEY):
-                model = _read_model(document)
-                models[model.name] = model
-        except (TypeError, KeyError) as error:
-            raise InternalError(f"the document {key!r} of the registry cannot be read: {error}") from error
-    return RegistryState(stored.revision, applications, models)
-
-
-def _read_application(document: Document) -> Application:
-    values = dict(document)
-    values["shape"] = None if values["shape"] is None else tuple(values["shape"])
-    values["models"] = tuple(values["models"])
-    return Application(**values)
-
-
-def _read_model(document: Document) -> Model:
-    versions: dict[str, ModelVersion] = {}
-    for key, value in document["versions"].items():
-        versions[key] = ModelVersion(**{**value, "labels": tuple(value["labels"])})
-    return Model(document["name"], versions, document["current_version"])
 
 
 def _find(kind: str, records: Mapping[str, _Record], name: str, of: str = "") -> _Record:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from clipper.registry.records import RegistryState, from_stored, to_documents
-from clipper.state.store import Document, StateStore
+from clipper.registry.documents import changed_documents, from_stored
+from clipper.registry.records import RegistryState
+from clipper.state.store import StateStore
 
 Change = Callable[[RegistryState], RegistryState]
 
@@ -33,10 +34,7 @@ class Registry:
         """
         before = self._state
         after = change(before)
-        old, new = to_documents(before), to_documents(after)
-        differences: dict[str, Document | None] = {key: new[key] for key in new if new[key] != old.get(key)}
-        differences.update(dict.fromkeys(old.keys() - new.keys()))
-        revision = self._store.commit(before.revision, differences)
+        revision = self._store.commit(before.revision, changed_documents(before, after))
         self._state = replace(after, revision=revision)
         return self._state
 

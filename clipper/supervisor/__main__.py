@@ -12,12 +12,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from clipper.config import ClipperConfig, parse_config, read_config
 from clipper.errors import ClipperError, StartError
 from clipper.log_file import RotatingLog
 from clipper.supervisor.listeners import Listeners, address_of, open_listeners
+from clipper.supervisor.orphans import end_orphans, read_mark
 from clipper.supervisor.supervisor import Supervisor
+
+_ORPHANS_LIMIT_US: Final = 5_000_000
 
 
 class _LogHandler(logging.Handler):
@@ -47,15 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     owns_run_dir = False
     try:
         config = _read_config(options.run_dir, options.config_fd)
-        _prepare(config)
+        mark = _prepare(config)
         owns_run_dir = True
+        _end_orphans(mark)
         listeners = open_listeners(config.listen)
         config = _with_real_ports(config, listeners)
         config.write()
     except ClipperError as error:
         _fail(error, options.report_fd, owns_run_dir)
         return 1
-    supervisor = Supervisor(config, listeners, owner_pidfd=options.owner_pidfd, report_fd=options.report_fd)
+    supervisor = Supervisor(config, listeners, owner_pidfd=options.owner_pidfd, report_fd=options.report_fd, mark=mark)
     return supervisor.run()
 
 
@@ -66,8 +71,16 @@ def _read_config(run_dir: Path, config_fd: int) -> ClipperConfig:
         return parse_config(file.read(), run_dir, "the configuration")
 
 
-def _prepare(config: ClipperConfig) -> None:
-    """Make the directories, take the lock of the run directory and open the log."""
+def _end_orphans(mark: str) -> None:
+    killed = end_orphans(mark, _ORPHANS_LIMIT_US)
+    if killed:
+        logging.getLogger("clipper.supervisor").warning(
+            "an earlier life of this run directory had left processes behind: killed %s", ", ".join(map(str, killed))
+        )
+
+
+def _prepare(config: ClipperConfig) -> str:
+    """Make the directories, take the lock of the run directory, open the log; return the directory's mark."""
     try:
         config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for directory in (config.log_dir, config.model_dir, config.staging_dir):
@@ -90,6 +103,7 @@ def _prepare(config: ClipperConfig) -> None:
     logger = logging.getLogger("clipper.supervisor")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    return read_mark(lock_fd)
 
 
 def _with_real_ports(config: ClipperConfig, listeners: Listeners) -> ClipperConfig:

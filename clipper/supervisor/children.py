@@ -13,6 +13,7 @@ from clipper.config import LogConfig
 from clipper.log_file import START_MARK, RotatingLog
 from clipper.supervisor.child import Child
 from clipper.supervisor.event_loop import EventLoop
+from clipper.supervisor.orphans import MARK_VARIABLE
 from clipper.supervisor.parent_death import make_die_with_parent
 
 OnExit = Callable[[Child, int], None]
@@ -20,11 +21,18 @@ _logger = logging.getLogger("clipper.supervisor")
 
 
 class ChildTable:
-    """The living children. Make it in the thread that runs the loop: children die with that thread."""
+    """The living children. Make it in the thread that runs the loop: children die with that thread.
 
-    def __init__(self, loop: EventLoop, log_config: LogConfig) -> None:
+    Parameters
+    ----------
+    mark : str, optional
+        Of the run directory; every child, and what it spawns, carries it in its environment (`orphans`).
+    """
+
+    def __init__(self, loop: EventLoop, log_config: LogConfig, mark: str = "") -> None:
         self._loop = loop
         self._log_config = log_config
+        self._marked = {MARK_VARIABLE: mark} if mark else {}
         self._die_with_parent = make_die_with_parent()
         self._alive: dict[int, Child] = {}  # by pid
 
@@ -49,13 +57,14 @@ class ChildTable:
         child = Child(
             name,
             argv,
-            env,
+            {**env, **self._marked},
             log,
             pass_fds=pass_fds,
             die_with_parent=self._die_with_parent,
             now_us=self._loop.now_us(),
         )
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        log.end_line()
         log.write(f"{START_MARK}{name}, pid {child.pid}, {started}\n".encode())
         self._alive[child.pid] = child
         self._loop.watch(child.output_fd, functools.partial(self._on_output, child))

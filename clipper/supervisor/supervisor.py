@@ -15,7 +15,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from clipper.backoff import Backoff
 from clipper.config import ClipperConfig
@@ -24,8 +24,10 @@ from clipper.supervisor.children import ChildTable
 from clipper.supervisor.containers import ContainerDesk
 from clipper.supervisor.event_loop import EventLoop
 from clipper.supervisor.listeners import Listeners
+from clipper.supervisor.orphans import end_orphans
 from clipper.supervisor.service import Launch, Service
 
+_ORPHANS_LIMIT_US: Final = 2_000_000
 _logger = logging.getLogger("clipper.supervisor")
 
 
@@ -38,17 +40,20 @@ class Supervisor:
         Refers to the process that embeds Clipper; its death drains. -1 = none.
     report_fd : int
         Gets one JSON line per event until the reader closes it: ``listening``, ``exited``. -1 = none.
+    mark : str
+        Of the run directory (`orphans`).
     """
 
     def __init__(
-        self, config: ClipperConfig, listeners: Listeners, *, owner_pidfd: int = -1, report_fd: int = -1
+        self, config: ClipperConfig, listeners: Listeners, *, owner_pidfd: int = -1, report_fd: int = -1, mark: str = ""
     ) -> None:
         self._config = config
         self._listeners = listeners
         self._owner_pidfd = owner_pidfd
         self._report_fd = report_fd
+        self._mark = mark
         self._loop = EventLoop()
-        self._children = ChildTable(self._loop, config.logs)
+        self._children = ChildTable(self._loop, config.logs, mark)
         self._containers = ContainerDesk(self._loop, self._children, self._advance_drain)
         self._frontends = [
             self._service(f"frontend-{worker}", functools.partial(self._launch_frontend, worker))
@@ -70,6 +75,8 @@ class Supervisor:
         _logger.info("queries on %s, management on %s", listen.query_url, listen.management_url)
         self._report({"event": "listening", "query_port": listen.query_port, "management_port": listen.management_port})
         self._loop.run()
+        if self._mark:  # what containers have spawned into sessions of their own
+            end_orphans(self._mark, _ORPHANS_LIMIT_US)
         if self._config.remove_run_dir:
             shutil.rmtree(self._config.run_dir, ignore_errors=True)
         return 0

@@ -300,38 +300,6 @@ def test_client_that_disappears_leaves_nothing_behind(path: DataPath, when: str)
     path.wait_until(lambda: path.core.processor.live_queries == 0)
 
 
-def test_retired_model_answers_its_batch_in_flight_and_refuses_what_is_queued(path: DataPath) -> None:
-    puppet = path.ready()
-    flying = path.begin({"input": [1.0]})
-    batch = puppet.take_batch()
-    queued = path.begin({"input": [2.0]})
-    path.wait_until(lambda: path.core.slots.in_use == 2)
-    path.apply([application(models=())], [])
-    assert queued.response().json["default_explanation"] == UNCONNECTED
-    puppet.answer(batch, ["still good"])
-    assert flying.response().json["output"] == "still good"
-    assert path.call(lambda: path.core.cache.resident_entries) == 0
-
-
-def test_retired_model_whose_replica_is_lost_answers_at_once(path: DataPath) -> None:
-    puppet = path.ready()
-    flying = path.begin({"input": [1.0]})
-    puppet.take_batch()
-    path.apply([application(models=())], [])
-    path.gone("m:1:0")
-    assert flying.response().json["default_explanation"] == UNCONNECTED
-
-
-def test_redeployed_version_is_not_answered_from_the_old_ones_cache(path: DataPath) -> None:
-    path.serving(lambda inputs: ["old"] * len(inputs), index=0)
-    assert path.ask({"input": [1.0]}).json["output"] == "old"
-    path.apply([application(models=())], [])
-    path.gone("m:1:0")
-    path.apply([application()], [model()])
-    path.serving(lambda inputs: ["new"] * len(inputs), index=1)
-    assert path.ask({"input": [1.0]}).json["output"] == "new"
-
-
 def test_snapshots_swapped_under_load_disturb_no_query(path: DataPath) -> None:
     path.apply([application(cache=False)], [model()])
     path.serving(lambda inputs: [one[0] for one in inputs])

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from clipper.errors import InvalidArgumentError
 from clipper.registry import changes, names
-from clipper.registry.records import Application, RegistryState, from_stored, to_documents
+from clipper.registry.documents import from_stored, to_documents
+from clipper.registry.records import Application, RegistryState
 from clipper.registry.snapshot import to_snapshot
 from clipper.state.store import StoredState
 from clipper.types import Revision

@@ -57,3 +57,14 @@ def test_tail_of_a_missing_log_is_empty_and_of_binary_rubbish_is_text(tmp_path: 
     assert read_tail(tmp_path / "none.log", 5) == ""
     (tmp_path / "x.log").write_bytes(b"\xff\xfe ok\n")
     assert read_tail(tmp_path / "x.log", 5).endswith(" ok")
+
+
+def test_line_that_a_killed_writer_left_unfinished_is_ended_once(tmp_path: Path) -> None:
+    log = RotatingLog(tmp_path / "log", max_bytes=1024, keep_count=0)
+    log.end_line()
+    log.write(b"half a li")
+    log.end_line()
+    log.end_line()
+    log.write(b"whole\n")
+    log.close()
+    assert (tmp_path / "log").read_text() == "half a li\nwhole\n"

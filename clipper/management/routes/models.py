@@ -56,6 +56,7 @@ async def deploy(name: str, request: DeployRequest, context: ContextParameter) -
         max_batch_size=request.max_batch_size,
         labels=names.check_labels(request.labels),
         environment=request.environment,
+        sample_input_json=names.check_sample_input(request.sample_input),
     )
     files = None if request.files is None else Path(request.files)
     deployed = await context.operations.deploy(version, files, request.make_current)

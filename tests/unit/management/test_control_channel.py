@@ -77,6 +77,9 @@ def test_worker_that_connects_gets_the_present_snapshot() -> None:
     async def script(scene: Scene) -> None:
         worker = await Worker.connect(scene.path)
         assert await worker.hear() == {"type": "snapshot", "revision": 3}
+        assert scene.workers.empty(), "it does not serve before it has applied a snapshot"
+        for revision in (3, 4):
+            worker.tell({"type": "applied", "revision": revision})
         assert await scene.workers.get() == (1, None)
         assert scene.channel.rpc_addresses == ("ipc://rpc-0",)
         await worker.close()
@@ -134,11 +137,14 @@ def test_worker_that_connects_twice_replaces_its_earlier_connection() -> None:
     async def script(scene: Scene) -> None:
         first = await Worker.connect(scene.path)
         await first.hear()
+        first.tell({"type": "applied", "revision": 3})
+        assert await scene.workers.get() == (1, None)
         second = await Worker.connect(scene.path)
         await second.hear()
+        second.tell({"type": "applied", "revision": 3})
         assert await first.hear() == {}
         await first.close()
-        assert [await scene.workers.get() for _ in range(3)] == [(1, None), (1, 0), (1, None)]
+        assert [await scene.workers.get() for _ in range(2)] == [(0, 0), (1, None)]
         scene.channel.tell_gone(ReplicaId("m:1:0"))
         assert await second.hear() == {"type": "replica_gone", "replica_id": "m:1:0"}
         await second.close()

@@ -108,12 +108,6 @@ def test_current_version_of_a_linked_model_stays() -> None:
     assert "svm" not in changes.remove_version(unlinked, "svm", "1").models
 
 
-def test_rollback_makes_an_older_version_current() -> None:
-    state = deploy(linked_state(), make_version(version="2"))
-    assert state.model("svm").current_version == "2"
-    assert changes.set_current_version(state, "svm", "1").model("svm").current_version == "1"
-
-
 @pytest.mark.parametrize("count", [0, -1, 1025])
 def test_replica_count_out_of_range_is_refused(count: int) -> None:
     with pytest.raises(InvalidArgumentError, match="replicas"):
