@@ -70,6 +70,11 @@ class RotatingLog:
         self._open()
 
 
+def is_start_line(line: str) -> bool:
+    """Whether the supervisor wrote this line because a process was started; in either format."""
+    return line.startswith(START_MARK) or (line.startswith("{") and f'"message": "{START_MARK}' in line)
+
+
 def rotated_path(path: Path, index: int) -> Path:
     """Return where the ``index``-th older file of ``path`` lies (1 = the newest of them)."""
     return path.with_name(f"{path.name}.{index}")

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from clipper.config import LogConfig
+from clipper.logs import container_variables
 from clipper.supervisor.child import Child
 from clipper.supervisor.children import ChildTable
 from clipper.supervisor.event_loop import EventLoop
@@ -30,14 +32,19 @@ class ContainerDesk:
 
     Parameters
     ----------
+    logs : LogConfig
+        Every container is told to log like this, unless its version's own environment says otherwise.
     on_exit : callable
         Called after each exit of a container.
     """
 
-    def __init__(self, loop: EventLoop, children: ChildTable, on_exit: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: EventLoop, children: ChildTable, logs: LogConfig, on_exit: Callable[[], None]
+    ) -> None:
         self._loop = loop
         self._children = children
         self._after_exit = on_exit
+        self._log_variables = container_variables(logs)
         self._containers: dict[str, Child] = {}
         self._link: SupervisorLink | None = None
         self._closed = False
@@ -92,7 +99,8 @@ class ContainerDesk:
                 case unknown:
                     _logger.error("management sent an unknown command %r", unknown)
         except (KeyError, TypeError, ValueError) as error:
-            _logger.error("management sent a command without sense, %r: %r", command, error)
+            # Not the command itself: a model's environment may hold secrets.
+            _logger.error("management sent a command without sense, %r: %r", command.get("op"), error)
 
     def _start(self, container_id: str, argv: list[str], env: dict[str, str], log_path: Path) -> None:
         if self._closed:
@@ -103,7 +111,11 @@ class ContainerDesk:
             return
         try:
             child = self._children.spawn(
-                container_id, argv, {**os.environ, **env}, log_path, functools.partial(self._on_exit, container_id)
+                container_id,
+                argv,
+                {**os.environ, **self._log_variables, **env},
+                log_path,
+                functools.partial(self._on_exit, container_id),
             )
         except (OSError, ValueError) as error:
             self._tell({"event": "start_failed", "id": container_id, "error": str(error)})
