@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clipper.version import VERSION
+
 if TYPE_CHECKING:
     from clipper.errors import (
         AlreadyExistsError,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from clipper.management.client import Clipper
     from clipper.management.prediction import Prediction
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "AlreadyExistsError": "clipper.errors",

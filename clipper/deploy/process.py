@@ -143,6 +143,8 @@ class ProcessManager(ContainerManager):
                 gone = self._exits.pop(replica_id, None)
                 if gone is not None:
                     gone.set()
+            case "restarts":
+                self.process_restarts = dict(event["counts"])
             case "listed":
                 self._is_listed = True
             case "draining":

@@ -26,6 +26,7 @@ from clipper.frontend.snapshots import SnapshotApplier
 from clipper.frontend.wiring import build_core, http_limits
 
 _log = logging.getLogger("clipper.frontend")
+_queries = logging.getLogger("clipper.query")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Worker:
             limits=http_limits(config.http),
             sessions=config.rpc,
         )
+        self.core.processor.log.misses_per_second = config.logs.misses_per_second
+        self.core.processor.log.traces_per_second = config.logs.traces_per_second
         self.snapshots = SnapshotApplier(self.core, self._operations_routes())
         self.control = ControlClient(config.control_socket_path, self._hello, self._handle)
 
@@ -116,8 +119,17 @@ class Worker:
             try:
                 self.core.rpc.tick(now_us)
                 self.core.server.sweep(now_us)
+                self._tell_suppressed(now_us)
             except Exception:  # noqa: BLE001 - without the next beats every container would be given up
                 _log.exception("housekeeping failed; it goes on at the next beat")
+
+    def _tell_suppressed(self, now_us: int) -> None:
+        """Say how many missed queries were not logged one by one."""
+        for name, application in self.snapshots.applications.items():
+            for reason, count in application.stats.take_suppressed(now_us).items():
+                if count:
+                    facts = {"application": name, "reason": reason, "suppressed": count}
+                    _queries.warning("%d more queries got no prediction", count, extra=facts)
 
     # -- the control channel -----------------------------------------------------------------------------------------
 
@@ -130,7 +142,8 @@ class Worker:
         return [hello, *replicas]
 
     def _on_replica(self, replica_id: str, model: str, version: str, state: str, reason: str) -> None:
-        _log.info("replica %s is %s%s", replica_id, state, f": {reason}" if reason else "")
+        facts = {"replica_id": replica_id, "model": f"{model}:{version}"}
+        _log.info("replica %s is %s%s", replica_id, state, f": {reason}" if reason else "", extra=facts)
         self.control.send(_replica_message(replica_id, model, version, state, reason))
 
     def _handle(self, message: Message) -> Message | None:

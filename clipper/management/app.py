@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from clipper.errors import ClipperError, DeployError, InternalError, InvalidArgumentError
-from clipper.management.routes import applications, models, status
+from clipper.management.routes import applications, metrics, models, status
 from clipper.management.routes.context import Context
 
 _logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def make_app(context: Context) -> FastAPI:
     """Return the application over the parts of this process."""
     app = FastAPI(title="Clipper management", version="1", description=_DESCRIPTION)
     app.state.context = context
-    for module in (applications, models, status):
+    for module in (applications, models, status, metrics):
         app.include_router(module.router)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_ALLOWED_HOSTS)
     app.add_exception_handler(ClipperError, _on_clipper_error)

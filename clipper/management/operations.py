@@ -47,6 +47,11 @@ class Operations:
         """The present desired state."""
         return self._desired.state
 
+    @property
+    def ended(self) -> Mapping[tuple[str, str], int]:
+        """How many long operations have ended: ``(what was done, "done" or "failed")`` -> how often."""
+        return self._tasks.ended
+
     def recover(self) -> None:
         """Take up the stored state: deployments that a crash of management interrupted are undone."""
         for version in [version for version in self.state.all_versions() if not version.is_deployed]:

@@ -3,8 +3,9 @@
 Commands:  {"op": "start", "id", "argv", "env", "log"}    {"op": "stop", "id", "grace_us"}
 Events:    {"event": "started", "id", "pid"}              {"event": "exited", "id", "pid", "code"}
            {"event": "start_failed", "id", "error"}       {"event": "listed"}    {"event": "draining"}
+           {"event": "restarts", "counts": {process: times}}
 
-A management process that connects is sent ``started`` for each container that is alive, and then ``listed``.
+A management process that connects is sent ``restarts``, ``started`` for each container that is alive, and ``listed``.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class ContainerDesk:
         self._log_variables = container_variables(logs)
         self._containers: dict[str, Child] = {}
         self._link: SupervisorLink | None = None
+        self._restarts: dict[str, int] = {}
         self._closed = False
 
     def connect(self, connection: socket.socket) -> None:
@@ -54,6 +56,7 @@ class ContainerDesk:
         self.disconnect()
         self._link = SupervisorLink(connection)
         self._watch_link()
+        self._tell({"event": "restarts", "counts": self._restarts})
         for container_id, child in list(self._containers.items()):
             self._tell({"event": "started", "id": container_id, "pid": child.pid})
         self._tell({"event": "listed"})
@@ -64,6 +67,11 @@ class ContainerDesk:
             self._loop.forget(self._link.socket.fileno())
             self._link.socket.close()
             self._link = None
+
+    def count_restart(self, process: str) -> None:
+        """A worker or management itself is started again; management publishes how often that has happened."""
+        self._restarts[process] = self._restarts.get(process, 0) + 1
+        self._tell({"event": "restarts", "counts": self._restarts})
 
     def close(self) -> None:
         """Start no more containers, and tell management so: the instance is being drained."""

@@ -111,6 +111,8 @@ class Supervisor:
     def _on_service_exit(self, name: str, code: int) -> None:
         if name == self._management.name:
             self._containers.disconnect()
+        if self._draining is None:
+            self._containers.count_restart(name)
         self._report({"event": "exited", "name": name, "code": code})
         self._advance_drain()
 
