@@ -63,7 +63,7 @@ cdef class QueryLog:
         cdef RateWindow* window = &app.stats.miss_windows[<uint8_t>worst - 2]
         cdef MissText told
         cdef uint64_t suppressed
-        if not window.admits(now_us, self.misses_per_second) or not _queries.isEnabledFor(logging.WARNING):
+        if not window.admits(now_us, self.misses_per_second) and not query.is_traced:
             return 0
         told = miss_text(worst)
         text = failure.decode() if failure != NULL else told.explanation.data()[:told.explanation.size()].decode()
@@ -177,7 +177,8 @@ cdef class QueryLog:
     cdef int answered(self, Query* query, Application app, bint is_prediction, uint64_t now_us) except -1:
         self.live -= 1
         stages = self.stages.pop(query.query_id)
-        stages["gather_us"] = now_us - query.last_output_us
+        if is_prediction:
+            stages["gather_us"] = now_us - query.last_output_us
         stages["total_us"] = now_us - query.arrival_us
         outcome = "prediction" if is_prediction else "error" if app.answers_errors else "default"
         _traces.info("answered", extra={"query_id": query.query_id, "application": app.name, "outcome": outcome,

@@ -129,7 +129,7 @@ class Worker:
             for reason, count in application.stats.take_suppressed(now_us).items():
                 if count:
                     facts = {"application": name, "reason": reason, "suppressed": count}
-                    _queries.warning("%d more queries got no prediction", count, extra=facts)
+                    _queries.warning("more queries got no prediction than are logged one by one", extra=facts)
 
     # -- the control channel -----------------------------------------------------------------------------------------
 
