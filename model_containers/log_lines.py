@@ -11,7 +11,7 @@ import logging
 import math
 import sys
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final
 
@@ -54,7 +54,7 @@ class LineFormatter(logging.Formatter):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name
         """Return the record's time, such as ``2026-11-22T07:40:43.123456Z``."""
-        time = datetime.fromtimestamp(record.created, timezone.utc)
+        time = datetime.fromtimestamp(record.created, UTC)
         return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
     def causes(self, record: logging.LogRecord) -> str:

@@ -12,8 +12,8 @@ frontend then suspects the replica, which is what it is for.
 from __future__ import annotations
 
 import logging
-import signal
 import os
+import signal
 import sys
 import threading
 import time

@@ -67,7 +67,7 @@ cdef class PredictHandler:
     # A whole request has been read. `body` is borrowed and lives only until this returns. `is_binary`: Content-Type is
     # application/octet-stream. `clipper_batch`: the Clipper-Batch header, 0 = absent. `is_traced`: Clipper-Trace: 1.
     # `arrival_us`: start of the loop turn that read the request's first byte.
-    # Answer with connection.respond_json(sequence, ...), now or later, once. An exception is logged, and the answer 500.
+    # Answer with connection.respond_json(sequence, ...), now or later, once. An exception is logged; the answer is 500.
     cdef int on_predict(self, HttpConnection connection, uint64_t sequence, Route route, const char* body,
                         size_t body_bytes, bint is_binary, uint64_t clipper_batch, bint is_traced,
                         uint64_t arrival_us) except -1

@@ -87,8 +87,12 @@ def _http_families(http: HttpMetrics) -> Iterator[Family]:
 
 def _application_families(applications: Sequence[ApplicationMetrics]) -> Iterator[Family]:
     yield family_of(names.APP_QUERIES, [((a.name,), a.queries) for a in applications])
-    yield family_of(names.APP_DEFAULTS, [s for a in applications for s in split_samples((a.name,), a.defaults, names.REASONS)])
-    yield family_of(names.APP_ERRORS, [s for a in applications for s in split_samples((a.name,), a.errors, names.REASONS)])
+    yield family_of(
+        names.APP_DEFAULTS, [s for a in applications for s in split_samples((a.name,), a.defaults, names.REASONS)]
+    )
+    yield family_of(
+        names.APP_ERRORS, [s for a in applications for s in split_samples((a.name,), a.errors, names.REASONS)]
+    )
     yield family_of(names.APP_BAD_REQUESTS, [((a.name,), a.bad_requests) for a in applications])
     yield family_of(names.APP_LATE, [((a.name,), a.late) for a in applications])
     yield _seconds_histogram(names.APP_LATENCY, [((a.name,), a.latency_us) for a in applications])
@@ -139,9 +143,7 @@ def family_of(metric: Metric, samples: Iterable[tuple[Labels, float]]) -> Counte
     return family
 
 
-def _seconds_histogram(
-    metric: Metric, samples: Iterable[tuple[Labels, HistogramSnapshot]]
-) -> HistogramMetricFamily:
+def _seconds_histogram(metric: Metric, samples: Iterable[tuple[Labels, HistogramSnapshot]]) -> HistogramMetricFamily:
     return _histogram(metric, samples, LATENCY_BOUNDS_US, _MICROSECONDS_PER_SECOND)
 
 

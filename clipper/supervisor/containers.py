@@ -39,9 +39,7 @@ class ContainerDesk:
         Called after each exit of a container.
     """
 
-    def __init__(
-        self, loop: EventLoop, children: ChildTable, logs: LogConfig, on_exit: Callable[[], None]
-    ) -> None:
+    def __init__(self, loop: EventLoop, children: ChildTable, logs: LogConfig, on_exit: Callable[[], None]) -> None:
         self._loop = loop
         self._children = children
         self._after_exit = on_exit

@@ -18,7 +18,7 @@ from clipper.config import ClipperConfig, ListenConfig, LogConfig
 from clipper.metrics.names import Page, metrics_of
 from clipper.supervisor.launch import make_run_dir
 from tests.support.processes import pid_of, wait_until
-from tests.support.promtool import PROMTOOL, complaints
+from tests.support.promtool import PROMTOOL, lint_metrics
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -30,8 +30,8 @@ def positive(inputs: Any) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def run_dir() -> Iterator[Path]:
-    yield make_run_dir()
+def run_dir() -> Path:
+    return make_run_dir()
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def records(run_dir: Path, name: str) -> list[dict[str, Any]]:
 
 
 def wait_for(run_dir: Path, name: str, count: int, key: str, value: object) -> list[dict[str, Any]]:
-    """Return the lines of a log with this field, when there are so many: it is written by the supervisor, in its time."""
+    """Return the lines of a log with this field, when there are so many: the supervisor writes it in its time."""
 
     def found() -> list[dict[str, Any]]:
         return [one for one in records(run_dir, name) if one.get(key) == value]
@@ -108,7 +108,7 @@ def pages(clipper: Clipper) -> dict[Page, str]:
 def test_metrics_of_both_ports_pass_the_lint_of_prometheus(clipper: Clipper) -> None:
     ask(clipper, 2.0)
     for page, text in pages(clipper).items():
-        assert complaints("metrics", text) == "", page
+        assert lint_metrics(text) == "", page
 
 
 def test_both_ports_publish_what_the_table_says(clipper: Clipper) -> None:

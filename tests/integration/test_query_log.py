@@ -187,7 +187,9 @@ def test_input_of_a_query_stands_in_no_line(path: DataPath, caplog: pytest.LogCa
     caplog.set_level(logging.DEBUG)
     path.apply([application(input_type="strings")], [model(input_type="strings")])
     secret = "the-patient-has"
-    path.send(post(f'{{"input": "{secret}"}}'.encode(), b"Clipper-Trace: 1", b"Authorization: Bearer s3cret")).response()
+    path.send(
+        post(f'{{"input": "{secret}"}}'.encode(), b"Clipper-Trace: 1", b"Authorization: Bearer s3cret")
+    ).response()
     assert fields(caplog, "clipper.query")
     assert not [line for line in caplog.text.splitlines() if secret in line or "s3cret" in line]
 

@@ -13,7 +13,7 @@ in a shell while that Clipper is up, and print what the document shows. The word
 
 Three things differ from what the reader has. Clipper takes free ports, and the documents' 1337 and 1338 stand for them.
 Latency objectives below a second become a second: on a busy machine a default output says nothing about the document.
-And ids and dates are not compared.
+And ids, dates and measured times are not compared.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ COMMAND_LIMIT_S = 20
 VARIES = (
     (re.compile(r'("?query_id"?[:=] ?)\d+'), r"\1ID"),
     (re.compile(r"^Date: .*$", re.MULTILINE), "Date: DATE"),
+    (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
+    (re.compile(r"(\w_us=)\d+"), r"\1US"),
 )
 
 

@@ -6,10 +6,10 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
 from clipper.deploy.reconcile import ReplicaState
+from clipper.management.version_tasks import DELETED, DEPLOYED, SCALED
 from clipper.metrics.management import ManagementSnapshot, VersionMetrics, render_management
 from clipper.metrics.names import MANAGED_STATES, OPERATIONS, Page, metrics_of
 from clipper.types import ModelId
-from clipper.management.version_tasks import DELETED, DEPLOYED, SCALED
 
 SNAPSHOT = ManagementSnapshot(
     revision=7,

@@ -6,7 +6,7 @@ import json
 import logging
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from model_containers.log_lines import FORMATS, LEVELS, make_formatter
 from model_containers.settings import LogSettings, SettingsError
 
-CREATED_S = datetime(2026, 11, 22, 7, 40, 43, 123_456, tzinfo=timezone.utc).timestamp()
+CREATED_S = datetime(2026, 11, 22, 7, 40, 43, 123_456, tzinfo=UTC).timestamp()
 TIME = "2026-11-22T07:40:43.123456Z"
 
 
