@@ -117,6 +117,8 @@ def start_logging(
 ) -> None:
     """Write every log record of this process from ``level`` on, warnings and uncaught exceptions included.
 
+    A second call takes the place of the first.
+
     Parameters
     ----------
     form : {"text", "json"}
@@ -127,7 +129,8 @@ def start_logging(
     handler = handler or logging.StreamHandler(sys.stderr)
     handler.setFormatter(make_formatter(form, process, constants))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [other for other in root.handlers if not isinstance(other.formatter, LineFormatter)]
+    root.addHandler(handler)
     root.setLevel(level.upper())
     logging.captureWarnings(True)
 

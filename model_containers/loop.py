@@ -264,8 +264,7 @@ class ContainerLoop:
 
 def _start_logging(log: exits.LogSettings, process: str, constants: Mapping[str, str]) -> None:
     """Log to stderr; a program that has set up its own logging before it calls `serve` keeps that."""
-    handlers = logging.getLogger().handlers
-    if not handlers or isinstance(handlers[0].formatter, log_lines.LineFormatter):
+    if all(isinstance(handler.formatter, log_lines.LineFormatter) for handler in logging.getLogger().handlers):
         log_lines.start_logging(log.form, log.level, process, constants=constants)
 
 
