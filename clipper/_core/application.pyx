@@ -5,7 +5,7 @@ from zlib import crc32
 
 import cython
 
-from clipper._core.counters import MISS_REASONS
+from clipper._core.counters import MISS_REASONS as _MISS_REASONS
 from clipper._core.counters cimport export_application
 from clipper._core.input_spec cimport make_input_spec
 
@@ -26,7 +26,7 @@ cdef class ApplicationStats:
         cdef int index
         return {
             reason: self.miss_windows[index].take_suppressed()
-            for index, reason in enumerate(MISS_REASONS) if self.miss_windows[index].is_over(now_us)
+            for index, reason in enumerate(_MISS_REASONS) if self.miss_windows[index].is_over(now_us)
         }
 
 

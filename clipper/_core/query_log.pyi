@@ -4,6 +4,7 @@ from typing import final
 
 DEFAULT_MISSES_PER_SECOND: int
 DEFAULT_TRACES_PER_SECOND: int
+MAX_CAUSE_CHARACTERS: int
 
 @final
 class QueryLog:
@@ -15,7 +16,6 @@ class QueryLog:
     misses_per_second: int
     traces_per_second: int
 
-    def __init__(self) -> None: ...
     @property
     def traced_queries(self) -> int:
         """Traced queries that are not answered yet."""

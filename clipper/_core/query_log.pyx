@@ -46,7 +46,7 @@ cdef dict batch_fields(Replica replica, uint64_t batch_id):
 
 @cython.final
 cdef class QueryLog:
-    def __init__(self):
+    def __cinit__(self):
         self.misses_per_second = DEFAULT_MISSES_PER_SECOND
         self.traces_per_second = DEFAULT_TRACES_PER_SECOND
         self.stages = {}
