@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 from clipper.version import VERSION
 
 if TYPE_CHECKING:
+    from clipper.client.clipper import Clipper
+    from clipper.client.listings import ApplicationInfo, ModelInfo, ReplicaInfo, VersionInfo
+    from clipper.client.prediction import Prediction
+    from clipper.client.progress import Progress
     from clipper.errors import (
         AlreadyExistsError,
         CallerError,
@@ -24,33 +28,45 @@ if TYPE_CHECKING:
         ProtocolError,
         ServerError,
         StartError,
+        StateError,
+        StateUnavailableError,
+        TooLargeError,
+        UnauthorizedError,
         UnavailableError,
     )
-    from clipper.management.client import Clipper
-    from clipper.management.prediction import Prediction
 
 __version__ = VERSION
 
 _HOMES = {
     "AlreadyExistsError": "clipper.errors",
+    "ApplicationInfo": "clipper.client.listings",
     "CallerError": "clipper.errors",
-    "Clipper": "clipper.management.client",
+    "Clipper": "clipper.client.clipper",
     "ClipperError": "clipper.errors",
     "ConflictError": "clipper.errors",
     "DeployError": "clipper.errors",
     "InternalError": "clipper.errors",
     "InvalidArgumentError": "clipper.errors",
     "ModelError": "clipper.errors",
+    "ModelInfo": "clipper.client.listings",
     "NotFoundError": "clipper.errors",
-    "Prediction": "clipper.management.prediction",
+    "Prediction": "clipper.client.prediction",
+    "Progress": "clipper.client.progress",
     "ProtocolError": "clipper.errors",
+    "ReplicaInfo": "clipper.client.listings",
     "ServerError": "clipper.errors",
     "StartError": "clipper.errors",
+    "StateError": "clipper.errors",
+    "StateUnavailableError": "clipper.errors",
+    "TooLargeError": "clipper.errors",
+    "UnauthorizedError": "clipper.errors",
     "UnavailableError": "clipper.errors",
+    "VersionInfo": "clipper.client.listings",
 }
 
 __all__ = [
     "AlreadyExistsError",
+    "ApplicationInfo",
     "CallerError",
     "Clipper",
     "ClipperError",
@@ -59,12 +75,20 @@ __all__ = [
     "InternalError",
     "InvalidArgumentError",
     "ModelError",
+    "ModelInfo",
     "NotFoundError",
     "Prediction",
+    "Progress",
     "ProtocolError",
+    "ReplicaInfo",
     "ServerError",
     "StartError",
+    "StateError",
+    "StateUnavailableError",
+    "TooLargeError",
+    "UnauthorizedError",
     "UnavailableError",
+    "VersionInfo",
     "__version__",
 ]
 

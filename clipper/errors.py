@@ -70,6 +70,20 @@ class ConflictError(CallerError):
     http_status = 409
 
 
+class TooLargeError(CallerError):
+    """What was sent is larger than a limit; the message names it."""
+
+    code = "payload_too_large"
+    http_status = 413
+
+
+class UnauthorizedError(CallerError):
+    """The management API wants a bearer token, and the request carries none, or one that is not accepted."""
+
+    code = "unauthorized"
+    http_status = 401
+
+
 # -- the server's fault ------------------------------------------------------------------------------------------
 
 
@@ -91,6 +105,23 @@ class UnavailableError(ServerError):
     code = "unavailable"
     http_status = 503
     retriable = True
+
+
+class StateUnavailableError(ServerError):
+    """The state store takes no change now: its disk is full, its file is locked or read-only, its server is gone.
+
+    Nothing has changed; to `UnavailableError`, a change that is made may only not be known everywhere yet.
+    """
+
+    code = "state_unavailable"
+    http_status = 503
+    retriable = True
+
+
+class StateError(ServerError):
+    """What the state store holds is damaged, or is not Clipper's."""
+
+    code = "state_damaged"
 
 
 # -- the model's fault -------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from model_containers.codec import Frame
+from model_containers.rpc_keys import ContainerKeys
 
 RECONNECT_INTERVAL_MS: Final = 20  # a restarted frontend gets its containers back within tens of milliseconds
 RECONNECT_INTERVAL_MAX_MS: Final = 500
@@ -59,12 +60,15 @@ class Connection(Protocol):
         """Close for good; what was sent may still take ``flush_us`` to leave."""
 
 
-def connect(address: str, wait_ms: int) -> Connection:
-    """Return a connection to the address: our own over Unix sockets for ``ipc://``, ZeroMQ's for the others."""
+def connect(address: str, wait_ms: int, keys: ContainerKeys | None = None) -> Connection:
+    """Return a connection to the address: our own over Unix sockets for ``ipc://``, ZeroMQ's for the others.
+
+    The files' permissions guard ``ipc://``; ``tcp://`` needs keys.
+    """
     if address.startswith("ipc://"):
         from model_containers.local_connection import LocalConnection
 
         return LocalConnection(address, wait_ms)
     from model_containers.zmq_connection import ZmqConnection  # only here: most containers never load pyzmq
 
-    return ZmqConnection(address, wait_ms)
+    return ZmqConnection(address, wait_ms, keys)

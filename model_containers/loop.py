@@ -218,7 +218,7 @@ class ContainerLoop:
     def _connect(self) -> None:
         address = self._addresses[self._next_address % len(self._addresses)]
         self._next_address += 1
-        self._connection = connect(address, self._wake_ms)
+        self._connection = connect(address, self._wake_ms, self._settings.keys)
         self._begin_session(self._connection)
 
     def _begin_session(self, connection: Connection) -> None:

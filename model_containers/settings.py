@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from model_containers import log_lines, wire
+from model_containers.rpc_keys import ContainerKeys, RpcKeysError, read_container_keys
 
 EXIT_DONE: Final = 0  # drained, or told to stop
 EXIT_SETTINGS: Final = 2  # the environment is not usable
@@ -65,6 +66,7 @@ class ContainerSettings:
     model_path: Path | None = None  # the directory with the model's files; None = the model needs none
     nonce: str = field(default_factory=lambda: secrets.token_hex(8))  # tells this process from another one
     limits: ContainerLimits = field(default_factory=ContainerLimits)
+    keys: ContainerKeys | None = None  # for addresses that begin with tcp://; the others need none
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ContainerSettings:
@@ -80,14 +82,16 @@ class ContainerSettings:
         if input_type not in INPUT_TYPES:
             raise SettingsError(f"CLIPPER_INPUT_TYPE is {input_type!r}, expected one of {', '.join(INPUT_TYPES)}")
         path = environment.get("CLIPPER_MODEL_PATH")
+        addresses = read_addresses(_required(environment, "CLIPPER_RPC_ADDRESS"))
         return cls(
-            addresses=read_addresses(_required(environment, "CLIPPER_RPC_ADDRESS")),
+            addresses=addresses,
             model=model,
             version=version,
             replica_id=environment.get("CLIPPER_REPLICA_ID") or f"{model}:{version}:{secrets.token_hex(4)}",
             input_type=input_type,
             model_path=Path(path) if path else None,
             limits=ContainerLimits.from_environment(environment),
+            keys=_read_keys(environment.get(KEYS_VARIABLE, ""), addresses),
         )
 
     def model_file(self, name: str) -> Path:
@@ -129,6 +133,7 @@ class LogSettings:
 
 
 INPUT_TYPES: Final = tuple(kind.name.lower() for kind in wire.InputType)
+KEYS_VARIABLE: Final = "CLIPPER_RPC_KEYS"
 TRANSPORTS: Final = ("ipc://", "tcp://", "inproc://")
 
 
@@ -147,6 +152,18 @@ def read_addresses(text: str) -> tuple[str, ...]:
         if not address.startswith(TRANSPORTS):
             raise SettingsError(f"RPC address {address!r} does not start with one of {', '.join(TRANSPORTS)}")
     return addresses
+
+
+def _read_keys(path: str, addresses: tuple[str, ...]) -> ContainerKeys | None:
+    if not path:
+        exposed = [address for address in addresses if address.startswith("tcp://")]
+        if exposed:
+            raise SettingsError(f"{KEYS_VARIABLE} is not set, expected the file with the keys for {exposed[0]}")
+        return None
+    try:
+        return read_container_keys(Path(path))
+    except RpcKeysError as error:
+        raise SettingsError(f"{KEYS_VARIABLE}: {error}") from error
 
 
 def read_number(name: str, text: str) -> int:

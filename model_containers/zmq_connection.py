@@ -15,6 +15,8 @@ from model_containers.connection import (
     SEND_WAIT_MS,
     FrontendStuckError,
 )
+from model_containers.handshake_watch import HandshakeWatch
+from model_containers.rpc_keys import ContainerKeys, secure_dealer
 
 logger = logging.getLogger("model_containers")
 
@@ -28,12 +30,14 @@ class ZmqConnection:
         Where the frontend's ROUTER is bound.
     wait_ms : int
         How long ``receive`` may wait.
+    keys : ContainerKeys, optional
+        Without them there is no connection over TCP.
     """
 
     is_open: Final = True
     generation: Final = 0
 
-    def __init__(self, address: str, wait_ms: int) -> None:
+    def __init__(self, address: str, wait_ms: int, keys: ContainerKeys | None = None) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.set(zmq.LINGER, 0)
@@ -41,6 +45,13 @@ class ZmqConnection:
         self._socket.set(zmq.SNDTIMEO, SEND_WAIT_MS)  # a full pipe holds 1,000 messages
         self._socket.set(zmq.RECONNECT_IVL, RECONNECT_INTERVAL_MS)
         self._socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_INTERVAL_MAX_MS)
+        self._watch: HandshakeWatch | None = None
+        if keys is not None:
+            secure_dealer(self._socket, keys)
+            self._watch = HandshakeWatch(self._socket, address)
+        elif address.startswith("tcp://"):
+            logger.error("no connection to %s: CLIPPER_RPC_KEYS is not set", address)
+            return
         try:
             self._socket.connect(address)
         except zmq.ZMQError as error:
@@ -52,6 +63,8 @@ class ZmqConnection:
         try:
             part = self._socket.recv(flags, copy=False)
         except zmq.Again:
+            if self._watch is not None:
+                self._watch.look()
             return None
         frames: list[Frame] = [part.buffer]
         while part.more:
@@ -78,5 +91,7 @@ class ZmqConnection:
 
     def close(self, flush_us: int) -> None:
         """Close for good, waiting up to ``flush_us`` for the last messages to leave."""
+        if self._watch is not None:
+            self._watch.close()
         self._socket.close(linger=flush_us // 1000)
         self._context.term()

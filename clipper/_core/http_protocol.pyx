@@ -76,8 +76,10 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         if self.in_message and not self.has_remainder:
             self.refuse(400, b"truncated_request", string_view(
                 b"the client ended its side before the request was whole"))
-        # A client may shut its side after the last request and wait for the answers (RFC 9112 section 9.6).
-        return self.queue.open_count() != 0 or self.has_remainder or self._is_dirty
+        # A client may shut its side after the last request and wait for the answers (RFC 9112 section 9.6). Under TLS
+        # asyncio's transports end both sides at once, and complain of whoever wants it otherwise.
+        return self.transport.can_write_eof() and (
+            self.queue.open_count() != 0 or self.has_remainder or self._is_dirty)
 
     cdef int _feed(self, object data, uint64_t data_bytes) except -1:
         """Parse; every outcome but a bug here is handled here."""

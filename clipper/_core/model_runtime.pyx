@@ -49,11 +49,16 @@ cdef class ModelRuntime:
         cdef Replica replica
         options = (controller, batch_size, max_batch_size if max_batch_size else DEFAULT_MAX_BATCH_SIZE,
                    slo_us if slo_us else UNLINKED_SLO_US)
-        if options == (self.controller_name, self.batch_size, self.max_batch_size, self.slo_us):
+        before = (self.controller_name, self.batch_size, self.max_batch_size, self.slo_us)
+        if options == before:
             return
         self.controller_name, self.batch_size, self.max_batch_size, self.slo_us = options
         for replica in self.replicas:
-            replica.controller = self.new_controller()
+            if options[:3] != before[:3]:
+                replica.controller = self.new_controller()
+            elif isinstance(replica.controller, AimdBatchSize):
+                # A link that came or went under load: what was learned of the model still holds.
+                (<AimdBatchSize>replica.controller).set_target(self.slo_us, 0)
 
     def configure_tensor(self, dtype, shape):
         """Sets the element type and shape that the linked application declares."""

@@ -80,6 +80,19 @@ class ClipperConfig:
             )
 
     @property
+    def query_url(self) -> str:
+        """Base URL of the query API, once the supervisor has replaced a port 0 by the real one."""
+        return self._with_scheme(self.listen.query_url)
+
+    @property
+    def management_url(self) -> str:
+        """Base URL of the management API, likewise."""
+        return self._with_scheme(self.listen.management_url)
+
+    def _with_scheme(self, url: str) -> str:
+        return url if self.security.tls_certificate_file is None else url.replace("http://", "https://", 1)
+
+    @property
     def control_socket_path(self) -> Path:
         """Where management listens for the frontend workers."""
         return self.run_dir / CONTROL_SOCKET_NAME

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from clipper.config.option import OptionError, check, option
+from clipper.config.option import OptionError, check, duration, option
 
 _FORMS: Final = (
     "'memory:', 'sqlite:PATH', 'redis://[:password@]host[:port][/db][?prefix=name]' (rediss: with TLS), or nothing"
@@ -27,6 +27,9 @@ class StateConfig:
         form=_FORMS,
         has_secret=True,
     )
+    lock_limit_us: int = duration(1_000_000, "a change waits this long for another process that holds the SQLite file")
+    connect_limit_us: int = duration(1_000_000, "a connection to Redis must be there within this", minimum=1)
+    answer_limit_us: int = duration(2_000_000, "Redis must answer within this", minimum=1)
 
     def __post_init__(self) -> None:
         check(self)
@@ -35,7 +38,8 @@ class StateConfig:
             raise OptionError("url", "(hidden)", _FORMS, hint="special characters of a password are %-encoded")
 
     def __repr__(self) -> str:
-        return f"StateConfig(url={without_password(self.url)!r})"  # it may come to stand in a log
+        limits = f"{self.lock_limit_us=}, {self.connect_limit_us=}, {self.answer_limit_us=}".replace("self.", "")
+        return f"StateConfig(url={without_password(self.url)!r}, {limits})"  # it may come to stand in a log
 
 
 def without_password(url: str) -> str:

@@ -1,1 +1,1 @@
-"""``make demo``: two fitted scikit-learn models answer real queries within their SLO, and a table shows how."""
+"""``make demo``: two fitted scikit-learn models answer real queries within their SLO, one is rolled back."""

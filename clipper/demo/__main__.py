@@ -1,4 +1,4 @@
-"""``python -m clipper.demo``: start Clipper, deploy, replay, sum up. With KEEP=1 it then stays up until Ctrl-C."""
+"""``python -m clipper.demo``: start Clipper, deploy, replay, roll a bad version back, sum up; KEEP=1 stays up."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from rich.live import Live
 from clipper import Clipper
 from clipper.demo.digits import PIXELS, Digits, fit_models
 from clipper.demo.replay import Replay, Score
+from clipper.demo.rollback import show_rollback
 from clipper.demo.table import read_counts, render
 
 SLO_US = 20_000
 ENSEMBLE = "digits"
 CLIENTS = 8
-DEFAULT_SECONDS = 8.0
+DEFAULT_SECONDS = 6.0
 _MOST_DEFAULTS_RATIO = 0.05  # above it the demo says so and fails: it has not shown what it promises
 
 
@@ -42,6 +43,7 @@ def main() -> int:
         console.print(f"Clipper serves {clipper.query_url}/{ENSEMBLE}/predict with the models {', '.join(models)}")
         scores = _replay(console, clipper, list(models), digits, seconds)
         failed = _sum_up(console, scores, clipper.query_url)
+        failed = show_rollback(console, clipper, digits) or failed
         if keep and not failed:
             _stay(console, clipper.query_url, digits)
     return 1 if failed else 0

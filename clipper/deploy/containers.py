@@ -83,5 +83,5 @@ def container_environment(
 
 
 _CONTRACT: Final = frozenset(
-    {*container_environment(ModelId("", ""), "", ReplicaId(""), (), Path()), "CLIPPER_RPC_KEYS"}
+    {*container_environment(ModelId("", ""), "", ReplicaId(""), (), Path()), "CLIPPER_RPC_KEYS", "CLIPPER_CHILD_OF"}
 )

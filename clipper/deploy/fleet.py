@@ -65,7 +65,7 @@ class Fleet:
         self._config = config
         self._frontends = frontends
         self._desired: Mapping[ModelId, DesiredModel] = {}
-        self._drain_limit_us = config.drain_limit_us
+        self._longest_slo_us: dict[str, int] = {}  # by model name
         self._failures: dict[ModelId, FailureRow] = {}
         self._changed = Broadcast()
         self._dirty = asyncio.Event()
@@ -75,16 +75,20 @@ class Fleet:
 
     # -- what others tell --------------------------------------------------------------------------------------------
 
-    def set_desired(self, desired: Mapping[ModelId, DesiredModel], longest_slo_us: int = 0) -> None:
+    def set_desired(
+        self, desired: Mapping[ModelId, DesiredModel], longest_slo_us: Mapping[str, int] | None = None
+    ) -> None:
         """Replace what is wanted; versions that are no longer wanted lose their row of failures.
 
         Parameters
         ----------
-        longest_slo_us : int
-            How long a query may wait in a queue: a replica that must empty it before it leaves has at least this long.
+        longest_slo_us : mapping of str to int, optional
+            How long queries of a model may wait, by its name: a replica that must empty their queue before it leaves
+            has at least this long. A model that is unlinked may have them still, so the longest ever told counts.
         """
         self._desired = dict(desired)
-        self._drain_limit_us = max(self._config.drain_limit_us, longest_slo_us)
+        for name, slo_us in (longest_slo_us or {}).items():
+            self._longest_slo_us[name] = max(slo_us, self._longest_slo_us.get(name, 0))
         self._failures = {model_id: row for model_id, row in self._failures.items() if model_id in desired}
         self.counts.forget_all_but(desired)
         self._touch()
@@ -183,7 +187,7 @@ class Fleet:
             on_look()
             return len(self.table.of(model_id)) <= most
 
-        limit_us = self._drain_limit_us + 2 * self._config.stop_grace_us + 1_000_000
+        limit_us = self._drain_limit_us(model_id) + 2 * self._config.stop_grace_us + 1_000_000
         return await self._changed.wait_until(is_done, limit_us)
 
     # -- the loop ----------------------------------------------------------------------------------------------------
@@ -225,6 +229,7 @@ class Fleet:
         if found is not None:
             state = self.table.state(found)
             if action.is_failure:
+                found.was_late = True
                 found.failure_cause = "did not become ready in time"
             elif state is ReplicaState.SUSPECT:
                 session = self.table.session(replica_id)
@@ -257,7 +262,7 @@ class Fleet:
     async def _stop(self, replica: Replica, drains: bool) -> None:
         if drains:
             self._frontends.tell_drain(replica.replica_id)
-            await self._changed.wait_until(lambda: self._is_drained(replica), self._drain_limit_us)
+            await self._changed.wait_until(lambda: self._is_drained(replica), self._drain_limit_us(replica.model_id))
         await self._stop_process(replica.replica_id)
 
     async def _stop_process(self, replica_id: ReplicaId) -> None:
@@ -265,6 +270,9 @@ class Fleet:
             await self.manager.stop_replica(replica_id, self._config.stop_grace_us)
         except ClipperError as error:
             _logger.error("cannot stop replica %s: %s", replica_id, error)
+
+    def _drain_limit_us(self, model_id: ModelId) -> int:
+        return max(self._config.drain_limit_us, self._longest_slo_us.get(model_id.name, 0))
 
     def _is_drained(self, replica: Replica) -> bool:
         session = self.table.session(replica.replica_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from clipper.types import ReplicaId
 
@@ -88,3 +89,7 @@ class ContainerManager(ABC):
     @abstractmethod
     def logs(self, replica_id: ReplicaId, line_count: int) -> str:
         """Return the last lines that the newest process of this replica has printed; empty if there are none."""
+
+    def log_path(self, replica_id: ReplicaId) -> Path | None:
+        """Return the file that a replica's output is appended to; None where no file of this machine keeps it."""
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from clipper.types import ModelId
 
@@ -27,6 +28,7 @@ class ReplicaView:
     index: int
     state: ReplicaState
     since_us: int
+    was_late: bool = False  # STOPPING because it never became ready: a failure that counts when it is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Stop:
 
 
 Action = Start | Stop
+_ON_THEIR_WAY: Final = (ReplicaState.STARTING, ReplicaState.LOADING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,36 +96,53 @@ def reconcile(
     wakes_us: list[int] = []
     for model_id in sorted(desired.keys() | {replica.model_id for replica in actual}):
         replicas = [replica for replica in actual if replica.model_id == model_id]
-        late_since_us = None if frontend_since_us is None else now_us - ready_limit_us
-        late = [r for r in replicas if late_since_us is not None and _is_late(r, late_since_us, frontend_since_us or 0)]
-        actions += [Stop(model_id, replica.index, is_failure=True) for replica in late]
-        living = [replica for replica in replicas if replica not in late and replica.state is not ReplicaState.STOPPING]
         wanted = desired.get(model_id, 0)
         if frontend_since_us is not None:
-            actions += [Stop(model_id, replica.index) for replica in _surplus(living, wanted)]
-        if frontend_since_us is not None:
-            waiting = [replica for replica in living if _is_waiting(replica)]
-            wakes_us += [max(replica.since_us, frontend_since_us) + ready_limit_us for replica in waiting]
+            stops, limits_us = _stops(replicas, wanted, now_us, ready_limit_us, frontend_since_us)
+            actions += stops
+            wakes_us += limits_us
+        starts = _starts(model_id, replicas, wanted, has_frontend=frontend_since_us is not None)
         restraint = restraints.get(model_id, Restraint())
-        # A late replica is a failure that the restraint does not know of yet: replace it when it is gone.
-        counted = sum(replica.state is not ReplicaState.SUSPECT for replica in living) + len(late)
-        if counted >= wanted or restraint.is_quarantined:
-            continue
-        if restraint.not_before_us > now_us:
+        if starts and not restraint.is_quarantined and restraint.not_before_us > now_us:
             wakes_us.append(restraint.not_before_us)
-            continue
-        taken = {replica.index for replica in replicas}
-        free = [index for index in range(wanted + len(taken)) if index not in taken]
-        actions += [Start(model_id, index) for index in free[: wanted - counted]]
+        elif not restraint.is_quarantined:
+            actions += starts
     return Decision(tuple(actions), min(wakes_us, default=None))
 
 
-def _is_waiting(replica: ReplicaView) -> bool:
-    return replica.state in (ReplicaState.STARTING, ReplicaState.LOADING)
+def _stops(
+    replicas: Sequence[ReplicaView], wanted: int, now_us: int, ready_limit_us: int, frontend_since_us: int
+) -> tuple[list[Stop], list[int]]:
+    """Return whom to stop, and when those on their way will be late."""
+    stops: list[Stop] = []
+    limits_us: list[int] = []
+    in_time: list[ReplicaView] = []
+    for replica in replicas:
+        limit_us = max(replica.since_us, frontend_since_us) + ready_limit_us
+        if replica.state in _ON_THEIR_WAY and limit_us <= now_us:
+            stops.append(Stop(replica.model_id, replica.index, is_failure=True))
+            continue
+        if replica.state in _ON_THEIR_WAY:
+            limits_us.append(limit_us)
+        if replica.state is not ReplicaState.STOPPING:
+            in_time.append(replica)
+    stops += [Stop(replica.model_id, replica.index) for replica in _surplus(in_time, wanted)]
+    return stops, limits_us
 
 
-def _is_late(replica: ReplicaView, late_since_us: int, frontend_since_us: int) -> bool:
-    return _is_waiting(replica) and max(replica.since_us, frontend_since_us) <= late_since_us
+def _starts(model_id: ModelId, replicas: Sequence[ReplicaView], wanted: int, has_frontend: bool) -> list[Start]:
+    """Return what is missing, as far as failures allow."""
+    # A late replica is a failure that the restraint does not know of yet: it is replaced when it is gone. And without
+    # a frontend a suspicion is old news; what would replace the suspect could not be stopped again.
+    counted = sum(
+        replica.was_late
+        if replica.state is ReplicaState.STOPPING
+        else replica.state is not ReplicaState.SUSPECT or not has_frontend
+        for replica in replicas
+    )
+    taken = {replica.index for replica in replicas}
+    free = [index for index in range(wanted + len(taken)) if index not in taken]
+    return [Start(model_id, index) for index in free[: max(0, wanted - counted)]]
 
 
 def _surplus(living: Sequence[ReplicaView], wanted: int) -> list[ReplicaView]:

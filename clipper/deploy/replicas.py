@@ -43,6 +43,7 @@ class Replica:
     started_us: int
     ready_us: int | None = None  # first ready
     is_stopping: bool = False
+    was_late: bool = False  # it is being stopped because it never became ready
     failure_cause: str = ""  # why it is being stopped, if that counts as a failure
 
 
@@ -118,10 +119,8 @@ class ReplicaTable:
 
     def external(self) -> list[tuple[ReplicaId, Session]]:
         """Return the sessions of containers whose processes somebody else has started."""
-        sessions = self._sessions.items()
-        return [
-            (name, session) for name, session in sessions if name not in self._replicas and session.state != "closed"
-        ]
+        sessions = [(name, session) for name, session in self._sessions.items() if name not in self._replicas]
+        return [(name, session) for name, session in sessions if session.state != "closed"]
 
     def external_ready_count(self, model_id: ModelId) -> int:
         """Return how many containers started by hand get batches; their ids begin with the model version."""
@@ -144,7 +143,7 @@ class ReplicaTable:
             state, since_us = _REPORTED[session.state], replica.started_us
         else:
             state, since_us = _REPORTED[session.state], session.since_us
-        return ReplicaView(replica.model_id, replica.index, state, since_us)
+        return ReplicaView(replica.model_id, replica.index, state, since_us, replica.was_late)
 
     def of(self, model_id: ModelId) -> list[Replica]:
         """Return the living replicas of a model version."""

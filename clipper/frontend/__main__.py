@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         return run_worker(WorkerOptions(parsed.worker, parsed.query_fd, config))
     except ClipperError as error:
         logging.getLogger("clipper.frontend").critical("%s", error)
-        return 1
+        return os.EX_CONFIG  # nobody need try that again at once
 
 
 if __name__ == "__main__":

@@ -16,14 +16,15 @@ from typing import Any
 import uvloop
 
 from clipper._core.route_table import Route
-from clipper._core.rpc_unix import UnixTransport
 from clipper.config import ClipperConfig
-from clipper.errors import ClipperError
+from clipper.errors import CallerError, ClipperError
 from clipper.frontend.control import ControlClient, Message
 from clipper.frontend.health import Readiness, healthz
 from clipper.frontend.metrics import MetricsPage
+from clipper.frontend.rpc_endpoints import RpcEndpoints
 from clipper.frontend.snapshots import SnapshotApplier
 from clipper.frontend.wiring import build_core, http_limits
+from clipper.security.certificates import listen_options, server_certificate
 
 _log = logging.getLogger("clipper.frontend")
 _queries = logging.getLogger("clipper.query")
@@ -55,17 +56,20 @@ class Worker:
         self._options = options
         self._stop = asyncio.Event()
         config = options.config
-        self.rpc_address = f"ipc://{config.rpc_socket_path(options.worker)}"
+        self._certificate = server_certificate(config.security)
+        self._endpoints = RpcEndpoints(config, options.worker)
+        self.rpc_address = self._endpoints.local_address
         self.core = build_core(
             asyncio.get_running_loop(),
             worker=options.worker,
-            transports=[UnixTransport(self.rpc_address)],
+            transports=self._endpoints.transports,
             find_model=lambda name, version: self.snapshots.find_model(name, version),
             on_replica=self._on_replica,
             options=config.core,
             limits=http_limits(config.http),
             sessions=config.rpc,
         )
+        self._endpoints.start(asyncio.get_running_loop())
         self.core.processor.log.misses_per_second = config.logs.misses_per_second
         self.core.processor.log.traces_per_second = config.logs.traces_per_second
         self.snapshots = SnapshotApplier(self.core, self._operations_routes())
@@ -89,9 +93,13 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         listener = socket.socket(fileno=self._options.query_fd)
         listener.setblocking(False)
-        server = await loop.create_server(self.core.server.protocol_factory, sock=listener)
+        linger_limit_us = self._options.config.http.linger_timeout_us
+        server = await loop.create_server(
+            self.core.server.protocol_factory, sock=listener, **listen_options(self._certificate, linger_limit_us)
+        )
         tasks = [asyncio.create_task(self.control.run()), asyncio.create_task(self._housekeep())]
-        _log.info("worker %d serves on %s, RPC on %s", self._options.worker, listener.getsockname(), self.rpc_address)
+        rpc = " and ".join(transport.address for transport in self._endpoints.transports)
+        _log.info("worker %d serves on %s, RPC on %s", self._options.worker, listener.getsockname(), rpc)
         await self._stop.wait()
         server.close()
         await self._drain()
@@ -99,6 +107,7 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.core.rpc.close()
+        self._endpoints.close()
         return 0
 
     async def _drain(self) -> None:
@@ -111,7 +120,7 @@ class Worker:
             _log.warning("%d requests were still open when the drain time was over", server.open_requests)
 
     async def _housekeep(self) -> None:
-        """What no query pays for: heartbeats, dead sessions, idle and slow connections."""
+        """What no query pays for: heartbeats, dead sessions, idle and slow connections, a renewed certificate."""
         interval_s = self.core.rpc.heartbeat_interval_us / 1e6
         while True:
             await asyncio.sleep(interval_s)
@@ -120,6 +129,8 @@ class Worker:
                 self.core.rpc.tick(now_us)
                 self.core.server.sweep(now_us)
                 self._tell_suppressed(now_us)
+                if self._certificate is not None:
+                    self._certificate.refresh()
             except Exception:  # noqa: BLE001 - without the next beats every container would be given up
                 _log.exception("housekeeping failed; it goes on at the next beat")
 
@@ -164,9 +175,16 @@ class Worker:
         try:
             self.snapshots.apply(snapshot)
         except (ClipperError, KeyError, TypeError, ValueError) as error:
-            _log.exception("snapshot %s was refused", snapshot.get("revision"))
-            refusal = f"{type(error).__name__}: {error}"
-            return {"type": "apply_failed", "revision": snapshot.get("revision", 0), "error": refusal}
+            is_caller_error = isinstance(error, CallerError)
+            level = logging.INFO if is_caller_error else logging.ERROR
+            revision = snapshot.get("revision", 0)
+            _log.log(level, "snapshot %s was refused: %s", revision, error, exc_info=not is_caller_error)
+            return {
+                "type": "apply_failed",
+                "revision": revision,
+                "error": str(error) if is_caller_error else f"{type(error).__name__}: {error}",
+                "is_caller_error": is_caller_error,
+            }
         return {"type": "applied", "revision": snapshot["revision"]}
 
     def _stats(self) -> Mapping[str, Any]:

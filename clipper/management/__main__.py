@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
-
-import uvicorn
 
 from clipper.config import ClipperConfig, LogConfig, read_config
 from clipper.deploy.fleet import Fleet, FrontendLink
@@ -22,23 +19,19 @@ from clipper.errors import ClipperError
 from clipper.logs import start_logging
 from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
+from clipper.management.guard import Guard
 from clipper.management.operations import Operations
 from clipper.management.routes.context import Context
+from clipper.management.server import ManagementServer
+from clipper.management.settling import keep_settled
+from clipper.management.uploads import Uploads
 from clipper.registry.registry import Registry
 from clipper.registry.snapshot import to_snapshot
-from clipper.state.sqlite import SqliteStore
+from clipper.state.open import open_store
+from clipper.state.store import StateStore
 from clipper.types import ReplicaId
 
-STATE_FILE_NAME: Final = "state.sqlite"
 _logger = logging.getLogger(__name__)
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to `_serve`: uvicorn would raise SIGTERM anew after its shutdown, and the exit code be -15."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,20 +45,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = read_config(options.run_dir)
         start_logging(config.logs, "management")
-        registry = Registry(SqliteStore(config.run_dir / STATE_FILE_NAME))
+        guard = Guard.read(config.security)
+        registry = Registry(_open_state(config))
     except ClipperError as error:
         _logger.critical("%s", error)
-        return 1
+        return os.EX_CONFIG  # nobody need try that again at once
     listener = socket.socket(fileno=options.management_fd)
     supervisor = socket.socket(fileno=options.supervisor_fd)
     try:
-        asyncio.run(_serve(config, registry, listener, supervisor))
+        asyncio.run(_serve(config, guard, registry, listener, supervisor))
+    except ClipperError as error:
+        _logger.critical("%s", error)
+        return 1
     finally:
         registry.close()
     return 0
 
 
-async def _serve(config: ClipperConfig, registry: Registry, listener: socket.socket, supervisor: socket.socket) -> None:
+def _open_state(config: ClipperConfig) -> StateStore:
+    state = config.state
+    store = open_store(
+        state.url,
+        config.run_dir,
+        lock_limit_us=state.lock_limit_us,
+        connect_limit_us=state.connect_limit_us,
+        answer_limit_us=state.answer_limit_us,
+    )
+    _logger.info("the state is in %s", store.url)
+    return store
+
+
+async def _serve(
+    config: ClipperConfig, guard: Guard, registry: Registry, listener: socket.socket, supervisor: socket.socket
+) -> None:
     def rpc_addresses() -> tuple[str, ...]:
         # Before a worker says hello: where it will listen, so that a container need not wait for it.
         expected = tuple(f"ipc://{config.rpc_socket_path(worker)}" for worker in range(config.frontend.workers))
@@ -85,18 +97,17 @@ async def _serve(config: ClipperConfig, registry: Registry, listener: socket.soc
         config.frontend.workers, lambda: to_snapshot(registry.state), fleet.on_session, fleet.on_workers
     )
     operations = Operations(config, registry, channel, fleet)
-    context = Context(operations, channel, fleet, str(config.run_dir), str(config.staging_dir), config.listen.query_url)
-    server = _Server(
-        uvicorn.Config(
-            make_app(context), log_config=None, access_log=False, timeout_graceful_shutdown=3, lifespan="off"
-        )
-    )
+    uploads = Uploads(config.staging_dir, config.management)
+    context = Context(config, operations, channel, fleet, uploads)
+    server = ManagementServer(guard.before(make_app(context)), config.management, operations.close)
+    guard.secure(server)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
     await manager.connect(supervisor)
     operations.recover()
     await channel.start(config.control_socket_path)
-    background = [asyncio.create_task(fleet.run()), asyncio.create_task(manager.serve())]
+    works = (fleet.run(), manager.serve(), uploads.sweep(), keep_settled(operations), guard.follow_renewals())
+    background = [asyncio.create_task(work) for work in works]
     for task in background:
         # Without its supervisor or its reconcile loop this process is of no use: it ends and is started again.
         task.add_done_callback(lambda _task: setattr(server, "should_exit", True))

@@ -1,69 +1,137 @@
-"""The REST application: routes, and the one place where errors become answers."""
+"""The REST application: routes, what every request passes before them, and where errors become answers."""
 
 from __future__ import annotations
 
 import logging
-from typing import Final
+import re
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from clipper.errors import ClipperError, DeployError, InternalError, InvalidArgumentError
-from clipper.management.routes import applications, metrics, models, status
+from clipper.errors import CallerError, ClipperError, InvalidArgumentError
+from clipper.management import openapi
+from clipper.management.answers import error_answer, error_document
+from clipper.management.request_limits import (
+    CLOSE,
+    BodyTooLargeError,
+    BodyTooSlowError,
+    ClientGoneError,
+    HeadAsGet,
+    RequestLimits,
+    TrustedCaller,
+    too_large,
+    too_slow,
+)
+from clipper.management.routes import (
+    admin,
+    admin_models,
+    applications,
+    files,
+    metrics,
+    models,
+    replicas,
+    status,
+    versions,
+)
 from clipper.management.routes.context import Context
 
+_CODES: Final = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
 _logger = logging.getLogger(__name__)
-# A web page that rebinds its own name to 127.0.0.1 would send that name as Host.
-_ALLOWED_HOSTS: Final = ["localhost", "127.0.0.1", "[::1]", "::1"]
-_DESCRIPTION: Final = "Applications, models, versions, links and replicas of one Clipper. Queries go to another port."
-_CODES: Final = {404: "not_found", 405: "method_not_allowed"}
 
 
 def make_app(context: Context) -> FastAPI:
     """Return the application over the parts of this process."""
-    app = FastAPI(title="Clipper management", version="1", description=_DESCRIPTION)
+    app = FastAPI(
+        title="Clipper management", version="1", description=openapi.DESCRIPTION, openapi_tags=openapi.TAGS,
+        generate_unique_id_function=_operation_id,
+    )  # fmt: skip
     app.state.context = context
-    for module in (applications, models, status, metrics):
+    for module in (applications, models, versions, files, replicas, status, metrics, admin, admin_models):
         app.include_router(module.router)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_ALLOWED_HOSTS)
+    app.openapi = lambda: openapi.make_document(app)  # type: ignore[method-assign]  # as FastAPI's documents say
+    # The last one added is the first one passed.
+    app.add_middleware(RequestLimits, config=context.config.management)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(TrustedCaller, allowed_hosts=context.config.listen.accepted_hosts)
     app.add_exception_handler(ClipperError, _on_clipper_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
+    for kind in (BodyTooLargeError, BodyTooSlowError, ClientGoneError):
+        app.add_exception_handler(kind, _on_body_error)
+    app.add_exception_handler(files.UnsupportedMediaTypeError, _on_media_type)
     app.add_exception_handler(Exception, _on_bug)
     return app
 
 
-async def _on_clipper_error(_request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, ClipperError):
-        return await _on_bug(_request, error)
-    log_tail = error.log_tail if isinstance(error, DeployError) else ""
-    return _answer(error.http_status, error.code, error.message, error.hint, log_tail)
+def _operation_id(route: APIRoute) -> str:
+    """Name operations by their functions: generated clients keep working when a path is refined."""
+    return route.name
 
 
-async def _on_validation_error(_request: Request, error: Exception) -> JSONResponse:
-    problems = error.errors() if isinstance(error, RequestValidationError) else []
+async def _on_clipper_error(request: Request, error: Exception) -> Response:
+    if request.url.path.startswith(admin.PREFIX):
+        return admin.error_response(error)
+    status, document = error_document(error)
+    headers = {"Retry-After": "1"} if isinstance(error, ClipperError) and error.retriable else None
+    return JSONResponse(document, status, headers)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    problems: Any = error.errors() if isinstance(error, RequestValidationError) else []
+    is_body = any(problem["loc"][:1] == ("body",) for problem in problems)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if is_body and not re.fullmatch(r"application/(?:[\w.-]+\+)?json", media_type):
+        hint = "send the header Content-Type: application/json"
+        return error_answer(415, _CODES[415], f"the body is declared as {media_type!r}: expected JSON", hint)
     cause = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
-    return _answer(InvalidArgumentError.http_status, InvalidArgumentError.code, cause or str(error))
+    return error_answer(InvalidArgumentError.http_status, InvalidArgumentError.code, cause or str(error))
 
 
-async def _on_http_error(_request: Request, error: Exception) -> JSONResponse:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
-        return await _on_bug(_request, error)
-    answer = _answer(error.status_code, _CODES.get(error.status_code, "bad_request"), str(error.detail))
-    answer.headers.update(error.headers or {})
-    return answer
+        return await _on_bug(request, error)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = _allowed_methods(request) or headers.get("Allow", "")
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+        return error_answer(405, _CODES[405], f"{request.method} is not for this path", "", headers)
+    hint = "GET /openapi.json describes every path" if error.status_code == 404 else ""
+    cause = f"there is no path {request.url.path!r}" if error.status_code == 404 else str(error.detail)
+    code = _CODES.get(error.status_code, CallerError.code)
+    return error_answer(error.status_code, code, cause, hint, headers)
 
 
-async def _on_bug(request: Request, error: Exception) -> JSONResponse:
-    _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _answer(500, InternalError.code, f"{type(error).__name__} in management", "see logs/management.log")
+def _allowed_methods(request: Request) -> str:
+    """Return every method that some route takes at this path; the framework looks at one route only."""
+    methods: set[str] = set()
+    for template, path in request.app.openapi()["paths"].items():
+        pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template))
+        if re.fullmatch(pattern, request.url.path):
+            methods |= {method.upper() for method in path}
+    if methods:
+        methods |= {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+    return ", ".join(sorted(methods))
 
 
-def _answer(status: int, code: str, cause: str, hint: str = "", log_tail: str = "") -> JSONResponse:
-    body = {"error": code, "cause": cause, "hint": hint}
-    if log_tail:
-        body["log_tail"] = log_tail
-    return JSONResponse(body, status)
+async def _on_body_error(request: Request, error: Exception) -> Response:
+    config = request.app.state.context.config.management
+    if isinstance(error, BodyTooSlowError):
+        return too_slow(config.body_limit_us)
+    if isinstance(error, BodyTooLargeError):
+        return too_large("max_upload_bytes", config.max_upload_bytes)
+    return error_answer(400, CallerError.code, "the client left before the end of its body", "", CLOSE)
+
+
+async def _on_media_type(_request: Request, error: Exception) -> Response:
+    return error_answer(415, _CODES[415], str(error), "", CLOSE)
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    _logger.error("%s %s failed", request.method, request.url.path)
+    status, document = error_document(error)
+    return JSONResponse(document, status)

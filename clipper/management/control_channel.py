@@ -2,7 +2,8 @@
 
 One JSON object per line, UTF-8.
 
-worker -> management:  hello {worker, pid, rpc_address}     applied {revision}      apply_failed {revision, error}
+worker -> management:  hello {worker, pid, rpc_address}     applied {revision}
+                       apply_failed {revision, error, is_caller_error}
                        replica {replica_id, model, version, state, reason}          stats {request_id, ...}
 management -> worker:  snapshot {...}    replica_gone {replica_id}    drain_replica {replica_id}
                        get_stats {request_id}
@@ -24,7 +25,7 @@ from typing import Any, Final
 
 from clipper.deploy.broadcast import Broadcast
 from clipper.deploy.replicas import REPORTED_STATES
-from clipper.errors import ProtocolError, ServerError, UnavailableError
+from clipper.errors import InvalidArgumentError, ProtocolError, ServerError, UnavailableError
 from clipper.types import ReplicaId, Revision
 
 _logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class _Worker:
     applied: int = -1  # revision
     failed: int = -1  # revision that it refused
     error: str = ""
+    is_caller_error: bool = False  # the value that it refused came from whoever asked for the change
     stats: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by request_id
 
 
@@ -108,8 +110,10 @@ class ControlChannel:
 
         Raises
         ------
+        InvalidArgumentError
+            A worker refused it for a value that somebody gave.
         ServerError
-            A worker refused it.
+            A worker refused it for another reason.
         UnavailableError
             A worker is not connected, or has not answered, within ``apply_limit_us``. It gets the snapshot when it
             comes back.
@@ -121,6 +125,8 @@ class ControlChannel:
         def is_applied() -> bool:
             for worker in self._workers.values():
                 if worker.failed == revision:
+                    if worker.is_caller_error:
+                        raise InvalidArgumentError(worker.error)
                     raise ServerError(f"frontend worker {worker.index} refused the change: {worker.error}")
             return sum(worker.applied >= revision for worker in self._workers.values()) >= self._worker_count
 
@@ -191,6 +197,7 @@ class ControlChannel:
                     self._on_workers(self._serving_count, None)
             case "apply_failed":
                 worker.failed, worker.error = int(message["revision"]), str(message["error"])
+                worker.is_caller_error = bool(message.get("is_caller_error", False))
             case "replica":
                 if message["state"] not in REPORTED_STATES:
                     raise ProtocolError(f"{message['state']!r} is no state of a replica")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import container_argv
 from clipper.deploy.fleet import DesiredModel, Fleet
-from clipper.errors import ServerError, UnavailableError
+from clipper.errors import CallerError, ClipperError, ServerError, UnavailableError
 from clipper.management.control_channel import ControlChannel
 from clipper.management.model_files import ModelFiles
 from clipper.registry.records import RegistryState
@@ -56,15 +56,17 @@ class DesiredState:
         Raises
         ------
         CallerError
-            From the change; nothing has changed.
+            From the change, or from a frontend that cannot use a value of it; nothing has changed.
+        StateUnavailableError
+            The state cannot be written; nothing has changed.
         ServerError
-            A frontend refused it; nothing has changed.
+            A frontend refused it for another reason; nothing has changed.
         UnavailableError
             A frontend did not apply it in time; it is registered.
         """
         async with self._changing:
             before = self._registry.state
-            state = self._registry.apply(change)
+            state = await self._registry.apply_in_thread(change)
             try:
                 before_fleet()
             except Exception:
@@ -78,19 +80,39 @@ class DesiredState:
                 self.tell_fleet()
                 raise
             except Exception as error:
-                _logger.error("a change is undone: %s", error)
+                level = logging.INFO if isinstance(error, CallerError) else logging.ERROR
+                _logger.log(level, "a change is undone: %s", error)
                 await self._undo(before)
                 raise
             self.tell_fleet()
             return state
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the store is known to hold the present state."""
+        return self._registry.is_settled
+
+    async def settle(self) -> None:
+        """Make the store hold the present state, after a change that failed there.
+
+        Raises
+        ------
+        StateUnavailableError
+            It still cannot be written.
+        """
+        async with self._changing:
+            await self._registry.settle_in_thread()
 
     def tell_fleet(self) -> None:
         """Let the fleet follow the present state."""
         self._set_desired(self._desired_models(self._registry.state))
 
     def _set_desired(self, models: Mapping[ModelId, DesiredModel]) -> None:
-        applications = self._registry.state.applications.values()
-        self._fleet.set_desired(models, max((application.max_slo_us for application in applications), default=0))
+        longest_slo_us: dict[str, int] = {}
+        for application in self._registry.state.applications.values():
+            for model in application.models:
+                longest_slo_us[model] = max(application.max_slo_us, longest_slo_us.get(model, 0))
+        self._fleet.set_desired(models, longest_slo_us)
 
     def _desired_models(self, state: RegistryState) -> dict[ModelId, DesiredModel]:
         extra = self._config.management.containers
@@ -111,7 +133,10 @@ class DesiredState:
         await self._channel.publish(to_snapshot(self._registry.state), self._config.management.apply_limit_us)
 
     async def _undo(self, before: RegistryState) -> None:
-        self._registry.apply(lambda _: before)
+        try:
+            await self._registry.apply_in_thread(lambda _: before)
+        except ClipperError as error:
+            _logger.error("a change cannot be undone and stays: %s", error)
         self.tell_fleet()
         try:
             await self._publish()

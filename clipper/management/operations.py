@@ -16,7 +16,7 @@ from pathlib import Path
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import check_environment, container_argv
 from clipper.deploy.fleet import Fleet
-from clipper.errors import ClipperError, ConflictError, UnavailableError
+from clipper.errors import CallerError, ClipperError, ConflictError, StateUnavailableError, UnavailableError
 from clipper.management.control_channel import ControlChannel
 from clipper.management.desired_state import DesiredState
 from clipper.management.model_files import ModelFiles
@@ -41,6 +41,7 @@ class Operations:
         self._files = ModelFiles(config.model_dir, config.staging_dir)
         self._desired = DesiredState(config, registry, channel, fleet, self._files)
         self._tasks = VersionTasks()
+        self._undo_later: set[ModelId] = set()  # failed deployments that could not be taken out of the state
 
     @property
     def state(self) -> RegistryState:
@@ -60,6 +61,11 @@ class Operations:
         self._files.keep_only({version.model_id for version in self.state.all_versions()})
         self._desired.tell_fleet()
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether Clipper is being stopped."""
+        return self._tasks.is_closing
+
     def close(self) -> None:
         """End what is under way, at once; its callers are told."""
         self._tasks.close()
@@ -67,6 +73,31 @@ class Operations:
     async def change(self, change: Change) -> RegistryState:
         """Make one change of the registry, and return when every frontend has it."""
         return await self._desired.change(change)
+
+    # -- when the state cannot be written ----------------------------------------------------------------------------
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the store holds the present state, and that state no deployment that has failed."""
+        return self._desired.is_settled and not self._undo_later
+
+    async def settle(self) -> None:
+        """Write what could not be written when it was due: a no-op while `is_settled`.
+
+        Raises
+        ------
+        StateUnavailableError
+            The state still cannot be written.
+        """
+        await self._desired.settle()
+        for model_id in tuple(self._undo_later):
+            self._undo_later.discard(model_id)
+            try:
+                version = self.state.version(*model_id)
+                if not version.is_deployed:
+                    await self._tasks.run([model_id], DELETED, partial(self._undo_deployment, model_id))
+            except CallerError as error:  # it was deleted meanwhile, or is being: so it is somebody else's by now
+                _logger.info("the deployment of %s needs no undoing: %s", model_id, error)
 
     # -- applications ------------------------------------------------------------------------------------------------
 
@@ -119,30 +150,47 @@ class Operations:
         progress.replicas = version.replicas
         is_registered = False
 
-        def take_files() -> None:
+        def add(state: RegistryState) -> RegistryState:
             nonlocal is_registered
-            is_registered = True
+            after = changes.add_version(state, version)
+            is_registered = True  # or will be in a moment: from here on there is something to undo
+            return after
+
+        def take_files() -> None:
+            progress.say(Stage.REGISTERING, f"{model_id} is registered")
             progress.say(Stage.FILES, "taking the uploaded files" if staged_files else "the model has no files")
             self._files.take(model_id, staged_files)
 
         try:
-            progress.say(Stage.REGISTERING, f"registering {model_id}")
-            await self._desired.change(lambda state: changes.add_version(state, version), take_files)
+            await self._desired.change(add, take_files)
             await self._fleet.wait_ready(
                 model_id, version.replicas, follow_ready(progress, self._fleet.table, model_id, version.replicas)
             )
             progress.say(Stage.SWITCHING, f"{model_id} answers queries" if make_current else f"{model_id} is deployed")
             await self._desired.change(partial(_finish_deployment, model_id=model_id, make_current=make_current))
-        except BaseException:
+        except BaseException as error:
             if is_registered and not self._tasks.is_closing:
                 await asyncio.shield(self._undo_deployment(model_id))
+                if isinstance(error, UnavailableError):
+                    what = error.message.partition("; ")[0]  # behind it stands that a change stays: this one did not
+                    message = f"{model_id} is not deployed, and nothing of it is left: {what}"
+                    raise UnavailableError(message, hint=error.hint) from error
             raise
         return self.state.version(*model_id)
 
-    async def register_external(self, version: ModelVersion) -> ModelVersion:
-        """Add a version whose containers somebody else starts; it is current at once."""
+    async def register_external(
+        self, version: ModelVersion, check: Callable[[RegistryState], None] = lambda _: None
+    ) -> ModelVersion:
+        """Add a version whose containers somebody else starts; it is current at once.
+
+        Parameters
+        ----------
+        check : callable
+            Refuses the change with errors of its own; nothing comes between it and the change.
+        """
 
         def add(state: RegistryState) -> RegistryState:
+            check(state)
             state = changes.mark_deployed(changes.add_version(state, version), *version.model_id)
             return changes.set_current_version(state, *version.model_id)
 
@@ -169,10 +217,8 @@ class Operations:
         remove(self.state, *model_id)  # is refused before anything is ended
         await self._tasks.end(model_id, ConflictError(f"the version {model_id} was deleted by another request"))
         if model_id.version in self.state.model_versions(model_id.name):
-            change = partial(remove, name=model_id.name, version=model_id.version)
-            await self._tasks.run(
-                [model_id], DELETED, partial(self._remove, change, [model_id], progress or Progress())
-            )
+            removal = partial(self._remove, lambda state: remove(state, *model_id), [model_id], progress or Progress())
+            await self._tasks.run([model_id], DELETED, removal)
 
     async def delete_model(self, name: str, progress: Progress | None = None) -> None:
         """Remove a model that no application is linked to, with all its versions; raises as `delete_version` does."""
@@ -259,14 +305,15 @@ class Operations:
         return self.state.version(*model_id)
 
     async def _undo_deployment(self, model_id: ModelId) -> None:
-        if model_id.version not in self.state.model_versions(model_id.name):
-            return  # a frontend refused it: the change itself is undone
         try:
-            await self._desired.change(
-                partial(changes.remove_version, name=model_id.name, version=model_id.version)
-            )
+            if model_id.version in self.state.model_versions(model_id.name):  # else a frontend has refused it
+                await self._desired.change(lambda state: changes.remove_version(state, *model_id))
         except UnavailableError as error:
             _logger.warning("undoing the deployment of %s: %s", model_id, error)
+        except StateUnavailableError as error:
+            _logger.warning("%s is taken out of the state as soon as that can be written: %s", model_id, error)
+            self._undo_later.add(model_id)
+            return
         await self._fleet.wait_count(model_id, 0)
         self._files.remove(model_id)
 

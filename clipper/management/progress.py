@@ -65,12 +65,10 @@ class Progress:
             self._listener(ProgressEvent(stage, detail, self.ready_replicas, self.replicas, elapsed_us))
 
 
-async def stream_lines(
-    operation: Callable[[Progress], Awaitable[Any]], render: Callable[[Any], Any]
-) -> AsyncIterator[bytes]:
-    """Run ``operation`` and yield its progress, then exactly one line ``done`` or ``error``.
+class ProgressStream:
+    """Runs an operation and yields its progress as lines, then exactly one line ``done`` or ``error``.
 
-    The operation does not end with this generator: what runs under a task of its own goes on when the caller leaves.
+    The operation does not end with this stream: what runs under a task of its own goes on when the caller leaves.
 
     Parameters
     ----------
@@ -79,21 +77,37 @@ async def stream_lines(
     render : callable
         Makes the JSON value of the last line from what the operation returned.
     """
-    events: asyncio.Queue[ProgressEvent] = asyncio.Queue()
-    task = asyncio.ensure_future(operation(Progress(events.put_nowait)))
-    try:
-        while not (task.done() and events.empty()):
-            waiting = asyncio.ensure_future(events.get())
-            try:
-                await asyncio.wait((waiting, task), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                if not waiting.done():
-                    waiting.cancel()
-            if waiting.done() and not waiting.cancelled():
-                yield _line({"event": "progress", **asdict(waiting.result())})
-        yield _line(_last_event(task, render))
-    finally:
-        task.cancel()  # only the wait for the operation
+
+    def __init__(self, operation: Callable[[Progress], Awaitable[Any]], render: Callable[[Any], Any]) -> None:
+        self._operation = operation
+        self._render = render
+        self._events: asyncio.Queue[ProgressEvent | None] = asyncio.Queue()  # None: the operation is over
+
+    async def start(self) -> None:
+        """Begin, and return at the first progress, or when the operation is over without any.
+
+        Raises
+        ------
+        Exception
+            What the operation refused before it had done anything.
+        """
+        self._task = asyncio.ensure_future(self._operation(Progress(self._events.put_nowait)))
+        self._task.add_done_callback(self._on_done)
+        self._first = await self._events.get()
+        if self._first is None:
+            self._task.result()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        event = self._first
+        while event is not None:
+            yield _line({"event": "progress", **asdict(event)})
+            event = await self._events.get()
+        yield _line(_last_event(self._task, self._render))
+
+    def _on_done(self, task: asyncio.Future[Any]) -> None:
+        self._events.put_nowait(None)
+        if not task.cancelled():
+            task.exception()  # the caller may have left: it is retrieved here
 
 
 def _last_event(task: asyncio.Future[Any], render: Callable[[Any], Any]) -> Mapping[str, Any]:

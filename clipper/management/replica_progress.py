@@ -16,7 +16,9 @@ def follow_ready(progress: Progress, table: ReplicaTable, model_id: ModelId, cou
 
     def describe(states: Counter[ReplicaState]) -> tuple[Stage, str]:
         ready = states[ReplicaState.READY]
-        others = [f"{states[state]} {state}" for state in (ReplicaState.LOADING, ReplicaState.STARTING) if states[state]]
+        others = [
+            f"{states[state]} {state}" for state in (ReplicaState.LOADING, ReplicaState.STARTING) if states[state]
+        ]
         detail = ", ".join([f"{ready} of {count} replicas ready", *others])
         if ready >= count:
             return Stage.READY, detail

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from clipper.deploy.failures import FailureRow
-from clipper.deploy.fleet import Fleet
-from clipper.deploy.replicas import Replica
-from clipper.registry.records import Application, Model, ModelVersion
+from clipper.management.progress import Stage
+from clipper.management.schema_types import (
+    ApplicationName,
+    BatchSize,
+    CacheTtl,
+    Controller,
+    Description,
+    DType,
+    InputType,
+    Labels,
+    MissRule,
+    Policy,
+    Replicas,
+    Resources,
+    Shape,
+    Slo,
+    Version,
+)
 
 
 class _Request(BaseModel):
@@ -21,17 +35,17 @@ class _Request(BaseModel):
 class ApplicationRequest(_Request):
     """A query endpoint to register."""
 
-    name: str
-    input_type: str
-    default_output: JsonValue = Field(description="what a query gets when no model answers in time")
-    latency_slo_us: int
-    max_slo_us: int | None = Field(None, description="ceiling of a query's own slo_us; default: latency_slo_us")
-    shape: list[int] | None = None
-    dtype: str | None = None
-    on_miss: str = "default"
-    policy: str | dict[str, JsonValue] | None = None
+    name: ApplicationName
+    input_type: InputType
+    default_output: JsonValue = Field(description="what a query gets when no model answers in time", examples=[-1])
+    latency_slo_us: Slo
+    max_slo_us: Slo | None = Field(None, description="ceiling of a query's own slo_us; default: latency_slo_us")
+    shape: Shape = Field(None, description="of a tensor; or the length of a numeric vector")
+    dtype: DType = Field(None, description="of a tensor")
+    on_miss: MissRule = "default"
+    policy: Policy = Field(None, description="how the outputs of several models become one; default: majority")
     cache: bool = True
-    cache_ttl_us: int = 0
+    cache_ttl_us: CacheTtl = Field(0, description="0 = entries of the prediction cache do not expire")
 
 
 class ApplicationAnswer(BaseModel):
@@ -48,23 +62,25 @@ class ApplicationAnswer(BaseModel):
     policy: dict[str, JsonValue] | None
     cache: bool
     cache_ttl_us: int
-    models: list[str]
+    models: list[str] = Field(description="linked models, in link order")
 
 
 class DeployRequest(_Request):
     """A model version to deploy."""
 
-    version: str
-    input_type: str
-    container: str
-    files: str | None = Field(None, description="a directory in the staging directory of this instance")
-    replicas: int = 1
-    controller: str = "aimd"
-    batch_size: int = 0
-    max_batch_size: int = 0
-    labels: list[str] = []
-    environment: dict[str, str] = {}
-    make_current: bool = True
+    version: Version
+    input_type: InputType
+    container: str = Field(description="the name of a program that evaluates models", examples=["sum"])
+    files: str | None = Field(None, description="what POST /api/v1/files answered; taken by this deployment")
+    replicas: Replicas = 1
+    controller: Controller = "aimd"
+    batch_size: BatchSize = Field(0, description="of the controller fixed; 0 = its default")
+    max_batch_size: BatchSize = Field(0, description="0 = the default")
+    labels: Labels = []
+    environment: dict[str, str] = Field({}, description="added to the containers' environment: CLIPPER_* and threads")
+    resources: Resources = Field({}, description="what each replica asks of its machine")
+    description: Description = ""
+    make_current: bool = Field(True, description="whether it answers the queries that name no version")
     sample_input: JsonValue = Field(
         None,
         description="an input that every replica must evaluate before it gets a query; "
@@ -79,14 +95,17 @@ class VersionAnswer(BaseModel):
     version: str
     input_type: str
     container: str
-    replicas: int
+    replicas: int = Field(description="wanted")
     ready_replicas: int
     controller: str
     batch_size: int
     max_batch_size: int
     labels: list[str]
+    resources: dict[str, int | str]
+    description: str
     is_current: bool
-    is_deployed: bool
+    is_deployed: bool = Field(description="false while it is being deployed")
+    is_external: bool = Field(description="its containers are started by hand")
     failures: int = Field(description="failures of its replicas in a row")
     is_quarantined: bool
     last_failure: str
@@ -98,28 +117,29 @@ class ModelAnswer(BaseModel):
 
     name: str
     current_version: str | None
+    previous_versions: list[str] = Field(description="what a roll-back goes back to, the latest last")
     versions: list[VersionAnswer]
 
 
 class CurrentVersionRequest(_Request):
     """The version that shall answer queries which name none."""
 
-    version: str
+    version: Version
 
 
 class ReplicasRequest(_Request):
     """How many replicas there should be."""
 
-    count: int
+    count: Replicas
 
 
 class ReplicaAnswer(BaseModel):
     """One living replica."""
 
-    replica_id: str
+    replica_id: str = Field(examples=["svm:1:0"])
     model: str
     version: str
-    pid: int
+    pid: int = Field(description="0 = somebody else has started it")
     state: str
     reason: str
 
@@ -135,10 +155,11 @@ class WorkerAnswer(BaseModel):
 class StatusAnswer(BaseModel):
     """The whole instance."""
 
-    revision: int
+    revision: int = Field(description="of the registry; every change raises it")
     run_dir: str
     query_url: str
     staging_dir: str
+    rpc_addresses: list[str] = Field(description="where containers that are started by hand connect")
     workers: list[WorkerAnswer]
     applications: list[ApplicationAnswer]
     models: list[ModelAnswer]
@@ -152,11 +173,35 @@ class LogAnswer(BaseModel):
     log: str
 
 
+class FilesAnswer(BaseModel):
+    """Where uploaded files lie until a deployment takes them."""
+
+    files: str = Field(description="to be named in a deployment", examples=["/run/clipper/models/.staging/upload-1f"])
+
+
 class ErrorAnswer(BaseModel):
     """Why a request failed."""
 
-    error: str = Field(description="stable code")
-    cause: str
+    error: str = Field(description="stable code", examples=["not_found"])
+    cause: str = Field(description="what, where, what was expected", examples=["there is no model 'svm'"])
+    hint: str = Field("", description="what to do about it", examples=["known: none"])
+    log_tail: str = Field("", description="only with deploy_failed: the last lines of the container's log")
+
+
+class ProgressLine(BaseModel):
+    """One line of a stream of progress: any number of `progress`, then one `done` or `error`."""
+
+    event: Literal["progress", "done", "error"]
+    stage: Stage | None = Field(None, description="of progress")
+    detail: str = ""
+    ready_replicas: int = 0
+    replicas: int = Field(0, description="wanted")
+    elapsed_us: int = 0
+    result: JsonValue = Field(None, description="of done: what the call answers without a stream")
+    status: int = Field(0, description="of error: the status that the call answers without a stream")
+    retriable: bool = False
+    error: str = ""
+    cause: str = ""
     hint: str = ""
     log_tail: str = ""
 
@@ -165,63 +210,3 @@ class HealthAnswer(BaseModel):
     """The process is up."""
 
     status: Literal["ok"] = "ok"
-
-
-def application_answer(application: Application) -> ApplicationAnswer:
-    """Render an application."""
-    import json
-
-    values: dict[str, Any] = {
-        name: getattr(application, name)
-        for name in ApplicationAnswer.model_fields
-        if name not in ("default_output", "models", "shape", "policy")
-    }
-    return ApplicationAnswer(
-        default_output=json.loads(application.default_output_json),
-        models=list(application.models),
-        shape=None if application.shape is None else list(application.shape),
-        policy=None if application.policy is None else dict(application.policy),
-        **values,
-    )
-
-
-def version_answer(model: Model, version: ModelVersion, fleet: Fleet) -> VersionAnswer:
-    """Render a version with the state of its replicas."""
-    row: FailureRow | None = fleet.failure(version.model_id)
-    return VersionAnswer(
-        name=version.name,
-        version=version.version,
-        input_type=version.input_type,
-        container=version.container,
-        replicas=version.replicas,
-        ready_replicas=fleet.table.ready_count(version.model_id),
-        controller=version.controller,
-        batch_size=version.batch_size,
-        max_batch_size=version.max_batch_size,
-        labels=list(version.labels),
-        is_current=model.current_version == version.version,
-        is_deployed=version.is_deployed,
-        failures=0 if row is None else row.backoff.failures,
-        is_quarantined=row is not None and row.is_quarantined,
-        last_failure="" if row is None else row.cause,
-        log_tail="" if row is None else row.log_tail,
-    )
-
-
-def model_answer(model: Model, fleet: Fleet) -> ModelAnswer:
-    """Render a model."""
-    versions = [version_answer(model, version, fleet) for version in model.versions.values()]
-    return ModelAnswer(name=model.name, current_version=model.current_version, versions=versions)
-
-
-def replica_answer(replica: Replica, fleet: Fleet) -> ReplicaAnswer:
-    """Render a replica."""
-    session = fleet.table.session(replica.replica_id)
-    return ReplicaAnswer(
-        replica_id=replica.replica_id,
-        model=replica.model_id.name,
-        version=replica.model_id.version,
-        pid=replica.pid,
-        state=fleet.table.state(replica),
-        reason="" if session is None else session.reason,
-    )

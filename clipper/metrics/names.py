@@ -16,7 +16,7 @@ REASONS = ("deadline", "refused", "unavailable", "model_error")
 STAGES = ("parse", "queue", "batch_wait", "rpc", "compute", "gather")
 """The stretches of a query's journey; the order is that of ``Stage`` in ``_core/counters.hpp``."""
 
-REPLICA_STATES = ("loading", "ready", "draining", "suspect", "closed")
+REPLICA_STATES = ("loading", "warming", "ready", "draining", "suspect", "closed")
 
 
 MANAGED_STATES = ("starting", "loading", "ready", "suspect", "stopping")

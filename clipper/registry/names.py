@@ -18,8 +18,10 @@ MAX_SLO_US: Final = 3_600_000_000  # an hour: more is a mistake in the unit
 MAX_REPLICAS: Final = 1024
 MAX_BATCH_SIZE: Final = 65_536
 MAX_DEFAULT_OUTPUT_BYTES: Final = 64 * 1024
+MAX_JSON_DEPTH: Final = 64  # of a default output or a policy: less than any reader's own limit
 MAX_SAMPLE_INPUT_BYTES: Final = 1024 * 1024  # it is kept in the registry and travels with every snapshot
 MAX_LABELS: Final = 64
+MAX_CACHE_TTL_US: Final = 2**53
 MAX_RESOURCES: Final = 16
 MAX_RESOURCE_AMOUNT: Final = 2**53  # what every JSON reader holds exactly: 8 PiB, in bytes
 MAX_DESCRIPTION_CHARACTERS: Final = 1024
@@ -34,11 +36,11 @@ MISS_RULES: Final = ("default", "error")
 CONTROLLERS: Final = ("aimd", "fixed")
 
 _MODEL_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_APPLICATION_NAME: Final = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?")
+APPLICATION_NAME: Final = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?")
 # Path segments of the query port that are not applications.
 _RESERVED_APPLICATIONS: Final = frozenset({"metrics", "healthz", "readyz", "v2"})
 # The spellings that the original system accepts.
-_INPUT_TYPE_ALIASES: Final = {
+INPUT_TYPE_ALIASES: Final = {
     **dict.fromkeys(("integer", "ints", "int", "i"), "integers"),
     **dict.fromkeys(("float", "f"), "floats"),
     **dict.fromkeys(("double", "d"), "doubles"),
@@ -48,13 +50,13 @@ _INPUT_TYPE_ALIASES: Final = {
 _OWN_DTYPES: Final = {"integers": "int32", "floats": "float32", "doubles": "float64"}
 _LABEL: Final = re.compile(r"[^,:\x00-\x1f]{1,63}")
 # Of Kubernetes' extended resources, such as "nvidia.com/gpu", and of its quantities, such as "512Mi" and "0.5".
-_RESOURCE_NAME: Final = re.compile(r"[A-Za-z0-9]([-_./A-Za-z0-9]{0,61}[A-Za-z0-9])?")
-_RESOURCE_AMOUNT: Final = re.compile(r"[A-Za-z0-9]([-_.:/A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+RESOURCE_NAME: Final = re.compile(r"[A-Za-z0-9]([-_./A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+RESOURCE_AMOUNT: Final = re.compile(r"[A-Za-z0-9]([-_.:/A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 
 
 def check_application_name(name: object) -> str:
     """Letters, digits, ``-``, ``_``, ``.``; a letter or digit at both ends; at most 63 characters; not reserved."""
-    if not isinstance(name, str) or len(name) > MAX_NAME_CHARACTERS or not _APPLICATION_NAME.fullmatch(name):
+    if not isinstance(name, str) or len(name) > MAX_NAME_CHARACTERS or not APPLICATION_NAME.fullmatch(name):
         raise InvalidArgumentError(
             f"{name!r} is no name for an application",
             hint="use at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends",
@@ -87,7 +89,7 @@ def _check_label(what: str, value: object) -> str:
 
 def check_input_type(input_type: object) -> str:
     """Return the canonical input type; the original system's other spellings are accepted."""
-    canonical = _INPUT_TYPE_ALIASES.get(input_type, input_type) if isinstance(input_type, str) else input_type
+    canonical = INPUT_TYPE_ALIASES.get(input_type, input_type) if isinstance(input_type, str) else input_type
     return _check_choice("input_type", canonical, INPUT_TYPES)
 
 
@@ -137,27 +139,13 @@ def check_range(name: str, value: object, least: int, most: int) -> int:
 
 
 def check_default_output(output: object) -> str:
-    """Return the JSON text of ``output``: any JSON value without NaN and infinities, up to 64 KiB."""
-    try:
-        text = json.dumps(output, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"default_output={output!r} is no JSON value: {error}") from error
-    if len(text) > MAX_DEFAULT_OUTPUT_BYTES:
-        raise InvalidArgumentError(
-            f"default_output has {len(text)} bytes as JSON; at most {MAX_DEFAULT_OUTPUT_BYTES} are allowed"
-        )
-    return text
+    """Return the JSON text of ``output``: any JSON value that every JSON reader takes, up to 64 KiB."""
+    return _check_json("default_output", output)
 
 
 def check_sample_input(sample: object) -> str:
     """Return the JSON text of a sample input, up to 1 MiB; "" stands for None: no sample."""
-    if sample is None:
-        return ""
-    try:
-        text = json.dumps(sample, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"sample_input is no JSON value: {error}") from error
-    return check_sample_input_json(text)
+    return "" if sample is None else _check_json("sample_input", sample, MAX_SAMPLE_INPUT_BYTES)
 
 
 def check_sample_input_json(text: str) -> str:
@@ -175,7 +163,31 @@ def check_policy(policy: str | Mapping[str, Any] | None) -> dict[str, Any] | Non
         return None
     document = {"name": policy} if isinstance(policy, str) else dict(policy)
     _check_choice("policy", document.get("name"), POLICIES)
+    _check_json("policy", document)
     return document
+
+
+def _check_json(name: str, value: object, most_bytes: int = MAX_DEFAULT_OUTPUT_BYTES) -> str:
+    """Return the JSON text of a value: without NaN, infinities and lone surrogates, and neither too deep nor long."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"{name} is no JSON value: {error}") from error
+    if len(text) > most_bytes:
+        raise InvalidArgumentError(f"{name} has {len(text)} bytes as JSON; at most {most_bytes} are allowed")
+    if _depth(value) > MAX_JSON_DEPTH:
+        raise InvalidArgumentError(f"{name} is nested more than {MAX_JSON_DEPTH} deep")
+    return text
+
+
+def _depth(value: object) -> int:
+    """Return how many arrays and objects lie in each other at most; without recursion, whatever comes."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, dict | list | tuple)]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 def check_miss_rule(on_miss: object) -> str:
@@ -210,12 +222,12 @@ def check_resources(resources: Mapping[str, int | str]) -> dict[str, int | str]:
             f"resources={resources!r} is not valid: expected a mapping of at most {MAX_RESOURCES} amounts by name"
         )
     for name, amount in resources.items():
-        if not isinstance(name, str) or not _RESOURCE_NAME.fullmatch(name):
+        if not isinstance(name, str) or not RESOURCE_NAME.fullmatch(name):
             raise InvalidArgumentError(
                 f"{name!r} is no name of a resource",
                 hint="use 1 to 63 letters, digits, '-', '_', '.' and '/', with a letter or digit at both ends",
             )
-        is_text = isinstance(amount, str) and _RESOURCE_AMOUNT.fullmatch(amount) is not None
+        is_text = isinstance(amount, str) and RESOURCE_AMOUNT.fullmatch(amount) is not None
         if not is_text and not (type(amount) is int and 0 <= amount <= MAX_RESOURCE_AMOUNT):
             raise InvalidArgumentError(
                 f"the resource {name!r} is {amount!r}: expected an integer from 0 to {MAX_RESOURCE_AMOUNT}, or a text "

@@ -35,7 +35,7 @@ class Application:
         names.check_application_name(self.name)
         names.check_slo("latency_slo_us", self.latency_slo_us)
         names.check_range("max_slo_us", self.max_slo_us, self.latency_slo_us, names.MAX_SLO_US)
-        names.check_range("cache_ttl_us", self.cache_ttl_us, 0, 2**53)
+        names.check_range("cache_ttl_us", self.cache_ttl_us, 0, names.MAX_CACHE_TTL_US)
         names.check_miss_rule(self.on_miss)
         names.check_policy(self.policy)
         if self.input_type not in names.INPUT_TYPES:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from clipper.errors import ConflictError
-from clipper.state.store import Document, StateStore, StoredState
+from clipper.state.store import NO_REVISION, Document, StateStore, StoredState
 from clipper.types import Revision
 
 
@@ -14,16 +13,22 @@ class MemoryStore(StateStore):
     """Keeps the documents as JSON text, so that nobody shares a mutable object with it."""
 
     def __init__(self) -> None:
-        self._revision = 0
+        self._revision = NO_REVISION
         self._texts: dict[str, str] = {}
 
-    def load(self) -> StoredState:
-        documents = {key: json.loads(text) for key, text in self._texts.items()}
-        return StoredState(Revision(self._revision), documents)
+    @property
+    def url(self) -> str:
+        return "memory:"
 
-    def commit(self, expected_revision: Revision, changes: Mapping[str, Document | None]) -> Revision:
+    def load(self) -> StoredState:
+        documents = {key: self._parse(key, text) for key, text in self._texts.items()}
+        return StoredState(self._revision, documents)
+
+    def commit(
+        self, expected_revision: Revision, changes: Mapping[str, Document | None], above: Revision = NO_REVISION
+    ) -> Revision:
         if expected_revision != self._revision:
-            raise ConflictError(f"the state is at revision {self._revision}, not at {expected_revision}")
+            raise self._conflict(self._revision, expected_revision)
         texts = dict(self._texts)
         for key, document in changes.items():
             if document is None:
@@ -31,8 +36,8 @@ class MemoryStore(StateStore):
             else:
                 texts[key] = json.dumps(document, allow_nan=False)
         self._texts = texts
-        self._revision += 1
-        return Revision(self._revision)
+        self._revision = Revision(max(self._revision, above) + 1)
+        return self._revision
 
     def close(self) -> None:
         self._texts = {}

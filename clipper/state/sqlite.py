@@ -1,92 +1,192 @@
-"""A store in one SQLite file: what it has committed survives a SIGKILL of its process."""
+"""A store in one SQLite file: what it has committed survives a SIGKILL of its process and a loss of power."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from clipper.errors import ConflictError, ServerError, StartError
-from clipper.state.store import Document, StateStore, StoredState
+from clipper.errors import StartError, StateUnavailableError
+from clipper.state.sqlite_errors import damaged_error, opening_error, running_error
+from clipper.state.store import NO_REVISION, Document, StateStore, StoredState
 from clipper.types import Revision
 
-_SCHEMA_VERSION: Final = 1
-_SCHEMA: Final = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS state (revision INTEGER NOT NULL) STRICT;
-INSERT INTO state SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM state);
-PRAGMA user_version = {_SCHEMA_VERSION};
-COMMIT;
-"""
+# How long a call waits for another process that holds the file.
+LOCK_LIMIT_US: Final = 1_000_000
+# Step n leads from schema version n to n + 1 and runs in one transaction with it; version 0 is an empty file. Steps are
+# added, never changed: files of every version are out there.
+_STEPS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        "CREATE TABLE documents (key TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT",
+        "CREATE TABLE state (revision INTEGER NOT NULL) STRICT",
+        "INSERT INTO state VALUES (0)",
+    ),
+)
 
 
 class SqliteStore(StateStore):
-    """One connection in write-ahead mode; used by one thread.
+    """One connection in write-ahead mode. The file and those beside it are its owner's alone to read.
 
     Parameters
     ----------
     lock_limit_us : int
-        How long a commit waits for another process that holds the file.
+        How long a call waits for another process that holds the file.
+    steps : sequence of sequences of str
+        The schema: statements that lead from each version to the next.
 
     Raises
     ------
     StartError
-        The file cannot be opened, is no SQLite file, or was written by a newer version of Clipper.
+        The file cannot be opened, is locked or damaged, or was written by a newer version of Clipper or by another
+        program; it is as it was.
     """
 
-    def __init__(self, path: Path, lock_limit_us: int = 1_000_000) -> None:
-        hint = "move the file away to start with an empty registry"
+    def __init__(
+        self, path: Path, lock_limit_us: int = LOCK_LIMIT_US, steps: tuple[tuple[str, ...], ...] = _STEPS
+    ) -> None:
+        self._path = path
+        self._lock_limit_s = lock_limit_us / 1e6
+        self._steps = steps
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # readable by its owner alone
-            self._connection = sqlite3.connect(path, isolation_level=None, timeout=lock_limit_us / 1e6)
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > _SCHEMA_VERSION:
-                raise StartError(f"the state in {path} was written by a newer version of Clipper", hint=hint)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.executescript(_SCHEMA)
+            _create_private(path)
+            self._inspect()
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, timeout=self._lock_limit_s, check_same_thread=False
+            )
+            try:
+                self._prepare()
+                self._identity = _identity(path)
+            except BaseException:
+                self._connection.close()
+                raise
         except (OSError, sqlite3.Error) as error:
-            raise StartError(f"the state in {path} cannot be opened: {error}", hint=hint) from error
+            raise opening_error(path, error) from error
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:{self._path}"
 
     def load(self) -> StoredState:
-        self._connection.execute("BEGIN")
         try:
-            revision = self._connection.execute("SELECT revision FROM state").fetchone()[0]
-            rows = self._connection.execute("SELECT key, text FROM documents ORDER BY rowid").fetchall()
-        finally:
-            self._connection.execute("COMMIT")
-        return StoredState(Revision(revision), {key: json.loads(text) for key, text in rows})
+            with self._transaction("BEGIN"):
+                revision = self._connection.execute("SELECT revision FROM state").fetchone()[0]
+                rows = self._connection.execute("SELECT key, text FROM documents ORDER BY rowid").fetchall()
+        except sqlite3.Error as error:
+            raise running_error(self._path, "read", error) from error
+        return StoredState(Revision(revision), {key: self._parse(key, text) for key, text in rows})
 
-    def commit(self, expected_revision: Revision, changes: Mapping[str, Document | None]) -> Revision:
+    def commit(
+        self, expected_revision: Revision, changes: Mapping[str, Document | None], above: Revision = NO_REVISION
+    ) -> Revision:
         puts = [
             (key, json.dumps(document, allow_nan=False)) for key, document in changes.items() if document is not None
         ]
         removals = [(key,) for key, document in changes.items() if document is None]
+        self._check_in_place()
         try:
-            return self._commit(expected_revision, puts, removals)
+            with self._transaction("BEGIN IMMEDIATE"):
+                revision = int(self._connection.execute("SELECT revision FROM state").fetchone()[0])
+                if revision != expected_revision:
+                    raise self._conflict(revision, expected_revision)
+                self._connection.executemany(
+                    "INSERT INTO documents VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET text = excluded.text", puts
+                )
+                self._connection.executemany("DELETE FROM documents WHERE key = ?", removals)
+                revision = max(revision, above) + 1
+                self._connection.execute("UPDATE state SET revision = ?", (revision,))
         except sqlite3.Error as error:
-            raise ServerError(f"the state cannot be written, nothing was changed: {error}") from error
+            raise running_error(self._path, "written", error) from error
+        return Revision(revision)
 
-    def _commit(self, expected_revision: Revision, puts: list[tuple[str, str]], removals: list[tuple[str]]) -> Revision:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            revision = int(self._connection.execute("SELECT revision FROM state").fetchone()[0])
-            if revision != expected_revision:
-                raise ConflictError(f"the state is at revision {revision}, not at {expected_revision}")
-            self._connection.executemany(
-                "INSERT INTO documents VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET text = excluded.text", puts
+    def close(self) -> None:
+        self._connection.close()
+
+    def _check_in_place(self) -> None:
+        """Refuse to write to a file that no longer has its name: the next start would not find it."""
+        if _identity(self._path) != self._identity:
+            raise StateUnavailableError(
+                f"the state in {self._path} cannot be written: the file was moved away or replaced while Clipper runs; "
+                "nothing was changed",
+                hint="put it back, or restart Clipper to go on with what is there now",
             )
-            self._connection.executemany("DELETE FROM documents WHERE key = ?", removals)
-            self._connection.execute("UPDATE state SET revision = ?", (revision + 1,))
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        self._connection.execute(begin)
+        try:
+            yield
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-        return Revision(revision + 1)
 
-    def close(self) -> None:
-        self._connection.close()
+    # -- opening -----------------------------------------------------------------------------------------------------
+
+    def _inspect(self) -> None:
+        """Refuse what is not ours to write, over a connection that cannot write."""
+        if self._path.stat().st_size == 0:
+            return
+        uri = f"{self._path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=self._lock_limit_s)) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(self._steps):
+                raise StartError(
+                    f"the state in {self._path} has schema version {version}, and this version of Clipper reads up to "
+                    f"{len(self._steps)}: a newer version wrote it",
+                    hint="start that newer version, restore a backup that this one wrote, or move the file away to "
+                    "start with an empty registry",
+                )
+            finding = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if finding != "ok":
+                raise damaged_error(self._path, finding)
+            if version == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                raise StartError(
+                    f"{self._path} is an SQLite file of another program", hint="name another file for the state"
+                )
+
+    def _prepare(self) -> None:
+        # Readers such as a backup then do not hold up a commit, nor a commit them; and a commit writes one file.
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        # A commit is on the disk before its caller is told: NORMAL could lose the last ones with the power. It costs
+        # one fsync a change, and changes are made by people, not by queries.
+        self._connection.execute("PRAGMA synchronous = FULL")
+        with self._transaction("BEGIN IMMEDIATE"):
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            for step in self._steps[version:]:
+                for statement in step:
+                    self._connection.execute(statement)
+            if version < len(self._steps):
+                self._connection.execute(f"PRAGMA user_version = {len(self._steps)}")
+
+
+def _create_private(path: Path) -> None:
+    """Create the file if there is none, and see to it that its owner alone can read it.
+
+    A file that exists is not opened: to close it again would drop the locks of every connection of this process.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        return
+    except FileExistsError:
+        mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if stat.S_IMODE(mode) & 0o077:
+        path.chmod(0o600)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import logging
 import os
@@ -17,7 +16,10 @@ from clipper.config import ClipperConfig, parse_config, read_config
 from clipper.errors import ClipperError, StartError
 from clipper.log_file import RotatingLog
 from clipper.logs import RotatingHandler, start_logging
+from clipper.security.private_directory import PRIVATE_UMASK, make_private
+from clipper.security.start_checks import check_security
 from clipper.supervisor.listeners import Listeners, address_of, open_listeners
+from clipper.supervisor.lock_file import take_lock
 from clipper.supervisor.orphans import end_orphans, read_mark
 from clipper.supervisor.supervisor import Supervisor
 
@@ -32,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--owner-pidfd", type=int, default=-1, help="pidfd of the process whose death ends Clipper")
     parser.add_argument("--report-fd", type=int, default=-1, help="gets events of the start as JSON lines")
     options = parser.parse_args(arguments)
+    os.umask(PRIVATE_UMASK)  # also of every child
     for descriptor in (options.owner_pidfd, options.report_fd):
         if descriptor >= 0:
             os.set_inheritable(descriptor, False)
@@ -43,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mark = _prepare(config)
         owns_run_dir = True
         _end_orphans(mark)
+        for warning in check_security(config):
+            logging.getLogger("clipper.supervisor").warning("%s", warning)
         listeners = open_listeners(config.listen)
         config = _with_real_ports(config, listeners)
         config.write()
@@ -70,24 +75,17 @@ def _end_orphans(mark: str) -> None:
 
 def _prepare(config: ClipperConfig) -> str:
     """Make the directories, take the lock of the run directory, open the log; return the directory's mark."""
+    make_private(config.run_dir)
     try:
-        config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         for directory in (config.log_dir, config.model_dir, config.staging_dir):
             directory.mkdir(mode=0o700, exist_ok=True)
-        # Never closed: the lock is ours until this process ends, however it ends. Children do not inherit it.
-        lock_fd = os.open(config.run_dir / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        take_lock(config.run_dir)
+        mark = read_mark(config.run_dir)
     except OSError as error:
         raise StartError(f"run_dir={str(config.run_dir)!r} cannot be used: {error}", hint="choose another") from error
-    try:
-        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise StartError(
-            f"run_dir={str(config.run_dir)!r} is in use by another running Clipper",
-            hint="stop that one, or choose another run_dir",
-        ) from error
     log = RotatingLog(config.log_dir / "supervisor.log", config.logs.max_bytes, config.logs.keep_count)
     start_logging(config.logs, "supervisor", RotatingHandler(log))
-    return read_mark(lock_fd)
+    return mark
 
 
 def _with_real_ports(config: ClipperConfig, listeners: Listeners) -> ClipperConfig:

@@ -18,12 +18,16 @@ from typing import Any, Final
 
 from clipper.config import MAX_SOCKET_PATH_BYTES, ClipperConfig
 from clipper.errors import InvalidArgumentError, StartError
-from clipper.log_file import read_tail
+from clipper.log_file import is_start_line, read_tail
+from clipper.security.certificates import trusting_own
+from clipper.security.private_directory import make_private
 from clipper.supervisor.health import HealthProbe
 
 # A process that ended this often before it ever answered will not come up by being started again.
 _MAX_EARLY_EXITS: Final = 3
 _LOG_TAIL_LINES: Final = 20
+# Beside the options, which are named CLIPPER_<SECTION>__<FIELD>.
+_CALLERS_VARIABLES: Final = frozenset({"CLIPPER_CONFIG", "CLIPPER_TOKEN", "CLIPPER_TOKEN_FILE"})
 # "/rpc-NN.sock" and "/control.sock" must still fit behind a run directory.
 _SOCKET_NAME_BYTES: Final = 16
 
@@ -61,8 +65,8 @@ def make_run_dir() -> Path:
     raise StartError(f"no directory for the sockets can be made: tried {candidates}", hint="give a run_dir")
 
 
-def launch(config: ClipperConfig, start_limit_us: int) -> RunningSupervisor:
-    """Spawn a supervisor that ends with this process, and return when both HTTP ports answer /healthz.
+def launch(config: ClipperConfig, start_limit_us: int, *, outlives_caller: bool = False) -> RunningSupervisor:
+    """Spawn a supervisor that ends with this process (unless it shall outlive it); return when both ports answer.
 
     Raises
     ------
@@ -70,8 +74,8 @@ def launch(config: ClipperConfig, start_limit_us: int) -> RunningSupervisor:
         A port is taken, the run directory cannot be used, or a process did not come up within ``start_limit_us``;
         nothing is left running.
     """
+    make_private(config.run_dir)
     try:
-        config.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         (config.run_dir / "logs").mkdir(mode=0o700, exist_ok=True)
         stderr_path = config.log_dir / "supervisor.stderr"
         stderr_fd = os.open(stderr_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -86,8 +90,8 @@ def launch(config: ClipperConfig, start_limit_us: int) -> RunningSupervisor:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "clipper.supervisor", "--run-dir", str(config.run_dir)),
-                *("--owner-pidfd", str(owner_pidfd), "--report-fd", str(report_write_fd)),
-                *("--config-fd", str(config_fd)),
+                *(() if outlives_caller else ("--owner-pidfd", str(owner_pidfd))),
+                *("--report-fd", str(report_write_fd), "--config-fd", str(config_fd)),
             ],
             env=child_environment(),
             stdin=subprocess.DEVNULL,
@@ -118,15 +122,20 @@ def child_environment() -> dict[str, str]:
     """Return the environment in which ``python -m clipper...`` finds this very package, and nothing by accident.
 
     The directory of the caller's script is kept off the path of the children: a file ``json.py`` beside it must not
-    replace the standard library's.
+    replace the standard library's. Options and tokens are kept from them, too: they have been read by now, a model has
+    no business with them, and ``/proc`` shows an environment for as long as the process lives.
     """
-    environment = dict(os.environ)
+    environment = {name: value for name, value in os.environ.items() if not _is_for_the_caller(name)}
     environment["PYTHONSAFEPATH"] = "1"
     root = str(Path(__file__).resolve().parents[2])
     if root not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         known = environment.get("PYTHONPATH", "")
         environment["PYTHONPATH"] = f"{root}{os.pathsep}{known}" if known else root
     return environment
+
+
+def _is_for_the_caller(name: str) -> bool:
+    return name.startswith("CLIPPER_") and ("__" in name or name in _CALLERS_VARIABLES)
 
 
 def _memory_file(text: str) -> int:
@@ -209,20 +218,26 @@ class _Start:
                     self.config.listen, query_port=event["query_port"], management_port=event["management_port"]
                 )
                 self.config = replace(self.config, listen=listen)
-                self._probes["query"] = HealthProbe(listen.query_host, listen.query_port)
-                self._probes["management"] = HealthProbe(listen.management_host, listen.management_port)
+                certificate = self.config.security.tls_certificate_file
+                tls = None if certificate is None else trusting_own(certificate)
+                self._probes["query"] = HealthProbe(listen.query_host, listen.query_port, tls)
+                self._probes["management"] = HealthProbe(listen.management_host, listen.management_port, tls)
                 for probe in self._probes.values():
                     probe.connect()
             case "exited":
                 name = event["name"]
                 self._exits[name] = self._exits.get(name, 0) + 1
+                if event["code"] == os.EX_CONFIG:  # it knows that it cannot, and its log says why
+                    raise self._error(f"the process {name!r} cannot start", name)
                 if self._exits[name] >= _MAX_EARLY_EXITS:
                     raise self._error(f"the process {name!r} ends with code {event['code']} each time it starts", name)
 
     def _error(self, message: str, name: str) -> StartError:
         log_name = {"query": "frontend-0.log", "supervisor": "supervisor.stderr"}.get(name, f"{name}.log")
         path = self.config.log_dir / log_name
-        tail = read_tail(path, _LOG_TAIL_LINES)
+        lines = read_tail(path, _LOG_TAIL_LINES).split("\n")
+        starts = [number for number, line in enumerate(lines) if is_start_line(line)]
+        tail = "\n".join(lines[starts[-1] + 1 :] if starts else lines).strip()
         if tail:
             message = f"{message}; its log ends with:\n{tail}\n"
         return StartError(message, hint="" if self.config.remove_run_dir else f"see {path}")

@@ -18,18 +18,25 @@ from pathlib import Path
 from typing import Final
 
 MARK_VARIABLE: Final = "CLIPPER_CHILD_OF"
+MARK_FILE_NAME: Final = "mark"
 
 
-def read_mark(lock_fd: int) -> str:
-    """Return the mark of the run directory whose locked lock file this is; its first life makes one up.
+def read_mark(run_dir: Path) -> str:
+    """Return the mark of a run directory, whose lock the caller holds; its first life makes one up.
 
     It is random, so that a run directory of the same path in another container or on another disk is another one.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read or made.
     """
-    mark = os.pread(lock_fd, 64, 0).decode("ascii", errors="ignore")
-    if len(mark) != len(uuid.UUID(int=0).hex):
+    path = run_dir / MARK_FILE_NAME
+    mark = path.read_text(errors="ignore") if path.exists() else ""
+    if len(mark) != len(uuid.UUID(int=0).hex):  # none yet, or the disk was full when it was written
         mark = uuid.uuid4().hex
-        os.ftruncate(lock_fd, 0)
-        os.pwrite(lock_fd, mark.encode(), 0)
+        path.touch(mode=0o600)
+        path.write_text(mark)
     return mark
 
 

@@ -72,7 +72,7 @@ class Supervisor:
         for frontend in self._frontends:
             frontend.start()
         listen = self._config.listen
-        _logger.info("queries on %s, management on %s", listen.query_url, listen.management_url)
+        _logger.info("queries on %s, management on %s", self._config.query_url, self._config.management_url)
         self._report({"event": "listening", "query_port": listen.query_port, "management_port": listen.management_port})
         self._loop.run()
         if self._mark:  # what containers have spawned into sessions of their own

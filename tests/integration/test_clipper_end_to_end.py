@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,43 +131,6 @@ def test_versions_switch_without_a_failed_query(clipper: Clipper) -> None:
     assert clipper.predict("switch", [1.0], version=2).output == "two"
     clipper.set_model_version("switch", 2)
     assert outputs(clipper, "switch", [[1.0]]) == ["two"]
-
-
-def test_scaling_up_and_down_under_load_fails_no_query(clipper: Clipper) -> None:
-    serve(
-        clipper,
-        "scaled",
-        "scaled",
-        "doubles",
-        container="simulated",
-        environment={"CLIPPER_SIMULATED_BASE_US": "2000", "CLIPPER_SIMULATED_PER_ITEM_US": "50"},
-        on_miss="error",
-    )
-    is_done, failures, answered = threading.Event(), list[str](), list[int]()
-
-    def load(seed: int) -> None:
-        with httpx.Client(base_url=clipper.query_url, timeout=30) as client:
-            number = 0
-            while not is_done.is_set():
-                number += 1
-                value = float(seed * 1_000_000 + number)
-                answer = client.post("/scaled/predict", json={"input": [value]})
-                if answer.status_code != 200 or answer.json()["output"] != value:
-                    failures.append(answer.text)
-            answered.append(number)
-
-    clients = [threading.Thread(target=load, args=(seed,)) for seed in range(1, 4)]
-    for client in clients:
-        client.start()
-    try:
-        for count in (3, 1, 2, 1):
-            clipper.set_num_replicas("scaled", count)
-    finally:
-        is_done.set()
-        for client in clients:
-            client.join()
-    assert failures == []
-    assert min(answered) > 1
 
 
 def test_metrics_and_health_tell_what_happened(clipper: Clipper) -> None:

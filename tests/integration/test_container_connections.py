@@ -6,10 +6,12 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from clipper.security.rpc_keys import make_rpc_keys, read_frontend_keys
 from model_containers import codec, settings, zmtp
 from model_containers.wire import DType, MessageType
 from tests.support.container_process import ContainerProcess
@@ -37,6 +39,22 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield start_one
     for process in started:
         process.kill()
+
+
+@dataclass
+class Remote:
+    """A frontend as on another machine, and what its containers are told of keys."""
+
+    frontend: PuppetFrontend
+    environment: dict[str, str]
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Iterator[Remote]:
+    container_keys = make_rpc_keys(tmp_path / "keys")
+    frontend = PuppetFrontend("tcp://127.0.0.1:0", secret_key=read_frontend_keys(tmp_path / "keys").secret_key)
+    yield Remote(frontend, {"CLIPPER_RPC_KEYS": str(container_keys)})
+    frontend.close()
 
 
 def one(value: float) -> bytes:
@@ -157,38 +175,32 @@ def test_container_frontend_lost_while_draining_still_exits_zero(start: Start, a
     assert container.wait(limit_s=5) == settings.EXIT_DONE
 
 
-def test_container_over_tcp_answers_registers_again_and_drains(start: Start) -> None:
-    frontend = PuppetFrontend("tcp://127.0.0.1:0")
-    container = start("noop", frontend.address, CLIPPER_RPC_HEARTBEAT_INTERVAL_US="200000")
+def test_container_over_tcp_answers_registers_again_and_drains(start: Start, remote: Remote) -> None:
+    frontend = remote.frontend
+    container = start("noop", frontend.address, **remote.environment, CLIPPER_RPC_HEARTBEAT_INTERVAL_US="200000")
+    frontend.wait_ready()
+    assert frontend.predict([one(2), one(3)]).outputs == [(b"2.0", False), (b"3.0", False)]
+    frontend.forget()
+    (session,) = frontend.wait_ready(limit_s=5)
+    frontend.drain(session)
+    frontend.wait_for(lambda: frontend.left)
+    assert container.wait() == settings.EXIT_DONE
+
+
+def test_container_over_tcp_sigterm_while_idle_exits_zero(start: Start, remote: Remote) -> None:
+    frontend = remote.frontend
+    container = start("noop", frontend.address, **remote.environment, CLIPPER_RPC_HEARTBEAT_INTERVAL_US="40000000")
+    frontend.wait_ready()
+    assert frontend.predict([one(2)]).outputs
+    container.terminate()
+    frontend.wait_for(lambda: frontend.left, limit_s=5)
+    assert container.wait(limit_s=5) == settings.EXIT_DONE
+
+
+def test_container_assigned_from_a_local_address_to_tcp_moves(start: Start, address: str, remote: Remote) -> None:
+    near, far = PuppetFrontend(address), remote.frontend
     try:
-        frontend.wait_ready()
-        assert frontend.predict([one(2), one(3)]).outputs == [(b"2.0", False), (b"3.0", False)]
-        frontend.forget()
-        (session,) = frontend.wait_ready(limit_s=5)
-        frontend.drain(session)
-        frontend.wait_for(lambda: frontend.left)
-        assert container.wait() == settings.EXIT_DONE
-    finally:
-        frontend.close()
-
-
-def test_container_over_tcp_sigterm_while_idle_exits_zero(start: Start) -> None:
-    frontend = PuppetFrontend("tcp://127.0.0.1:0")
-    container = start("noop", frontend.address, CLIPPER_RPC_HEARTBEAT_INTERVAL_US="40000000")
-    try:
-        frontend.wait_ready()
-        assert frontend.predict([one(2)]).outputs
-        container.terminate()
-        frontend.wait_for(lambda: frontend.left, limit_s=5)
-        assert container.wait(limit_s=5) == settings.EXIT_DONE
-    finally:
-        frontend.close()
-
-
-def test_container_assigned_from_a_local_address_to_tcp_moves(start: Start, address: str) -> None:
-    near, far = PuppetFrontend(address), PuppetFrontend("tcp://127.0.0.1:0")
-    try:
-        start("noop", address)
+        start("noop", address, **remote.environment)
         (session,) = near.wait_ready()
         near.assign(session, far.address)
         near.wait_for(lambda: near.left)
@@ -197,4 +209,3 @@ def test_container_assigned_from_a_local_address_to_tcp_moves(start: Start, addr
         assert far.predict([one(6)]).outputs == [(b"6.0", False)]
     finally:
         near.close()
-        far.close()

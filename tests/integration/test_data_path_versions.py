@@ -123,6 +123,22 @@ def test_version_that_is_being_deployed_is_not_there_for_those_who_name_it(path:
     assert (answer.status, answer.json["cause"]) == (400, "Requested version: 2 does not exist for model: m")
 
 
+def test_link_that_comes_or_goes_keeps_what_was_learned_of_the_model(path: DataPath) -> None:
+    adaptive = model(controller="aimd", batch_size=0)
+    path.apply([application()], [adaptive])
+    path.serving(lambda inputs: [1] * len(inputs))
+
+    def controller() -> Any:
+        return path.snapshots.models["m", "1"].replicas[0].controller  # type: ignore[index]
+
+    learned = path.call(controller)
+    for applications in ([application(), application("other", latency_slo_us=50_000)], [application()], []):
+        path.apply(applications, [adaptive])
+        assert path.call(controller) is learned
+    path.apply([application()], [model(controller="fixed", batch_size=3)])
+    assert path.call(controller) is not learned
+
+
 # -- the queue ---------------------------------------------------------------------------------------------------------
 
 

@@ -25,17 +25,22 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"errors", "types"},
     "_core": {"errors"},
     "metrics": BASE,
+    "security": BASE,
     "state": BASE,
     "registry": BASE | {"state"},
     "selection": BASE | {"state"},
     "deploy": BASE | {"state"},
-    "supervisor": BASE,
-    "frontend": BASE | {"_core", "metrics", "selection"},
-    "management": BASE | {"state", "registry", "selection", "deploy", "supervisor", "metrics"},
-    "__init__": BASE | {"management"},
-    "cli": BASE | {"__init__", "management"},
+    "supervisor": BASE | {"security"},
+    "frontend": BASE | {"_core", "metrics", "security", "selection"},
+    "management": BASE | {"state", "registry", "security", "selection", "deploy", "supervisor", "metrics"},
+    # What runs in the caller's process, and speaks with management over HTTP.
+    "deployers": BASE,
+    "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},
+    "__init__": BASE | {"client"},
+    "admin": BASE | {"__init__", "client", "deploy", "registry", "supervisor"},
+    "cli": BASE | {"__init__", "client", "deployers", "metrics", "security", "supervisor"},
     "__main__": {"cli"},
-    "demo": BASE | {"__init__", "management", "metrics"},
+    "demo": BASE | {"__init__", "client", "management", "metrics"},
 }
 
 # What a container may need: the standard library, numpy and pyzmq; a framework only in the container that serves it.

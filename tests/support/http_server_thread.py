@@ -6,8 +6,9 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import uvloop
@@ -24,10 +25,16 @@ SWEEP_INTERVAL_S = 0.05
 class ServerThread:
     """Serves on a free port until stopped; `call` runs a function on the loop's thread."""
 
-    def __init__(self, answer: Callable[[str, bytes, bool, int], Answer], limits: HttpLimits) -> None:
+    def __init__(
+        self,
+        answer: Callable[[str, bytes, bool, int], Answer],
+        limits: HttpLimits,
+        listen: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self.handler = PyPredictHandler(answer)
         self.errors: list[dict[str, Any]] = []
         self._limits = limits
+        self._listen = listen
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()), daemon=True)
         self._thread.start()
@@ -39,7 +46,9 @@ class ServerThread:
         self._loop.set_exception_handler(lambda loop, context: self.errors.append(context))
         self._stop = asyncio.Event()
         self.server = HttpServer(self._loop, self._limits, self.handler, plain_routes())
-        self.listener = await self._loop.create_server(self.server.protocol_factory, "127.0.0.1", 0, backlog=1024)
+        self.listener = await self._loop.create_server(
+            self.server.protocol_factory, "127.0.0.1", 0, backlog=1024, **self._listen
+        )
         self.port: int = self.listener.sockets[0].getsockname()[1]
         self._ready.set()
         while not self._stop.is_set():
@@ -90,9 +99,20 @@ async def _call(function: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def serving(answer: Callable[[str, bytes, bool, int], Answer] = echo, **limits: int) -> Iterator[ServerThread]:
-    """Serve for the length of a block; an unhandled error on the loop fails the test."""
-    thread = ServerThread(answer, HttpLimits(**limits))
+def serving(
+    answer: Callable[[str, bytes, bool, int], Answer] = echo,
+    *,
+    listen: Mapping[str, Any] = MappingProxyType({}),
+    **limits: int,
+) -> Iterator[ServerThread]:
+    """Serve for the length of a block; an unhandled error on the loop fails the test.
+
+    Parameters
+    ----------
+    listen : mapping, optional
+        More arguments of ``loop.create_server``.
+    """
+    thread = ServerThread(answer, HttpLimits(**limits), listen)
     try:
         yield thread
     finally:

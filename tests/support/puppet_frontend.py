@@ -52,9 +52,13 @@ class PuppetFrontend:
         Where to bind.
     answers_unknown : bool
         Whether an unknown connection is told to register.
+    secret_key : bytes
+        Makes it take connections that are encrypted for this key, and no others.
     """
 
-    def __init__(self, address: str, *, answers_unknown: bool = True, first_batch_id: int = 1) -> None:
+    def __init__(
+        self, address: str, *, answers_unknown: bool = True, first_batch_id: int = 1, secret_key: bytes = b""
+    ) -> None:
         self.sessions: dict[bytes, Session] = {}
         self.answers: dict[int, Answer] = {}
         self.refused: list[tuple[str, ErrorCode]] = []
@@ -68,6 +72,9 @@ class PuppetFrontend:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.set(zmq.LINGER, 0)
+        if secret_key:
+            self._socket.set(zmq.CURVE_SERVER, 1)
+            self._socket.set(zmq.CURVE_SECRETKEY, secret_key)
         self._socket.bind(address)
         self.address = self._socket.get_string(zmq.LAST_ENDPOINT).rstrip("\0")  # with the port, if it was not named
 

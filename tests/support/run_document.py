@@ -11,7 +11,9 @@ in a shell while that Clipper is up, and print what the document shows. The word
 | ``console`` | each ``$ command`` runs; the lines below it are its output, and ``...`` is any number of lines |
 | ``console fragment`` | nothing |
 
-Three things differ from what the reader has. Clipper takes free ports, and the documents' 1337 and 1338 stand for them.
+Three things differ from what the reader has. Clipper takes free ports, and the documents' 1337 and 1338 stand for them;
+a cluster of `clipper.admin` and ``clipper start`` take free ports too, and keep their state in a directory that is
+removed at the end; it stands for ``~/.local/state``.
 Latency objectives below a second become a second: on a busy machine a default output says nothing about the document.
 And ids, dates and measured times are not compared.
 """
@@ -24,22 +26,27 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clipper import Clipper
+from clipper.config import CONFIG_FILE_NAME, default_run_dir, read_config
 from tests.support.repository import ROOT
 
 BLOCK = re.compile(r"^```(python|console|text)([^\n]*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SLO_US = 1_000_000
 COMMAND_LIMIT_S = 20
+# The entry point of this very tree, installed or not.
+CLIPPER_FUNCTION = f'clipper() {{ "{sys.executable}" -m clipper "$@"; }}'
 VARIES = (
     (re.compile(r'("?query_id"?[:=] ?)\d+'), r"\1ID"),
     (re.compile(r"^Date: .*$", re.MULTILINE), "Date: DATE"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
     (re.compile(r"(\w_us=)\d+"), r"\1US"),
+    (re.compile(r"\bpid \d+(, for \d+ \w+)?"), "pid PID"),
 )
 
 
@@ -107,7 +114,7 @@ class Reader:
         elif block.info == "":
             with contextlib.redirect_stdout(io.StringIO()) as printed:
                 exec(code, self.namespace)  # the repository's own documents
-            self._printed = printed.getvalue()
+            self._printed = self._with_documents_ports(printed.getvalue())
         elif block.info != "fragment":
             raise DocumentError(f"{self._at(block)}: unknown word {block.info!r} after ```python")
 
@@ -123,17 +130,22 @@ class Reader:
 
     def _run(self, command: str) -> str:
         done = subprocess.run(
-            ["bash", "-c", command], capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False
-        )
+            ["bash", "-c", f"{CLIPPER_FUNCTION}\n{command}"],
+            capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False,
+        )  # fmt: skip
         if done.returncode != 0:
             raise DocumentError(f"{self.name}: $ {command}\nends with code {done.returncode}\n{done.stderr}")
         return done.stdout
 
     def _urls(self) -> list[tuple[str, str]]:
-        if not self.started:
+        if self.started:
+            clipper = self.started[-1]
+            return [("http://127.0.0.1:1337", clipper.query_url), ("http://127.0.0.1:1338", clipper.management_url)]
+        run_dir = default_run_dir(os.environ)
+        if not (run_dir / CONFIG_FILE_NAME).exists():
             return []
-        clipper = self.started[-1]
-        return [("http://127.0.0.1:1337", clipper.query_url), ("http://127.0.0.1:1338", clipper.management_url)]
+        listen = read_config(run_dir).listen  # `clipper start` has written it
+        return [("http://127.0.0.1:1337", listen.query_url), ("http://127.0.0.1:1338", listen.management_url)]
 
     def _with_real_ports(self, text: str) -> str:
         for shown, real in self._urls():
@@ -143,24 +155,29 @@ class Reader:
     def _with_documents_ports(self, text: str) -> str:
         for shown, real in self._urls():
             text = text.replace(real, shown)
-        return text
+        return text.replace(str(default_run_dir(os.environ).parents[1]), "~/.local/state")
 
     @contextlib.contextmanager
     def on_free_ports(self) -> Iterator[None]:
         """Let every Clipper take free ports and time, and stop those that are up at the end."""
         patched: Any = Clipper
-        start, register = patched.start.__func__, patched.register_application
+        start, connect, register = patched.start.__func__, patched.connect.__func__, patched.register_application
 
         def start_on_free_ports(kind: type[Clipper], /, *_ports: int, **options: Any) -> Clipper:
             clipper: Clipper = start(kind, **{**options, "query_port": 0, "management_port": 0})
             self.started.append(clipper)
             return clipper
 
+        def connect_to_real_port(kind: type[Clipper], /, url: str = "http://127.0.0.1:1338", **options: Any) -> Clipper:
+            connected: Clipper = connect(kind, self._with_real_ports(url), **options)
+            return connected
+
         def register_with_time(clipper: Clipper, name: str, *values: Any, **options: Any) -> None:
             given = options.pop("latency_slo_us", None) or values[2]
             register(clipper, name, *values[:2], latency_slo_us=max(given, SLO_US), **options)
 
         patched.start = classmethod(start_on_free_ports)
+        patched.connect = classmethod(connect_to_real_port)
         patched.register_application = register_with_time
         try:
             yield
@@ -190,8 +207,14 @@ def _lines_without_what_varies(text: str) -> list[str]:
 def main(path: str) -> int:
     """Read one document, named relative to the repository."""
     reader = Reader(path)
-    with reader.on_free_ports():
-        reader.read((ROOT / path).read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory(prefix="clipper-") as state_home, reader.on_free_ports():
+        os.environ.update(
+            XDG_STATE_HOME=state_home, CLIPPER_LISTEN__QUERY_PORT="0", CLIPPER_LISTEN__MANAGEMENT_PORT="0"
+        )
+        try:
+            reader.read((ROOT / path).read_text(encoding="utf-8"))
+        finally:
+            subprocess.run([sys.executable, "-m", "clipper", "stop", "--force"], capture_output=True, check=False)
     return 0
 
 

@@ -1,77 +1,50 @@
-"""Health, status, replicas and logs."""
+"""Health, status and configuration of the whole instance."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
-from clipper.deploy.replicas import split_replica_id
-from clipper.errors import NotFoundError
-from clipper.management.routes.context import API_PREFIX, ContextParameter, errors
-from clipper.management.schemas import (
-    HealthAnswer,
-    LogAnswer,
-    ReplicaAnswer,
-    StatusAnswer,
-    WorkerAnswer,
-    application_answer,
-    model_answer,
-    replica_answer,
-)
-from clipper.types import ReplicaId
+from clipper.config import keys, masked, value_of
+from clipper.management.rendering import application_answer, model_answer, replica_answers
+from clipper.management.routes.context import API_PREFIX, ContextParameter
+from clipper.management.schemas import HealthAnswer, StatusAnswer, WorkerAnswer
 
-router = APIRouter(tags=["status"])
-_MAX_LOG_LINES: Final = 10_000
+router = APIRouter(tags=["instance"])
 
 
-@router.get("/healthz")
-async def health() -> HealthAnswer:
+@router.get("/healthz", summary="Ask whether management runs")
+async def get_health() -> HealthAnswer:
     """Answer: the process is up."""
     return HealthAnswer()
 
 
-@router.get(f"{API_PREFIX}/status")
-async def status(context: ContextParameter) -> StatusAnswer:
+@router.get(f"{API_PREFIX}/status", summary="Look at everything")
+async def get_status(context: ContextParameter) -> StatusAnswer:
     """Return everything there is."""
-    state, fleet = context.operations.state, context.fleet
+    state, fleet, config = context.operations.state, context.fleet, context.config
     return StatusAnswer(
         revision=state.revision,
-        run_dir=context.run_dir,
-        query_url=context.query_url,
-        staging_dir=context.staging_dir,
+        run_dir=str(config.run_dir),
+        query_url=config.query_url,
+        staging_dir=str(config.staging_dir),
+        rpc_addresses=list(context.channel.rpc_addresses),
         workers=[
             WorkerAnswer(worker=worker, pid=pid, applied_revision=applied)
             for worker, pid, applied in context.channel.workers
         ],
         applications=[application_answer(application) for application in state.applications.values()],
         models=[model_answer(model, fleet) for model in state.models.values()],
-        replicas=[replica_answer(replica, fleet) for replica in fleet.table],
+        replicas=replica_answers(fleet),
     )
 
 
-@router.get(f"{API_PREFIX}/replicas")
-async def list_replicas(context: ContextParameter) -> list[ReplicaAnswer]:
-    """Return every living replica."""
-    return [replica_answer(replica, context.fleet) for replica in context.fleet.table]
-
-
-@router.get(f"{API_PREFIX}/replicas/{{replica_id}}/log", responses=errors(404))
-async def get_log(
-    replica_id: str, context: ContextParameter, lines: Annotated[int, Query(ge=1, le=_MAX_LOG_LINES)] = 100
-) -> LogAnswer:
-    """Return the last lines that a replica of a registered version has printed, living or not."""
-    try:
-        model_id, _ = split_replica_id(ReplicaId(replica_id))
-    except ValueError:
-        raise NotFoundError(
-            f"there is no replica {replica_id!r}", hint="a replica is named model:version:index"
-        ) from None
-    context.operations.state.version(*model_id)
-    log = context.fleet.manager.logs(ReplicaId(replica_id), lines)
-    living = [replica.replica_id for replica in context.fleet.table]
-    if not log and replica_id not in living:
-        raise NotFoundError(
-            f"there is no log of a replica {replica_id!r}", hint=f"living: {', '.join(living) or 'none'}"
-        )
-    return LogAnswer(replica_id=replica_id, log=log)
+@router.get(f"{API_PREFIX}/config", summary="Look at the configuration")
+async def get_config(context: ContextParameter) -> dict[str, Any]:
+    """Return the effective configuration of this instance by section and field; secrets are masked."""
+    document: dict[str, Any] = {}
+    for key in keys().values():
+        section = document.setdefault(key.section, {}) if key.section else document
+        section[key.name] = masked(key, value_of(context.config, key))
+    return document

@@ -215,3 +215,78 @@ def test_sessions_of_a_lost_worker_are_open_again_when_reported_again() -> None:
         assert scene.manager.asked == ["start svm:1:0"]
 
     play(Scene, script)
+
+
+def test_replica_that_connects_again_and_again_without_becoming_ready_is_late_one_day() -> None:
+    async def script(scene: Scene) -> None:
+        replica_id = ReplicaId("svm:1:0")
+        scene.manager.on_start = lambda _: None
+        scene.want(1)
+        while scene.manager.asked == ["start svm:1:0"] or not scene.manager.asked:
+            for state in ("loading", "closed"):
+                scene.fleet.on_session(replica_id, 0, state, "")
+            await asyncio.sleep(0.001)
+        assert scene.manager.asked[:2] == ["start svm:1:0", "stop svm:1:0"]
+        failure = scene.fleet.failure(SVM)
+        assert failure is not None
+        assert failure.cause == "replica svm:1:0 did not become ready in time"
+
+    play(lambda: Scene(replace(CONFIG, ready_limit_us=30_000)), script)
+
+
+def test_late_replica_counts_as_a_failure_before_it_is_replaced() -> None:
+    async def script(scene: Scene) -> None:
+        scene.manager.on_start = lambda _: None
+        scene.want(1)
+        while scene.manager.asked.count("stop svm:1:0") < 2:
+            await asyncio.sleep(0.001)
+        assert scene.manager.asked[:4] == ["start svm:1:0", "stop svm:1:0"] * 2
+        failure = scene.fleet.failure(SVM)
+        assert failure is not None
+        assert failure.backoff.failures >= 1
+
+    play(lambda: Scene(replace(CONFIG, ready_limit_us=30_000)), script)
+
+
+def test_reason_for_which_a_frontend_sent_a_replica_away_is_told() -> None:
+    async def script(scene: Scene) -> None:
+        def refuse(replica_id: ReplicaId) -> None:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(scene.fleet.on_session, replica_id, 0, "warming", "")
+            loop.call_soon(scene.fleet.on_session, replica_id, 0, "closed", "the sample input failed: ValueError")
+            loop.call_soon(scene.manager.end, replica_id, 3)
+
+        scene.manager.on_start = refuse
+        scene.want(1)
+        with pytest.raises(DeployError, match="exited with code 3: the sample input failed: ValueError"):
+            await scene.fleet.wait_ready(SVM, 1)
+
+    play(Scene, script)
+
+
+def test_what_a_manager_runs_under_no_name_of_ours_is_stopped() -> None:
+    async def script(scene: Scene) -> None:
+        stranger = ReplicaId("stranger")
+        scene.manager.running[stranger] = ReplicaSpec(stranger, (), {})
+        scene.fleet.on_running(RunningReplica(stranger, 1))
+        while scene.manager.running:
+            await asyncio.sleep(0)
+        assert scene.manager.asked == ["stop stranger"]
+
+    play(Scene, script)
+
+
+def test_drain_lasts_as_long_as_a_query_may_wait() -> None:
+    async def script(scene: Scene) -> None:
+        scene.want(1)
+        await scene.fleet.wait_ready(SVM, 1)
+        scene.fleet.set_desired({}, {"svm": 60_000_000, "other": 1})
+        scene.fleet.set_desired({}, {"svm": 1})  # what was queued before may wait as long as it might
+        while not scene.drained:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.05)  # past the configured limit of a drain
+        assert scene.manager.running
+        scene.fleet.on_session(ReplicaId("svm:1:0"), 0, "closed", "")
+        assert await scene.fleet.wait_count(SVM, 0)
+
+    play(lambda: Scene(replace(CONFIG, drain_limit_us=1_000)), script)

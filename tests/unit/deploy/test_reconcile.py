@@ -60,3 +60,15 @@ def test_suspects_do_not_pile_up() -> None:
     assert Stop(SVM, 0) in decide(1, *suspects).actions
     assert Stop(SVM, 1) in decide(1, *suspects).actions
     assert Stop(SVM, 2) not in decide(1, *suspects).actions
+
+
+def test_late_replica_is_replaced_only_when_it_is_gone_and_its_failure_counted() -> None:
+    late = ReplicaView(SVM, 0, ReplicaState.STOPPING, 0, was_late=True)
+    assert decide(1, late).actions == ()
+    assert decide(2, late).actions == (Start(SVM, 1),)
+
+
+def test_nobody_is_stopped_while_no_frontend_can_be_told() -> None:
+    assert decide(1, view(0), view(1), frontend_since_us=None) == Decision((), None)
+    assert decide(0, view(0), frontend_since_us=None).actions == ()
+    assert decide(2, view(0), frontend_since_us=None).actions == (Start(SVM, 1),)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from clipper.errors import ServerError, UnavailableError
+from clipper.errors import InvalidArgumentError, ServerError, UnavailableError
 from clipper.management.control_channel import ControlChannel
 from clipper.types import ReplicaId
 
@@ -126,7 +126,12 @@ def test_publish_to_a_worker_that_refuses_or_stays_silent_is_an_error() -> None:
         published = asyncio.create_task(scene.channel.publish({"type": "snapshot", "revision": 5}, LIMIT_US))
         assert [(await worker.hear())["revision"] for _ in range(2)] == [4, 5]
         worker.tell({"type": "apply_failed", "revision": 5, "error": "no such policy"})
-        with pytest.raises(ServerError, match="no such policy"):
+        with pytest.raises(ServerError, match="worker 0 refused the change: no such policy"):
+            await published
+        published = asyncio.create_task(scene.channel.publish({"type": "snapshot", "revision": 6}, LIMIT_US))
+        await worker.hear()
+        worker.tell({"type": "apply_failed", "revision": 6, "error": "no such input", "is_caller_error": True})
+        with pytest.raises(InvalidArgumentError, match=r"^no such input"):
             await published
         await worker.close()
 

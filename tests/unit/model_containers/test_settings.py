@@ -9,7 +9,7 @@ import pytest
 from model_containers.settings import ContainerSettings, SettingsError
 
 GOOD = {
-    "CLIPPER_RPC_ADDRESS": "ipc:///tmp/a, tcp://10.0.0.1:7000",
+    "CLIPPER_RPC_ADDRESS": "ipc:///tmp/a, ipc:///tmp/b",
     "CLIPPER_MODEL_NAME": "digits",
     "CLIPPER_MODEL_VERSION": "2",
     "CLIPPER_INPUT_TYPE": "floats",
@@ -21,7 +21,7 @@ GOOD = {
 
 def test_settings_are_read_from_the_environment() -> None:
     settings = ContainerSettings.from_environment(GOOD)
-    assert settings.addresses == ("ipc:///tmp/a", "tcp://10.0.0.1:7000")
+    assert settings.addresses == ("ipc:///tmp/a", "ipc:///tmp/b")
     assert (settings.model, settings.version, settings.replica_id) == ("digits", "2", "digits:2:0")
     assert (settings.input_type, settings.model_path) == ("floats", Path("/models/digits"))
     assert settings.limits.orphan_exit_us == 5_000_000

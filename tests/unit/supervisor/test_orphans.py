@@ -5,34 +5,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from clipper.supervisor.orphans import MARK_VARIABLE, end_orphans, read_mark
+from clipper.supervisor.orphans import MARK_FILE_NAME, MARK_VARIABLE, end_orphans, read_mark
 
 SLEEP = "import signal; print('up', flush=True); signal.pause()"
 LIMIT_US = 10_000_000
 
 
-@pytest.fixture
-def lock_fd(tmp_path: Path) -> Iterator[int]:
-    descriptor = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    yield descriptor
-    os.close(descriptor)
-
-
-def test_mark_is_made_once_and_stays(lock_fd: int) -> None:
-    mark = read_mark(lock_fd)
-    assert read_mark(lock_fd) == mark
+def test_mark_is_made_once_and_stays(tmp_path: Path) -> None:
+    mark = read_mark(tmp_path)
+    assert read_mark(tmp_path) == mark
     assert len(mark) == 32
-    os.ftruncate(lock_fd, 7)  # the disk was full
-    assert len(read_mark(lock_fd)) == 32
+    (tmp_path / MARK_FILE_NAME).write_text(mark[:7])
+    assert len(read_mark(tmp_path)) == 32
+    assert (tmp_path / MARK_FILE_NAME).stat().st_mode & 0o777 == 0o600
 
 
-def test_process_with_the_mark_ends_with_what_it_has_spawned_and_others_live(lock_fd: int) -> None:
-    mark = read_mark(lock_fd)
+def test_process_with_the_mark_ends_with_what_it_has_spawned_and_others_live(tmp_path: Path) -> None:
+    mark = read_mark(tmp_path)
     spawner = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]).wait()"
     marked = {**os.environ, MARK_VARIABLE: mark}
     other = {**os.environ, MARK_VARIABLE: mark[::-1] + "0"}
@@ -52,8 +43,8 @@ def test_process_with_the_mark_ends_with_what_it_has_spawned_and_others_live(loc
     assert end_orphans(mark, LIMIT_US) == []
 
 
-def test_process_that_starts_clipper_is_spared_although_it_carries_the_mark(lock_fd: int) -> None:
-    mark = read_mark(lock_fd)
+def test_process_that_starts_clipper_is_spared_although_it_carries_the_mark(tmp_path: Path) -> None:
+    mark = read_mark(tmp_path)
     code = f"from clipper.supervisor.orphans import end_orphans; print(end_orphans({mark!r}, 1_000_000))"
     # A shell in between, so that there is more than one ancestor.
     command = [sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"]

@@ -1,0 +1,155 @@
+"""``clipper deploy``: a model version from what a data scientist has in hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from clipper.cli.completion import complete_applications, complete_containers, complete_models
+from clipper.cli.links import link_model
+from clipper.cli.options import JsonOption, with_server
+from clipper.cli.output import print_json, say
+from clipper.cli.progress import follow
+from clipper.cli.server import Server, segment
+from clipper.errors import AlreadyExistsError, InvalidArgumentError
+
+
+@with_server
+def deploy(
+    server: Server,
+    name: Annotated[str, typer.Argument(help="Name of the model.", metavar="NAME", autocompletion=complete_models)],
+    version: Annotated[str, typer.Argument(help="A version that it does not have yet: 1, v2.", metavar="VERSION")],
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="model.pkl, model.joblib, module:function, file.py:function, or a directory; none for a container "
+            "that needs no files.",
+            metavar="SOURCE",
+            show_default=False,
+        ),
+    ] = None,
+    container: Annotated[
+        str | None,
+        typer.Option(
+            "--container",
+            help="What evaluates it. Default: as SOURCE needs.",
+            metavar="NAME",
+            autocompletion=complete_containers,
+            show_default=False,
+        ),
+    ] = None,
+    input_type: Annotated[
+        str, typer.Option("--input-type", help="integers, floats, doubles, strings, bytes or tensor.", metavar="TYPE")
+    ] = "doubles",
+    replicas: Annotated[int, typer.Option("--replicas", help="How many containers run it.", metavar="N")] = 1,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="A fixed batch size. Default: found by measurement.", metavar="N")
+    ] = None,
+    max_batch_size: Annotated[
+        int, typer.Option("--max-batch-size", help="Ceiling of the measured batch size; 0 = none.", metavar="N")
+    ] = 0,
+    method: Annotated[
+        str | None,
+        typer.Option("--method", help="Method of a scikit-learn estimator. Default: predict.", metavar="NAME"),
+    ] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", help="A label; may be repeated.", metavar="TEXT")
+    ] = None,
+    environment: Annotated[
+        list[str] | None,
+        typer.Option("--env", help="CLIPPER_NAME=VALUE for the container; may be repeated.", metavar="NAME=VALUE"),
+    ] = None,
+    resources: Annotated[
+        list[str] | None,
+        typer.Option("--resource", help="What each replica asks for: cpus=2; may be repeated.", metavar="NAME=VALUE"),
+    ] = None,
+    description: Annotated[
+        str, typer.Option("--description", help="A text for people.", metavar="TEXT", show_default=False)
+    ] = "",
+    current: Annotated[
+        bool, typer.Option("--current/--not-current", help="Let it answer the queries that name no version.")
+    ] = True,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--link",
+            help="Link it to this application; may be repeated.",
+            metavar="APP",
+            autocompletion=complete_applications,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Deploy a model version.
+
+       Every replica is ready when this returns, or nothing of it is left.
+    A pickle is opened only in the container, never by this command or by Clipper itself.
+    """
+    body: dict[str, Any] = {
+        "version": version,
+        "input_type": input_type,
+        "replicas": replicas,
+        "controller": "aimd" if batch_size is None else "fixed",
+        "batch_size": batch_size or 0,
+        "max_batch_size": max_batch_size,
+        "labels": labels or [],
+        "environment": dict(_pair(word, "--env") for word in environment or ()),
+        "resources": {name: _amount(value) for name, value in (_pair(word, "--resource") for word in resources or ())},
+        "description": description,
+        "make_current": current,
+    }
+    with _files(server, source, container, method) as (used, files):
+        body |= {"container": used} | ({} if files is None else {"files": files})
+        found = _deploy(server, name, body)
+    for application in link or ():
+        link_model(server, application, name)
+    if as_json:
+        print_json(found)
+        return
+    print(f"{name}:{version} is ready: {found['ready_replicas']} of {found['replicas']} replicas")
+    if not found["is_current"]:
+        print(f"it answers only queries that name it; `clipper models use {name} {version}` lets it answer all")
+
+
+def _deploy(server: Server, name: str, body: dict[str, Any]) -> Any:
+    version = body["version"]
+    try:
+        return follow(server.events("POST", f"/models/{segment(name)}/versions", body), f"deploying {name}:{version}")
+    except AlreadyExistsError as error:
+        hint = error.hint or f"deploy it as another version, or delete this one: clipper models delete {name} {version}"
+        raise AlreadyExistsError(error.message, hint=hint) from error
+
+
+@contextmanager
+def _files(
+    server: Server, source: str | None, container: str | None, method: str | None
+) -> Iterator[tuple[str, str | None]]:
+    """Yield the container, and the name of the files at the server; they are removed if nothing took them."""
+    if source is None:
+        if container is None:
+            raise InvalidArgumentError(
+                "there is no model to deploy",
+                hint="name a file, module:function, or a container that needs no files: --container noop",
+            )
+        yield container, None
+        return
+    from clipper.cli.model_source import ModelSource
+
+    model = ModelSource(source, container, method)
+    say(f"{source}: {model.description}, opened only in the container {model.container!r}")
+    with server.model_files(model.save) as files:
+        yield model.container, files
+
+
+def _pair(word: str, option: str) -> tuple[str, str]:
+    name, is_given, value = word.partition("=")
+    if not name or not is_given:
+        raise InvalidArgumentError(f"{option}={word!r} is not valid: expected NAME=VALUE")
+    return name, value
+
+
+def _amount(value: str) -> int | str:
+    return int(value) if value.isdecimal() else value

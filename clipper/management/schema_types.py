@@ -1,0 +1,84 @@
+"""Values of requests as the OpenAPI document describes them. The checks are those of `clipper.registry.names`.
+
+Pydantic checks only the JSON types; what it would say of a pattern is harder to read than what the registry says.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from pydantic import JsonValue, WithJsonSchema
+
+from clipper.registry import names
+
+
+def _schema(**keywords: Any) -> WithJsonSchema:
+    return WithJsonSchema(keywords)
+
+
+_LABEL_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_NAME: Final = {"type": "string", "minLength": 1, "maxLength": names.MAX_NAME_CHARACTERS}
+_DTYPE: Final = {"type": "string", "enum": list(names.DTYPES)}
+_SHAPE: Final = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1}}
+_POLICY_NAME: Final = {"type": "string", "enum": list(names.POLICIES)}
+_AMOUNT: Final = {"type": "integer", "minimum": 0, "maximum": names.MAX_RESOURCE_AMOUNT}
+_TEXT_AMOUNT: Final = {"type": "string", "pattern": f"^{names.RESOURCE_AMOUNT.pattern}$", "examples": ["512Mi"]}
+
+ApplicationName = Annotated[
+    str,
+    _schema(
+        **_NAME,
+        pattern=f"^{names.APPLICATION_NAME.pattern}$",
+        examples=["digits"],
+        description="letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+    ),
+]
+ModelName = Annotated[
+    str, _schema(**_NAME, pattern=_LABEL_PATTERN, examples=["svm"], description="a DNS label (RFC 1123 2.1)")
+]
+Version = Annotated[
+    str, _schema(**_NAME, pattern=_LABEL_PATTERN, examples=["1"], description="the rule of model names holds")
+]
+InputType = Annotated[
+    str,
+    _schema(
+        type="string",
+        enum=[*names.INPUT_TYPES, *names.INPUT_TYPE_ALIASES],
+        examples=["doubles"],
+        description="the first six, or other spellings that the original Clipper took",
+    ),
+]
+Slo = Annotated[
+    int, _schema(type="integer", minimum=1, maximum=names.MAX_SLO_US, examples=[20_000], description="microseconds")
+]
+Shape = Annotated[list[int] | None, _schema(anyOf=[_SHAPE, {"type": "null"}])]
+DType = Annotated[str | None, _schema(anyOf=[_DTYPE, {"type": "null"}])]
+MissRule = Annotated[str, _schema(type="string", enum=list(names.MISS_RULES))]
+Policy = Annotated[
+    str | dict[str, JsonValue] | None,
+    _schema(
+        anyOf=[
+            _POLICY_NAME,
+            {"type": "object", "required": ["name"], "properties": {"name": _POLICY_NAME}},
+            {"type": "null"},
+        ]
+    ),
+]
+CacheTtl = Annotated[int, _schema(type="integer", minimum=0, maximum=names.MAX_CACHE_TTL_US)]
+Replicas = Annotated[int, _schema(type="integer", minimum=1, maximum=names.MAX_REPLICAS, examples=[2])]
+BatchSize = Annotated[int, _schema(type="integer", minimum=0, maximum=names.MAX_BATCH_SIZE)]
+Controller = Annotated[str, _schema(type="string", enum=list(names.CONTROLLERS))]
+Labels = Annotated[
+    list[str],
+    _schema(type="array", maxItems=names.MAX_LABELS, items={"type": "string", "pattern": "^[^,:\\x00-\\x1f]{1,63}$"}),
+]
+Resources = Annotated[
+    dict[str, int | str],
+    _schema(
+        type="object",
+        maxProperties=names.MAX_RESOURCES,
+        propertyNames={"pattern": f"^{names.RESOURCE_NAME.pattern}$"},
+        additionalProperties={"anyOf": [_AMOUNT, _TEXT_AMOUNT]},
+    ),
+]
+Description = Annotated[str, _schema(type="string", maxLength=names.MAX_DESCRIPTION_CHARACTERS)]
