@@ -202,8 +202,10 @@ class Fleet:
             if decision.actions:
                 continue
             wait_s = None if decision.wake_us is None else max(0, decision.wake_us - _now_us()) / 1e6
+            # Not `wait_for`: of Python 3.11 it swallows a cancellation that comes together with what is waited for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._dirty.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._dirty.wait()
 
     def _decide(self) -> Decision:
         if self._is_closed:

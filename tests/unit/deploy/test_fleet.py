@@ -290,3 +290,21 @@ def test_drain_lasts_as_long_as_a_query_may_wait() -> None:
         assert await scene.fleet.wait_count(SVM, 0)
 
     play(lambda: Scene(replace(CONFIG, drain_limit_us=1_000)), script)
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_end_of_the_loop_is_not_lost_when_something_has_just_changed(turns: int) -> None:
+    async def script(scene: Scene) -> None:
+        scene.manager.on_start = lambda _: None
+        scene.want(1)  # which never becomes ready: the loop waits with a limit
+        task = asyncio.create_task(scene.fleet.run())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        scene.fleet.forgive(SVM)  # wakes the loop
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=5)
+        assert done == {task}
+
+    play(Scene, script)
