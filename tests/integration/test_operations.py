@@ -99,6 +99,15 @@ def test_every_process_writes_json_lines_with_its_name(clipper: Clipper, run_dir
     assert "--- started" not in str(clipper.logs("positive:1:0"))
 
 
+def test_credentials_that_a_caller_sends_stand_in_no_log(clipper: Clipper, run_dir: Path) -> None:
+    secret = {"Authorization": "Bearer s3cret-token"}
+    query_id = ask(clipper, 5.0, **secret, **{"Clipper-Trace": "1"})["query_id"]
+    assert httpx.get(f"{clipper.management_url}/api/v1/status?token=s3cret-token", headers=secret).status_code == 200
+    wait_for(run_dir, "frontend-0.log", 5, "query_id", query_id)
+    written = "".join(path.read_text() for path in (run_dir / "logs").iterdir())
+    assert "s3cret-token" not in written
+
+
 def pages(clipper: Clipper) -> dict[Page, str]:
     urls = {Page.QUERY: clipper.query_url, Page.MANAGEMENT: clipper.management_url}
     return {page: httpx.get(f"{url}/metrics").text for page, url in urls.items()}

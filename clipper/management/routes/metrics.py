@@ -11,11 +11,11 @@ from clipper.management.routes.context import Context, ContextParameter
 from clipper.metrics.management import ManagementSnapshot, VersionMetrics, render_management
 from clipper.registry.records import ModelVersion
 
-router = APIRouter(tags=["status"])
+router = APIRouter(tags=["instance"])
 
 
-@router.get("/metrics", response_class=PlainTextResponse, summary="Return the metrics of management for Prometheus")
-async def metrics(context: ContextParameter) -> Response:
+@router.get("/metrics", response_class=PlainTextResponse, summary="Measure management")
+async def get_metrics(context: ContextParameter) -> Response:
     """Return what there should be, what there is, and what was done about it, in the Prometheus text format."""
     content_type, body = render_management(lambda: take_snapshot(context))
     return Response(body, media_type=content_type)
