@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clipper.version import VERSION
+
 if TYPE_CHECKING:
     from clipper.client.clipper import Clipper
     from clipper.client.listings import ApplicationInfo, ModelInfo, ReplicaInfo, VersionInfo
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
         UnavailableError,
     )
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "AlreadyExistsError": "clipper.errors",

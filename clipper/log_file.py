@@ -9,6 +9,7 @@ from typing import Final
 # Begins the line that the supervisor writes into a log before the output of each new process.
 START_MARK: Final = "--- started "
 _TAIL_BLOCK_BYTES: Final = 64 * 1024
+_NEWLINE: Final = ord("\n")
 
 
 class RotatingLog:
@@ -25,26 +26,43 @@ class RotatingLog:
         self._keep_count = keep_count
         self._descriptor = -1
         self._size_bytes = 0
+        self._ends_line = True
 
     def write(self, data: bytes) -> None:
-        """Append ``data``, rotating as often as needed so that no file exceeds ``max_bytes``."""
+        """Append ``data``, rotating as often as needed so that no file exceeds ``max_bytes``.
+
+        A file ends with a whole line, unless one line alone is longer than a file.
+        """
         view = memoryview(data)
         while view:
             try:
                 if self._descriptor < 0:
                     self._open()
-                if self._size_bytes >= self._max_bytes:
+                fitting = self._fitting(view)
+                if not fitting:
                     self._rotate()
-                written = os.write(self._descriptor, view[: self._max_bytes - self._size_bytes])
+                    continue
+                written = os.write(self._descriptor, fitting)
             except OSError:
                 self.dropped_bytes += len(view)
                 return
             self._size_bytes += written
+            self._ends_line = view[written - 1] == _NEWLINE
             view = view[written:]
+
+    def _fitting(self, view: memoryview) -> memoryview:
+        """Return what of ``view`` belongs into the present file; nothing if it must be rotated first."""
+        room_bytes = self._max_bytes - self._size_bytes
+        if len(view) <= room_bytes:
+            return view
+        whole_lines_bytes = bytes(view[:room_bytes]).rfind(b"\n") + 1
+        if whole_lines_bytes == 0 and (self._size_bytes == 0 or not self._ends_line):
+            return view[:room_bytes]  # a line that began in this file, or that fits into none
+        return view[:whole_lines_bytes]
 
     def end_line(self) -> None:
         """Complete the last line if whoever wrote it was killed in the middle, so that a new one begins."""
-        if _last_bytes(self.path)[-1:] not in (b"", b"\n"):
+        if not _ends_with_line(self.path):
             self.write(b"\n")
 
     def close(self) -> None:
@@ -56,6 +74,7 @@ class RotatingLog:
     def _open(self) -> None:
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._size_bytes = os.fstat(self._descriptor).st_size
+        self._ends_line = _ends_with_line(self.path)
 
     def _rotate(self) -> None:
         self.close()
@@ -68,6 +87,11 @@ class RotatingLog:
                     older.replace(rotated_path(self.path, index + 1))
             self.path.replace(rotated_path(self.path, 1))
         self._open()
+
+
+def is_start_line(line: str) -> bool:
+    """Whether the supervisor wrote this line because a process was started; in either format."""
+    return line.startswith(START_MARK) or (line.startswith("{") and f'"message": "{START_MARK}' in line)
 
 
 def rotated_path(path: Path, index: int) -> Path:
@@ -85,6 +109,10 @@ def read_tail(path: Path, line_count: int) -> str:
     if data.count(b"\n") < line_count:
         data = _last_bytes(rotated_path(path, 1)) + data
     return "\n".join(data.decode("utf-8", errors="replace").splitlines()[-line_count:])
+
+
+def _ends_with_line(path: Path) -> bool:
+    return _last_bytes(path)[-1:] in (b"", b"\n")
 
 
 def _last_bytes(path: Path) -> bytes:

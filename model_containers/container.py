@@ -68,7 +68,7 @@ class ModelContainer(ABC):
         try:
             request = decode_predict(header, frames)
         except WireError as error:
-            logger.error("batch %d cannot be decoded: %s", header.batch_id, error)
+            logger.error("a batch cannot be decoded: %s", error, extra={"batch_id": header.batch_id})
             return encode_error(ErrorCode.BAD_REQUEST, str(error), batch_id=header.batch_id)
         started_ns = time.monotonic_ns()
         try:
@@ -81,6 +81,9 @@ class ModelContainer(ABC):
             cause = f"{type(error).__name__}: {error}"
             compute_us = now_us - started_ns // 1000
             return encode_error(ErrorCode.MODEL_ERROR, cause, batch_id=header.batch_id, compute_us=compute_us)
+        if logger.isEnabledFor(logging.DEBUG):
+            facts = {"batch_id": header.batch_id, "batch_size": request.item_count, "compute_us": compute_us}
+            logger.debug("answered a batch", extra=facts)
         return encode_result(encoded, request.item_count, header.batch_id, compute_us)
 
     def _log_failure(self, batch_id: int, now_us: int) -> None:
@@ -88,5 +91,10 @@ class ModelContainer(ABC):
         if self._last_traceback_us is not None and now_us - self._last_traceback_us < TRACEBACK_INTERVAL_US:
             self._untold_failures += 1
             return
-        logger.exception("batch %d failed (%d more since the last traceback)", batch_id, self._untold_failures)
+        logger.exception(
+            "batch %d failed (%d more since the last traceback)",
+            batch_id,
+            self._untold_failures,
+            extra={"batch_id": batch_id},
+        )
         self._last_traceback_us, self._untold_failures = now_us, 0

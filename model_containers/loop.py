@@ -12,13 +12,16 @@ frontend then suspects the replica, which is what it is for.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any, NoReturn
 
+from model_containers import log_lines
 from model_containers import settings as exits
 from model_containers.codec import Frame
 from model_containers.connection import RECONNECT_INTERVAL_MS, Connection, FrontendStuckError, connect
@@ -259,12 +262,22 @@ class ContainerLoop:
             self._connect()
 
 
+def _start_logging(log: exits.LogSettings, process: str, constants: Mapping[str, str]) -> None:
+    """Log to stderr; a program that has set up its own logging before it calls `serve` keeps that."""
+    if all(isinstance(handler.formatter, log_lines.LineFormatter) for handler in logging.getLogger().handlers):
+        log_lines.start_logging(log.form, log.level, process, constants=constants)
+
+
 def serve(container: ModelContainer) -> NoReturn:
     """Run a container as this process: settings from the environment, logs to stderr, exit code when it is done."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _start_logging(exits.LogSettings(), os.environ.get("CLIPPER_REPLICA_ID") or "container", {})
     try:
+        log = exits.LogSettings.from_environment()
+        _start_logging(log, os.environ.get("CLIPPER_REPLICA_ID") or "container", {})
         settings = ContainerSettings.from_environment()
     except SettingsError as error:
         logger.error("exit %d: %s", exits.EXIT_SETTINGS, error)
         sys.exit(exits.EXIT_SETTINGS)
+    model = f"{settings.model}:{settings.version}"
+    _start_logging(log, settings.replica_id, {"replica_id": settings.replica_id, "model": model})
     sys.exit(ContainerLoop(container, settings).run())

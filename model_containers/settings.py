@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 
-from model_containers import wire
+from model_containers import log_lines, wire
 from model_containers.rpc_keys import ContainerKeys, RpcKeysError, read_container_keys
 
 EXIT_DONE: Final = 0  # drained, or told to stop
@@ -19,6 +19,8 @@ EXIT_MODEL: Final = 4  # the model could not be loaded or warmed up
 EXIT_ORPHANED: Final = 5  # no frontend was heard for orphan_exit_us
 
 LIMIT_PREFIX: Final = "CLIPPER_RPC_"
+LOG_FORMAT_VARIABLE: Final = "CLIPPER_LOG_FORMAT"
+LOG_LEVEL_VARIABLE: Final = "CLIPPER_LOG_LEVEL"
 
 
 class SettingsError(Exception):
@@ -108,6 +110,28 @@ class ContainerSettings:
         return path
 
 
+@dataclass(frozen=True)
+class LogSettings:
+    """How a container logs."""
+
+    form: str = "text"
+    level: str = "info"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> LogSettings:
+        """Read ``CLIPPER_LOG_FORMAT`` and ``CLIPPER_LOG_LEVEL``.
+
+        Raises
+        ------
+        SettingsError
+            If one is set to something else than what it may be.
+        """
+        return cls(
+            _choice(environment, LOG_FORMAT_VARIABLE, cls.form, log_lines.FORMATS),
+            _choice(environment, LOG_LEVEL_VARIABLE, cls.level, log_lines.LEVELS),
+        )
+
+
 INPUT_TYPES: Final = tuple(kind.name.lower() for kind in wire.InputType)
 KEYS_VARIABLE: Final = "CLIPPER_RPC_KEYS"
 TRANSPORTS: Final = ("ipc://", "tcp://", "inproc://")
@@ -148,6 +172,13 @@ def read_number(name: str, text: str) -> int:
         return int(text)
     except ValueError:
         raise SettingsError(f"{name} is {text!r}, expected a whole number") from None
+
+
+def _choice(environment: Mapping[str, str], name: str, default: str, choices: Sequence[str]) -> str:
+    value = environment.get(name) or default
+    if value not in choices:
+        raise SettingsError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
+    return value
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

@@ -5,12 +5,14 @@ from clipper._core.counters cimport ApplicationCounters
 from clipper._core.input_spec cimport InputSpec
 from clipper._core.plan cimport Plan
 from clipper._core.predict_body cimport BodyLimits
+from clipper._core.rate_window cimport RateWindow
 
 cdef class ApplicationStats:
     # Figures of one application; they outlive the snapshots that it appears in.
     cdef readonly str name
     cdef ApplicationCounters counters
     cdef readonly uint64_t bad_requests
+    cdef RateWindow[4] miss_windows         # by MissReason: how much was logged of late
 
 
 cdef class Application:

@@ -16,6 +16,9 @@ class ApplicationStats:
     def figures(self) -> dict[str, Any]:
         """Every counter and histogram of this application, as plain values."""
 
+    def take_suppressed(self, now_us: int) -> dict[str, int]:
+        """How many misses went unlogged, by reason, of seconds that are over; they are told once."""
+
 @final
 class Application:
     """One application of a routing snapshot. Immutable.

@@ -5,6 +5,7 @@ from zlib import crc32
 
 import cython
 
+from clipper._core.counters import MISS_REASONS as _MISS_REASONS
 from clipper._core.counters cimport export_application
 from clipper._core.input_spec cimport make_input_spec
 
@@ -19,6 +20,14 @@ cdef class ApplicationStats:
         figures = export_application(&self.counters)
         figures["bad_requests"] = self.bad_requests
         return figures
+
+    def take_suppressed(self, uint64_t now_us):
+        """How many misses went unlogged, by reason, of seconds that are over; they are told once."""
+        cdef int index
+        return {
+            reason: self.miss_windows[index].take_suppressed()
+            for index, reason in enumerate(_MISS_REASONS) if self.miss_windows[index].is_over(now_us)
+        }
 
 
 @cython.final

@@ -14,3 +14,4 @@ cdef class BatchResults(ReplicaEvents):
     cdef int take_batch(self, Replica replica, uint64_t compute_us, uint64_t now_us) except -1
     cdef int end_probe(self, Replica replica, str cause, uint64_t now_us) except -1
     cdef int end_probe_batch(self, Replica replica) except -1
+    cdef int ends(self, Replica replica, uint64_t batch_id) except -1

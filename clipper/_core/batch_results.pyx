@@ -27,6 +27,8 @@ cdef class BatchResults(ReplicaEvents):
         cdef uint32_t size = <uint32_t>replica.slots.size()
         self.slots.clear()
         self.slots.swap(replica.slots)
+        if self.processor.log.live != 0:
+            self.processor.log.result(replica, self.slots, self.processor.tasks, compute_us, now_us)
         replica.busy = False
         replica.idle_since_us = now_us
         replica.batches += 1
@@ -45,6 +47,7 @@ cdef class BatchResults(ReplicaEvents):
         cdef size_t index
         cdef MemberState state
         cdef str cause = None
+        cdef uint64_t batch_id = replica.batch_id      # before it is given the next one
         if replica.probing:
             if items[0].failed:
                 cause = json.loads(items[0].output.text[:items[0].output.bytes])
@@ -53,26 +56,37 @@ cdef class BatchResults(ReplicaEvents):
             return self.end_probe(replica, cause, now_us)
         self.take_batch(replica, compute_us, now_us)
         for index in range(items.size()):
-            state = MemberState.Failed if items[index].failed else MemberState.Answered
+            state = MemberState.Answered
+            if items[index].failed:
+                state = MemberState.Failed
+                self.ends(replica, batch_id)
             self.processor.complete_task(self.slots[index], state, items[index].output, now_us)
             items[index].output.release()
         items.clear()
-        return 0
+        return self.ends(None, 0)
 
     cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
                              uint64_t now_us) except -1:
         cdef string quoted
         cdef Output* output
         cdef uint32_t slot
+        cdef uint64_t batch_id = replica.batch_id
         if replica.probing:
             return self.end_probe(replica, cause.decode("utf-8", "replace"), now_us)
         replica.failed_batches += 1
         append_json_string(quoted, cause.data(), cause.size())
         self.take_batch(replica, compute_us, now_us)
         output = Output.create(quoted.data(), <uint32_t>quoted.size())
+        self.ends(replica, batch_id)
         for slot in self.slots:
             self.processor.complete_task(slot, MemberState.Failed, output, now_us)
         output.release()
+        return self.ends(None, 0)
+
+    cdef int ends(self, Replica replica, uint64_t batch_id) except -1:
+        """Notes whose tasks are being ended, for what the log says of their queries; None when that is done."""
+        self.processor.log.ending = replica
+        self.processor.log.ending_batch_id = batch_id
         return 0
 
     cdef int on_replica_loaded(self, Replica replica, uint64_t now_us) except -1:
@@ -111,11 +125,13 @@ cdef class BatchResults(ReplicaEvents):
             self.end_probe_batch(replica)
         slots.swap(replica.slots)
         replica.busy = False
+        self.ends(replica, replica.batch_id)
         for slot in slots:
             if processor.tasks[slot].drop_deadline_us > now_us and not is_over and model.queue.requeue(slot) == 0:
                 model.counters.requeues += 1
             else:
                 processor.complete_task(slot, missed, NULL, now_us)
+        self.ends(None, 0)
         if is_over:
             processor.end_queue(model, now_us)
         if slots.empty():

@@ -340,7 +340,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
             body_bytes = self._joined_body.size()
         return self.server.handler.on_predict(
             self, self._sequence, self._route, body, body_bytes, self._head.is_binary, self._head.clipper_batch,
-            self.request_started_us)
+            self._head.is_traced, self.request_started_us)
 
     cdef int _answer_route(self) except -1:
         cdef bytes content_type, body

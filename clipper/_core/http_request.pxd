@@ -26,6 +26,7 @@ cdef extern from "request_head.hpp" namespace "clipper" nogil:
         bint is_chunked
         bint expects_continue
         bint is_binary
+        bint is_traced
         bint has_connection
         bint has_upgrade
         uint64_t content_length
@@ -64,11 +65,12 @@ cdef class HttpConnection:
 cdef class PredictHandler:
     """Whoever answers the predict routes: the query processor, or a twin in tests."""
     # A whole request has been read. `body` is borrowed and lives only until this returns. `is_binary`: Content-Type is
-    # application/octet-stream. `clipper_batch`: the Clipper-Batch header, 0 = absent. `arrival_us`: start of the loop
-    # turn that read the request's first byte. Answer with connection.respond_json(sequence, ...), now or later, once.
-    # An exception is logged and answered with 500.
+    # application/octet-stream. `clipper_batch`: the Clipper-Batch header, 0 = absent. `is_traced`: Clipper-Trace: 1.
+    # `arrival_us`: start of the loop turn that read the request's first byte.
+    # Answer with connection.respond_json(sequence, ...), now or later, once. An exception is logged; the answer is 500.
     cdef int on_predict(self, HttpConnection connection, uint64_t sequence, Route route, const char* body,
-                        size_t body_bytes, bint is_binary, uint64_t clipper_batch, uint64_t arrival_us) except -1
+                        size_t body_bytes, bint is_binary, uint64_t clipper_batch, bint is_traced,
+                        uint64_t arrival_us) except -1
     # Once per loop turn, after all of its reads and before its answers are written: form and send batches here.
     cdef int on_turn_end(self, uint64_t now_us) except -1
 

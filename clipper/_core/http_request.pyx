@@ -34,7 +34,8 @@ cdef class HttpConnection:
 cdef class PredictHandler:
 
     cdef int on_predict(self, HttpConnection connection, uint64_t sequence, Route route, const char* body,
-                        size_t body_bytes, bint is_binary, uint64_t clipper_batch, uint64_t arrival_us) except -1:
+                        size_t body_bytes, bint is_binary, uint64_t clipper_batch, bint is_traced,
+                        uint64_t arrival_us) except -1:
         raise NotImplementedError
 
     cdef int on_turn_end(self, uint64_t now_us) except -1:
@@ -72,7 +73,8 @@ cdef class PyPredictHandler(PredictHandler):
         return (<HttpConnection>connection).keep_alive_for(sequence)
 
     cdef int on_predict(self, HttpConnection connection, uint64_t sequence, Route route, const char* body,
-                        size_t body_bytes, bint is_binary, uint64_t clipper_batch, uint64_t arrival_us) except -1:
+                        size_t body_bytes, bint is_binary, uint64_t clipper_batch, bint is_traced,
+                        uint64_t arrival_us) except -1:
         cdef uint64_t ticket = self._next_ticket
         cdef bytes copied = PyBytes_FromStringAndSize(body, <Py_ssize_t>body_bytes)
         cdef bytes answer_body

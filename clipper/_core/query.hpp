@@ -56,6 +56,7 @@ struct Query {
   Request* request;
   void* plan;           // owned reference to the Plan that chose the members
   uint16_t first_arm;   // index into the plan of the first member (an arms plan has one member, this arm)
+  bool is_traced;       // its journey is logged
   uint64_t query_id;
   uint64_t arrival_us;
   uint64_t deadline_us; // arrival + SLO; an answer after it is late

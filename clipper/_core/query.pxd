@@ -37,6 +37,7 @@ cdef extern from "query.hpp" namespace "clipper" nogil:
         Request* request
         void* plan
         uint16_t first_arm
+        bint is_traced
         uint64_t query_id
         uint64_t arrival_us
         uint64_t deadline_us

@@ -8,6 +8,7 @@ from clipper._core.http_request cimport HttpConnection, PredictHandler
 from clipper._core.http_server cimport HttpServer
 from clipper._core.plan cimport Plan
 from clipper._core.query cimport Combined, Member, Query, QueryPool, Request
+from clipper._core.query_log cimport QueryLog
 
 cdef extern from "deadline_heap.hpp" namespace "clipper" nogil:
     cppclass DeadlineHeap[T]:
@@ -25,13 +26,14 @@ cdef class QueryGather(PredictHandler):
     cdef uint64_t reply_margin_us
     cdef QueryPool queries
     cdef DeadlineHeap[Query] deadlines
+    cdef readonly QueryLog log
     cdef string text                        # of the answer being rendered
 
     # Whoever owns the tasks takes the member off the one it waits on. Implemented by the query processor.
     cdef int leave(self, Member* member, uint64_t now_us) except -1
     cdef int finish(self, Query* query, uint64_t now_us) except -1
     cdef int append_answer(self, Query* query, Plan plan, Combined& combined) except -1
-    cdef int append_miss(self, Query* query, Application app, const char* failure) except -1
+    cdef int append_miss(self, Query* query, Application app, const char* failure, uint64_t now_us) except -1
     cdef int answer_request(self, Request* request) except -1
     cdef int release_request(self, Request* request) except -1
     cdef int refuse(self, HttpConnection connection, uint64_t sequence, int status, const char* code,

@@ -1,9 +1,12 @@
 """Deadlines, gather and reply (hops 9 and 10): what a query is told, and when."""
 
 from clipper._core.http_request import PredictHandler
+from clipper._core.query_log import QueryLog
 
 class QueryGather(PredictHandler):
     """Answers queries when their members have, or when their deadline comes; `QueryProcessor` starts them."""
+
+    log: QueryLog
 
     def on_timer(self) -> None:
         """The loop's callback when the deadline timer fires: answers every query that is due, from what is there."""

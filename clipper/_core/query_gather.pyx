@@ -60,8 +60,10 @@ cdef class QueryGather(PredictHandler):
             if now_us > query.deadline_us:
                 app.stats.counters.late += 1
         else:
-            status = self.append_miss(query, app, combined.failure)
+            status = self.append_miss(query, app, combined.failure, now_us)
         app.stats.counters.latency_us.record(now_us - query.arrival_us)
+        if query.is_traced:
+            self.log.answered(query, app, combined.output != NULL, now_us)
         if plan is not None:
             model = <ModelRuntime>plan.models[query.first_arm]
             model.counters.record_stage(Stage.Gather, now_us - query.last_output_us)
@@ -89,7 +91,7 @@ cdef class QueryGather(PredictHandler):
         append_prediction(self.text, query.query_id, combined.output, label, combined.confidence)
         return 0
 
-    cdef int append_miss(self, Query* query, Application app, const char* failure) except -1:
+    cdef int append_miss(self, Query* query, Application app, const char* failure, uint64_t now_us) except -1:
         """Renders the default output, or the error that the application chose; returns the HTTP status."""
         cdef MemberState worst = MemberState.NoReplica if query.member_count == 0 else MemberState.Pending
         cdef Output* cause = NULL
@@ -102,6 +104,7 @@ cdef class QueryGather(PredictHandler):
                 cause = members[index].output if worst == MemberState.Failed else NULL
         if failure != NULL:
             worst = MemberState.Failed
+        self.log.miss(query, app, worst, failure, cause, now_us)
         told = miss_text(worst)
         if failure != NULL:
             told.explanation = string_view(failure)

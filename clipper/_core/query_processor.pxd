@@ -35,6 +35,8 @@ cdef class QueryProcessor(QueryGather):
     cdef uint64_t next_query_id
     cdef uint64_t query_id_step
     cdef uint64_t random_state
+    # of the request being started
+    cdef bint is_traced
 
     # hops 3 to 5
     cdef Plan plan_for_version(self, Application app, bytes version)
@@ -43,6 +45,7 @@ cdef class QueryProcessor(QueryGather):
                          uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1
     cdef int start_member(self, Application app, ModelRuntime model, Query* query, Member* member, const char* data,
                           uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1
+    cdef int trace_start(self, Application app, Plan plan, Query* query, uint64_t data_bytes) except -1
     cdef int join(self, Member* member, uint32_t slot, uint64_t fire_us) except -1
     cdef uint64_t random(self) noexcept
     # hops 6 and 7

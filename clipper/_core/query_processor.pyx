@@ -18,6 +18,7 @@ from clipper._core.http_server cimport HttpServer
 from clipper._core.predict_body cimport c_parse_binary_body, c_parse_json_body
 from clipper._core.prediction_cache cimport CacheKey, FetchResult
 from clipper._core.query cimport attach_waiter, detach_waiter
+from clipper._core.query_log cimport QueryLog
 from clipper._core.route_table cimport Route
 
 DEFAULT_REPLY_MARGIN_US = 500
@@ -55,6 +56,7 @@ cdef class QueryProcessor(QueryGather):
         self.reply_margin_us = reply_margin_us
         self.timer = timer
         self.dirty_models = []
+        self.log = QueryLog()
 
     def wire(self, HttpServer server, RpcServer rpc):
         """Joins the processor with the two I/O objects. Called once, before traffic."""
@@ -64,7 +66,8 @@ cdef class QueryProcessor(QueryGather):
     # -- hops 2 and 3: a request becomes queries -------------------------------------------------------------------
 
     cdef int on_predict(self, HttpConnection connection, uint64_t sequence, Route route, const char* body,
-                        size_t body_bytes, bint is_binary, uint64_t clipper_batch, uint64_t arrival_us) except -1:
+                        size_t body_bytes, bint is_binary, uint64_t clipper_batch, bint is_traced,
+                        uint64_t arrival_us) except -1:
         cdef Application app = <Application>route.target
         cdef Plan plan
         cdef Request* request
@@ -93,6 +96,7 @@ cdef class QueryProcessor(QueryGather):
                 app.stats.bad_requests += 1
                 return self.refuse(connection, sequence, 400, b"slo_too_large",
                                    f"slo_us is {slo_us}: {app.name!r} accepts at most {app.max_slo_us}".encode())
+        self.is_traced = is_traced and self.log.admits_trace(app, arrival_us)
         count = <uint32_t>self.body.input_count()
         request = self.queries.new_request()
         request.connection = <void*>connection
@@ -151,6 +155,8 @@ cdef class QueryProcessor(QueryGather):
             for index in range(count):
                 self.start_member(app, <ModelRuntime>plan.models[query.first_arm + index], query, &members[index], data,
                                   data_bytes, slo_us, now_us)
+        if self.is_traced:
+            self.trace_start(app, plan, query, data_bytes)
         query.pending -= 1
         if query.pending == 0:
             return self.finish(query, self.server.turn_now_us())
@@ -211,6 +217,20 @@ cdef class QueryProcessor(QueryGather):
         model.counters.tasks += 1
         self.fresh.push_back(<uint32_t>slot)
         return self.mark_dirty(model)
+
+    cdef int trace_start(self, Application app, Plan plan, Query* query, uint64_t data_bytes) except -1:
+        cdef Member* member
+        cdef uint16_t index
+        cdef size_t tail
+        cdef bint is_fresh
+        self.log.begin(query, app, data_bytes)
+        for index in range(query.member_count):
+            member = &query.members()[index]
+            is_fresh = False                   # its task is one of those that this query has pushed just now
+            for tail in range(1, 1 + min(<size_t>query.member_count, self.fresh.size())):
+                is_fresh = is_fresh or self.fresh[self.fresh.size() - tail] == member.slot
+            self.log.started(query, member, <ModelRuntime>plan.models[query.first_arm + index], not is_fresh)
+        return 0
 
     cdef int join(self, Member* member, uint32_t slot, uint64_t fire_us) except -1:
         """A second query waits on a task that is already queued or in flight (single-flight)."""
@@ -292,6 +312,8 @@ cdef class QueryProcessor(QueryGather):
         replica.slots.swap(self.batch)
         if self.rpc.send_batch(replica, self.pool, now_us) != 0:
             self.rpc.lose(replica, "its connection is gone", now_us)
+        elif self.log.live != 0:
+            self.log.sent(replica, self.tasks, now_us)
         return 0
 
     cdef int send_probe(self, Replica replica, uint64_t now_us) except -1:

@@ -35,6 +35,7 @@ class RequestHead {
   bool is_binary = false;       // Content-Type: application/octet-stream
   bool has_connection = false;  // a Connection header, whatever it says
   bool has_upgrade = false;
+  bool is_traced = false;       // Clipper-Trace: 1
   uint64_t content_length = 0;
   uint64_t clipper_batch = 0;  // 0 = absent
   uint64_t field_bytes = 0;    // header fields as "name: value\r\n", and the empty line
@@ -64,6 +65,7 @@ class RequestHead {
         break;
       case 13:
         if (is(field, "clipper-batch")) add_clipper_batch(trimmed(value, value_bytes));
+        else if (is(field, "clipper-trace")) add_clipper_trace(trimmed(value, value_bytes));
         break;
       case 14:
         if (is(field, "content-length")) add_content_length(trimmed(value, value_bytes));
@@ -80,7 +82,7 @@ class RequestHead {
   }
 
  private:
-  enum Single : uint8_t { kHost = 1, kExpect = 2, kType = 4, kBatch = 8, kLength = 16, kEncoding = 32, kTransfer = 64 };
+  enum Single : uint8_t { kHost = 1, kExpect = 2, kType = 4, kBatch = 8, kLength = 16, kEncoding = 32, kTransfer = 64, kTrace = 128 };
   static constexpr uint64_t kMaxBatch = 1ULL << 32;  // far beyond any limit on inputs; keeps products in 64 bits
 
   uint8_t seen_ = 0;  // Single flags
@@ -122,7 +124,7 @@ class RequestHead {
   bool once(Single field) noexcept {
     if ((seen_ & field) != 0) {
       refuse(400, "duplicate_header", "a header of which only one can be meant (Host, Content-Length, Content-Type, "
-             "Content-Encoding, Transfer-Encoding, Expect, Clipper-Batch) is given twice");
+             "Content-Encoding, Transfer-Encoding, Expect, Clipper-Batch, Clipper-Trace) is given twice");
       return false;
     }
     seen_ = static_cast<uint8_t>(seen_ | field);
@@ -151,6 +153,12 @@ class RequestHead {
     if (!parse_decimal(value, kMaxBatch, clipper_batch) || clipper_batch == 0) {
       refuse(400, "invalid_header", "Clipper-Batch must be a positive decimal number of inputs");
     }
+  }
+
+  void add_clipper_trace(std::string_view value) noexcept {
+    if (!once(kTrace)) return;
+    is_traced = value == "1";
+    if (!is_traced && value != "0") refuse(400, "invalid_header", "Clipper-Trace must be 0 or 1");
   }
 
   void add_content_length(std::string_view value) noexcept {

@@ -17,6 +17,14 @@ class LogConfig:
     level: str = option(
         "info", "the least severe line that is written", choices=("debug", "info", "warning", "error", "critical")
     )
+    misses_per_second: int = option(
+        5,
+        "queries without a prediction that are logged, for each application and reason; the others are counted",
+        maximum=1_000,
+    )
+    traces_per_second: int = option(
+        10, "queries with the header Clipper-Trace that are followed, in each worker; the others are not", maximum=1_000
+    )
     max_bytes: int = option(10 << 20, "size at which a file is rotated", minimum=1024)
     keep_count: int = option(3, "rotated files that are kept beside the current one; 0 = none", maximum=10_000)
 

@@ -15,6 +15,7 @@ from clipper.backoff import Backoff
 from clipper.config import ManagementConfig
 from clipper.deploy.broadcast import Broadcast
 from clipper.deploy.containers import container_environment
+from clipper.deploy.counts import FleetCounts
 from clipper.deploy.failures import FailureRow
 from clipper.deploy.manager import ContainerManager, ManagerEvents, ReplicaExit, ReplicaSpec, RunningReplica
 from clipper.deploy.reconcile import Decision, ReplicaState, Start, Stop, reconcile
@@ -59,6 +60,7 @@ class Fleet:
     def __init__(self, config: ManagementConfig, frontends: FrontendLink, manager: ContainerManager) -> None:
         self.table = ReplicaTable()
         self.manager = manager
+        self.counts = FleetCounts()
         manager.events = ManagerEvents(self.on_running, self.on_exit, self.on_closed)
         self._config = config
         self._frontends = frontends
@@ -88,6 +90,7 @@ class Fleet:
         for name, slo_us in (longest_slo_us or {}).items():
             self._longest_slo_us[name] = max(slo_us, self._longest_slo_us.get(name, 0))
         self._failures = {model_id: row for model_id, row in self._failures.items() if model_id in desired}
+        self.counts.forget_all_but(desired)
         self._touch()
 
     def forgive(self, model_id: ModelId) -> None:
@@ -221,6 +224,7 @@ class Fleet:
         replica_id = make_replica_id(action.model_id, action.index)
         if isinstance(action, Start):
             replica = self.table.add(replica_id, 0, _now_us())
+            self.counts.starts += 1
             self._spawn(self._start(replica, self._desired[action.model_id]))
             return
         found = self.table.get(replica_id)
@@ -233,6 +237,7 @@ class Fleet:
                 session = self.table.session(replica_id)
                 found.failure_cause = f"was replaced: {session.reason if session is not None else 'no session'}"
             found.is_stopping = True
+            self.counts.stops += 1
             self._spawn(self._stop(found, drains=state is ReplicaState.READY))
 
     async def _start(self, replica: Replica, model: DesiredModel) -> None:
@@ -285,8 +290,10 @@ class Fleet:
         log_tail = self.manager.logs(replica.replica_id, LOG_TAIL_LINES) if replica.pid else ""
         row = row.failed(replica.started_us, replica.ready_us, _now_us(), cause, log_tail)
         self._failures[replica.model_id] = row
+        self.counts.failures[replica.model_id] += 1
         outcome = "quarantined" if row.is_quarantined else f"replaced in {row.backoff.delay_us} us"
-        _logger.warning("%s: failure %d in a row, %s", cause, row.backoff.failures, outcome)
+        facts = {"replica_id": replica.replica_id, "model": str(replica.model_id)}
+        _logger.warning("%s: failure %d in a row, %s", cause, row.backoff.failures, outcome, extra=facts)
 
     def _touch(self) -> None:
         self._dirty.set()

@@ -56,6 +56,7 @@ class ContainerManager(ABC):
     """Runs on management's event loop; tells ``events``, which its user sets first, what happens to replicas."""
 
     events: ManagerEvents
+    process_restarts: Mapping[str, int] = {}  # by process of Clipper itself, where they are known
 
     @abstractmethod
     async def start_replica(self, spec: ReplicaSpec) -> RunningReplica:

@@ -19,7 +19,7 @@ from clipper.deploy.manager import (
     RunningReplica,
 )
 from clipper.errors import DeployError, UnavailableError
-from clipper.log_file import START_MARK, read_tail
+from clipper.log_file import is_start_line, read_tail
 from clipper.types import ReplicaId
 
 _logger = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class ProcessManager(ContainerManager):
 
     def logs(self, replica_id: ReplicaId, line_count: int) -> str:
         lines = read_tail(self.log_path(replica_id), line_count).split("\n")
-        starts = [number for number, line in enumerate(lines) if line.startswith(START_MARK)]
+        starts = [number for number, line in enumerate(lines) if is_start_line(line)]
         return "\n".join(lines[starts[-1] + 1 :] if starts else lines)
 
     def log_path(self, replica_id: ReplicaId) -> Path:
@@ -143,6 +143,8 @@ class ProcessManager(ContainerManager):
                 gone = self._exits.pop(replica_id, None)
                 if gone is not None:
                     gone.set()
+            case "restarts":
+                self.process_restarts = dict(event["counts"])
             case "listed":
                 self._is_listed = True
             case "draining":

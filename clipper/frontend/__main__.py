@@ -8,9 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from clipper.config import read_config
+from clipper.config import LogConfig, read_config
 from clipper.errors import ClipperError
 from clipper.frontend.worker import WorkerOptions, run_worker
+from clipper.logs import start_logging
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,9 +21,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run-dir", type=Path, required=True, help="directory with the sockets of this Clipper")
     parser.add_argument("--query-fd", type=int, required=True, help="listening socket for queries")
     parsed = parser.parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    process = f"frontend-{parsed.worker}"
+    start_logging(LogConfig(), process)
     try:
         config = read_config(parsed.run_dir.absolute())
+        start_logging(config.logs, process)
         return run_worker(WorkerOptions(parsed.worker, parsed.query_fd, config))
     except ClipperError as error:
         logging.getLogger("clipper.frontend").critical("%s", error)

@@ -27,6 +27,7 @@ from clipper.frontend.wiring import build_core, http_limits
 from clipper.security.certificates import listen_options, server_certificate
 
 _log = logging.getLogger("clipper.frontend")
+_queries = logging.getLogger("clipper.query")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Worker:
             sessions=config.rpc,
         )
         self._endpoints.start(asyncio.get_running_loop())
+        self.core.processor.log.misses_per_second = config.logs.misses_per_second
+        self.core.processor.log.traces_per_second = config.logs.traces_per_second
         self.snapshots = SnapshotApplier(self.core, self._operations_routes())
         self.control = ControlClient(config.control_socket_path, self._hello, self._handle)
 
@@ -125,10 +128,19 @@ class Worker:
             try:
                 self.core.rpc.tick(now_us)
                 self.core.server.sweep(now_us)
+                self._tell_suppressed(now_us)
                 if self._certificate is not None:
                     self._certificate.refresh()
             except Exception:  # noqa: BLE001 - without the next beats every container would be given up
                 _log.exception("housekeeping failed; it goes on at the next beat")
+
+    def _tell_suppressed(self, now_us: int) -> None:
+        """Say how many missed queries were not logged one by one."""
+        for name, application in self.snapshots.applications.items():
+            for reason, count in application.stats.take_suppressed(now_us).items():
+                if count:
+                    facts = {"application": name, "reason": reason, "suppressed": count}
+                    _queries.warning("more queries got no prediction than are logged one by one", extra=facts)
 
     # -- the control channel -----------------------------------------------------------------------------------------
 
@@ -141,7 +153,8 @@ class Worker:
         return [hello, *replicas]
 
     def _on_replica(self, replica_id: str, model: str, version: str, state: str, reason: str) -> None:
-        _log.info("replica %s is %s%s", replica_id, state, f": {reason}" if reason else "")
+        facts = {"replica_id": replica_id, "model": f"{model}:{version}"}
+        _log.info("replica %s is %s%s", replica_id, state, f": {reason}" if reason else "", extra=facts)
         self.control.send(_replica_message(replica_id, model, version, state, reason))
 
     def _handle(self, message: Message) -> Message | None:

@@ -9,14 +9,14 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from clipper.config import ClipperConfig, read_config
+from clipper.config import ClipperConfig, LogConfig, read_config
 from clipper.deploy.fleet import Fleet, FrontendLink
 from clipper.deploy.process import ProcessManager
 from clipper.errors import ClipperError
+from clipper.logs import start_logging
 from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
 from clipper.management.guard import Guard
@@ -41,13 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--management-fd", type=int, required=True, help="the listening socket")
     parser.add_argument("--supervisor-fd", type=int, required=True, help="our end of the supervisor's socket pair")
     options = parser.parse_args(arguments)
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    start_logging(LogConfig(), "management")
     try:
         config = read_config(options.run_dir)
+        start_logging(config.logs, "management")
         guard = Guard.read(config.security)
         registry = Registry(_open_state(config))
     except ClipperError as error:

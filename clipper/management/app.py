@@ -26,7 +26,17 @@ from clipper.management.request_limits import (
     too_large,
     too_slow,
 )
-from clipper.management.routes import admin, admin_models, applications, files, models, replicas, status, versions
+from clipper.management.routes import (
+    admin,
+    admin_models,
+    applications,
+    files,
+    metrics,
+    models,
+    replicas,
+    status,
+    versions,
+)
 from clipper.management.routes.context import Context
 
 _CODES: Final = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
@@ -40,7 +50,7 @@ def make_app(context: Context) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )  # fmt: skip
     app.state.context = context
-    for module in (applications, models, versions, files, replicas, status, admin, admin_models):
+    for module in (applications, models, versions, files, replicas, status, metrics, admin, admin_models):
         app.include_router(module.router)
     app.openapi = lambda: openapi.make_document(app)  # type: ignore[method-assign]  # as FastAPI's documents say
     # The last one added is the first one passed.

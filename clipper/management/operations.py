@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +47,11 @@ class Operations:
     def state(self) -> RegistryState:
         """The present desired state."""
         return self._desired.state
+
+    @property
+    def ended(self) -> Mapping[tuple[str, str], int]:
+        """How many long operations have ended: ``(what was done, "done" or "failed")`` -> how often."""
+        return self._tasks.ended
 
     def recover(self) -> None:
         """Take up the stored state: deployments that a crash of management interrupted are undone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -32,6 +33,7 @@ class VersionTasks:
 
     def __init__(self) -> None:
         self._running: dict[ModelId, _Running] = {}
+        self.ended: Counter[tuple[str, str]] = Counter()  # (what was done, "done" or "failed") -> how often
         self.is_closing = False
 
     async def run(
@@ -107,12 +109,15 @@ class VersionTasks:
         except asyncio.CancelledError:
             if running.ended_by is None:
                 raise
+            self.ended[running.doing, "failed"] += 1
             _logger.warning("%s is not %s: %s", names, running.doing, running.ended_by)
             raise running.ended_by from None
         except ClipperError as error:
+            self.ended[running.doing, "failed"] += 1
             _logger.warning("%s is not %s: %s", names, running.doing, error.message)
             raise
         else:
+            self.ended[running.doing, "done"] += 1
             _logger.info("%s is %s", names, running.doing)
             return result
         finally:

@@ -12,6 +12,7 @@ from clipper.metrics import names
 from clipper.metrics.log_buckets import HistogramSnapshot
 from clipper.metrics.names import Kind, Metric
 from clipper.metrics.snapshot import ApplicationMetrics, CacheMetrics, HttpMetrics, MetricsSnapshot, ModelMetrics
+from clipper.version import VERSION
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 Labels = Sequence[str]
@@ -37,10 +38,27 @@ def render(snapshot: Callable[[], MetricsSnapshot]) -> tuple[str, bytes]:
     snapshot : callable
         Called once; it returns the counts to publish.
     """
+    return page_of(SnapshotCollector(snapshot))
+
+
+def page_of(collector: Collector) -> tuple[str, bytes]:
+    """Return ``(content_type, body)`` of a page: which version this is, the counts, and those of the process.
+
+    The order is that of `clipper.metrics.names.METRICS`.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(SnapshotCollector(snapshot))
+    registry.register(BuildCollector())
+    registry.register(collector)
     ProcessCollector(registry=registry)
     return CONTENT_TYPE_LATEST, generate_latest(registry)
+
+
+class BuildCollector(Collector):
+    """Which version runs."""
+
+    def collect(self) -> Iterator[Family]:
+        """Yield the one family."""
+        yield family_of(names.BUILD_INFO, [((VERSION,), 1)])
 
 
 class SnapshotCollector(Collector):
@@ -59,60 +77,65 @@ class SnapshotCollector(Collector):
 
 
 def _http_families(http: HttpMetrics) -> Iterator[Family]:
-    yield _family(names.HTTP_REQUESTS, [((), http.requests)])
-    yield _family(names.HTTP_REFUSALS, [((reason,), count) for reason, count in http.refusals.items()])
-    yield _family(names.HTTP_CONNECTIONS_OPEN, [((), http.connections_open)])
-    yield _family(names.HTTP_CONNECTIONS, [((), http.connections_total)])
-    yield _family(names.HTTP_RECEIVED, [((), http.received_bytes)])
-    yield _family(names.HTTP_SENT, [((), http.sent_bytes)])
+    yield family_of(names.HTTP_REQUESTS, [((), http.requests)])
+    yield family_of(names.HTTP_REFUSALS, [((reason,), count) for reason, count in http.refusals.items()])
+    yield family_of(names.HTTP_CONNECTIONS_OPEN, [((), http.connections_open)])
+    yield family_of(names.HTTP_CONNECTIONS, [((), http.connections_total)])
+    yield family_of(names.HTTP_RECEIVED, [((), http.received_bytes)])
+    yield family_of(names.HTTP_SENT, [((), http.sent_bytes)])
 
 
 def _application_families(applications: Sequence[ApplicationMetrics]) -> Iterator[Family]:
-    yield _family(names.APP_QUERIES, [((a.name,), a.queries) for a in applications])
-    yield _family(names.APP_DEFAULTS, [s for a in applications for s in _split((a.name,), a.defaults, names.REASONS)])
-    yield _family(names.APP_ERRORS, [s for a in applications for s in _split((a.name,), a.errors, names.REASONS)])
-    yield _family(names.APP_BAD_REQUESTS, [((a.name,), a.bad_requests) for a in applications])
-    yield _family(names.APP_LATE, [((a.name,), a.late) for a in applications])
+    yield family_of(names.APP_QUERIES, [((a.name,), a.queries) for a in applications])
+    yield family_of(
+        names.APP_DEFAULTS, [s for a in applications for s in split_samples((a.name,), a.defaults, names.REASONS)]
+    )
+    yield family_of(
+        names.APP_ERRORS, [s for a in applications for s in split_samples((a.name,), a.errors, names.REASONS)]
+    )
+    yield family_of(names.APP_BAD_REQUESTS, [((a.name,), a.bad_requests) for a in applications])
+    yield family_of(names.APP_LATE, [((a.name,), a.late) for a in applications])
     yield _seconds_histogram(names.APP_LATENCY, [((a.name,), a.latency_us) for a in applications])
-    yield _family(names.APP_SLO, [((a.name,), a.latency_slo_us / _MICROSECONDS_PER_SECOND) for a in applications])
+    yield family_of(names.APP_SLO, [((a.name,), a.latency_slo_us / _MICROSECONDS_PER_SECOND) for a in applications])
 
 
 def _model_families(models: Sequence[ModelMetrics]) -> Iterator[Family]:
     labelled = [((m.name, m.version), m) for m in models]
-    yield _family(names.MODEL_TASKS, [(labels, m.tasks) for labels, m in labelled])
-    yield _family(names.MODEL_BATCHES, [(labels, m.batches) for labels, m in labelled])
+    yield family_of(names.MODEL_TASKS, [(labels, m.tasks) for labels, m in labelled])
+    yield family_of(names.MODEL_BATCHES, [(labels, m.batches) for labels, m in labelled])
     yield _histogram(names.MODEL_BATCH_SIZE, [(labels, m.batch_size) for labels, m in labelled], BATCH_SIZE_BOUNDS, 1)
-    yield _family(names.MODEL_QUEUE_DEPTH, [(labels, m.queue_depth) for labels, m in labelled])
-    yield _family(names.MODEL_EARLY_DROPS, [(labels, m.early_drops) for labels, m in labelled])
-    yield _family(names.MODEL_REFUSED, [(labels, m.refused) for labels, m in labelled])
-    yield _family(names.MODEL_REQUEUES, [(labels, m.requeues) for labels, m in labelled])
-    yield _family(names.MODEL_FAILURES, [(labels, m.failures) for labels, m in labelled])
+    yield family_of(names.MODEL_QUEUE_DEPTH, [(labels, m.queue_depth) for labels, m in labelled])
+    yield family_of(names.MODEL_EARLY_DROPS, [(labels, m.early_drops) for labels, m in labelled])
+    yield family_of(names.MODEL_REFUSED, [(labels, m.refused) for labels, m in labelled])
+    yield family_of(names.MODEL_REQUEUES, [(labels, m.requeues) for labels, m in labelled])
+    yield family_of(names.MODEL_FAILURES, [(labels, m.failures) for labels, m in labelled])
     stages = [((*labels, stage), m.stages_us[stage]) for labels, m in labelled for stage in m.stages_us]
     yield _seconds_histogram(names.MODEL_STAGES, stages)
-    replicas = [s for labels, m in labelled for s in _split(labels, m.replicas, names.REPLICA_STATES)]
-    yield _family(names.MODEL_REPLICAS, replicas)
-    yield _family(names.MODEL_CACHE_HITS, [(labels, m.cache_hits) for labels, m in labelled])
-    yield _family(names.MODEL_CACHE_JOINS, [(labels, m.cache_joins) for labels, m in labelled])
-    yield _family(names.MODEL_CACHE_MISSES, [(labels, m.cache_misses) for labels, m in labelled])
+    replicas = [s for labels, m in labelled for s in split_samples(labels, m.replicas, names.REPLICA_STATES)]
+    yield family_of(names.MODEL_REPLICAS, replicas)
+    yield family_of(names.MODEL_CACHE_HITS, [(labels, m.cache_hits) for labels, m in labelled])
+    yield family_of(names.MODEL_CACHE_JOINS, [(labels, m.cache_joins) for labels, m in labelled])
+    yield family_of(names.MODEL_CACHE_MISSES, [(labels, m.cache_misses) for labels, m in labelled])
 
 
 def _cache_families(cache: CacheMetrics) -> Iterator[Family]:
-    yield _family(names.CACHE_HITS, [((), cache.hits)])
-    yield _family(names.CACHE_JOINS, [((), cache.joins)])
-    yield _family(names.CACHE_MISSES, [((), cache.misses)])
-    yield _family(names.CACHE_EVICTIONS, [((), cache.evictions)])
-    yield _family(names.CACHE_ENTRIES, [((), cache.resident_entries)])
-    yield _family(names.CACHE_BYTES, [((), cache.resident_bytes)])
-    yield _family(names.CACHE_BUDGET, [((), cache.budget_bytes)])
+    yield family_of(names.CACHE_HITS, [((), cache.hits)])
+    yield family_of(names.CACHE_JOINS, [((), cache.joins)])
+    yield family_of(names.CACHE_MISSES, [((), cache.misses)])
+    yield family_of(names.CACHE_EVICTIONS, [((), cache.evictions)])
+    yield family_of(names.CACHE_ENTRIES, [((), cache.resident_entries)])
+    yield family_of(names.CACHE_BYTES, [((), cache.resident_bytes)])
+    yield family_of(names.CACHE_BUDGET, [((), cache.budget_bytes)])
 
 
-def _split(labels: Labels, counts: Mapping[str, int], known: Sequence[str]) -> list[tuple[Labels, int]]:
+def split_samples(labels: Labels, counts: Mapping[str, int], known: Sequence[str]) -> list[tuple[Labels, int]]:
     """One sample for each known value of the last label (a rate needs its zero), then what else was counted."""
     values = [*known, *(value for value in counts if value not in known)]
     return [((*labels, value), counts.get(value, 0)) for value in values]
 
 
-def _family(metric: Metric, samples: Iterable[tuple[Labels, float]]) -> CounterMetricFamily | GaugeMetricFamily:
+def family_of(metric: Metric, samples: Iterable[tuple[Labels, float]]) -> CounterMetricFamily | GaugeMetricFamily:
+    """Return a counter or gauge with its samples."""
     kind = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
     family = kind(metric.name, metric.help, labels=metric.labels, unit=metric.unit)
     for labels, value in samples:
@@ -120,9 +143,7 @@ def _family(metric: Metric, samples: Iterable[tuple[Labels, float]]) -> CounterM
     return family
 
 
-def _seconds_histogram(
-    metric: Metric, samples: Iterable[tuple[Labels, HistogramSnapshot]]
-) -> HistogramMetricFamily:
+def _seconds_histogram(metric: Metric, samples: Iterable[tuple[Labels, HistogramSnapshot]]) -> HistogramMetricFamily:
     return _histogram(metric, samples, LATENCY_BOUNDS_US, _MICROSECONDS_PER_SECOND)
 
 

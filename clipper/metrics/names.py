@@ -19,12 +19,27 @@ STAGES = ("parse", "queue", "batch_wait", "rpc", "compute", "gather")
 REPLICA_STATES = ("loading", "warming", "ready", "draining", "suspect", "closed")
 
 
+MANAGED_STATES = ("starting", "loading", "ready", "suspect", "stopping")
+"""States of a replica as management sees it; `clipper.deploy.reconcile.ReplicaState`."""
+
+OPERATIONS = ("deployed", "scaled", "deleted")
+OUTCOMES = ("done", "failed")
+
+
 class Kind(Enum):
     """Prometheus metric types."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
+
+
+class Page(Enum):
+    """Whose ``/metrics`` shows a metric."""
+
+    QUERY = "query"
+    MANAGEMENT = "management"
+    BOTH = "both"
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,8 @@ class Metric:
     ----------
     unit : str
         Base unit, also the name's suffix: "seconds", "bytes", or "" for plain counts.
+    page : Page
+        Which process publishes it.
     """
 
     name: str
@@ -42,10 +59,13 @@ class Metric:
     labels: tuple[str, ...]
     unit: str
     help: str
+    page: Page = Page.QUERY
 
 
-def _metric(kind: Kind, name: str, labels: tuple[str, ...], unit: str, help_text: str) -> Metric:
-    metric = Metric(f"clipper_{name}", kind, labels, unit, help_text)
+def _metric(
+    kind: Kind, name: str, labels: tuple[str, ...], unit: str, help_text: str, page: Page = Page.QUERY
+) -> Metric:
+    metric = Metric(f"clipper_{name}", kind, labels, unit, help_text, page)
     _TABLE.append(metric)
     return metric
 
@@ -54,6 +74,9 @@ _TABLE: list[Metric] = []
 _C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 _APP = ("application",)
 _MODEL = ("model", "version")
+
+# -- every process that has a page -------------------------------------------------------------------------------
+BUILD_INFO = _metric(_G, "build_info", ("version",), "", "1; the version of this process is the label.", Page.BOTH)
 
 # -- HTTP --------------------------------------------------------------------------------------------------------
 HTTP_REQUESTS = _metric(_C, "http_requests", (), "", "Requests read completely.")
@@ -96,5 +119,26 @@ CACHE_ENTRIES = _metric(_G, "cache_entries", (), "", "Entries resident now.")
 CACHE_BYTES = _metric(_G, "cache_resident_bytes", (), "bytes", "Bytes resident now: keys, outputs and overhead.")
 CACHE_BUDGET = _metric(_G, "cache_budget_bytes", (), "bytes", "The most bytes the cache may hold.")
 
+# -- management --------------------------------------------------------------------------------------------------
+_M = Page.MANAGEMENT
+REGISTRY_REVISION = _metric(_G, "registry_revision", (), "", "Revision of the registry; each change raises it.", _M)
+REGISTRY_ENTRIES = _metric(_G, "registry_entries", ("kind",), "", "Applications, models and versions there are.", _M)
+WORKERS_CONNECTED = _metric(_G, "workers_connected", (), "", "Frontend workers that management reaches now.", _M)
+WORKER_REVISION = _metric(_G, "worker_revision", ("worker",), "", "Revision that a frontend worker serves.", _M)
+VERSION_OPERATIONS = _metric(
+    _C, "version_operations", ("operation", "outcome"), "", "Operations on model versions that have ended.", _M
+)
+RECONCILE_ACTIONS = _metric(_C, "reconcile_actions", ("action",), "", "Replicas started and stopped.", _M)
+REPLICA_FAILURES = _metric(_C, "replica_failures", _MODEL, "", "Replicas that ended unasked or got never ready.", _M)
+QUARANTINED = _metric(_G, "version_quarantined", _MODEL, "", "1 if it failed too often and is not started again.", _M)
+REPLICAS_DESIRED = _metric(_G, "replicas_desired", _MODEL, "", "Replicas that there should be.", _M)
+REPLICAS = _metric(_G, "replicas", (*_MODEL, "state"), "", "Replica processes that there are, by state.", _M)
+PROCESS_RESTARTS = _metric(_C, "process_restarts", ("process",), "", "Restarts by the supervisor since its start.", _M)
+
 METRICS: tuple[Metric, ...] = tuple(_TABLE)
 """Every metric, in the order of the exposition."""
+
+
+def metrics_of(page: Page) -> tuple[Metric, ...]:
+    """Return what the page of a frontend worker, or of management, shows."""
+    return tuple(metric for metric in METRICS if metric.page in (page, Page.BOTH))

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 from clipper.config import ClipperConfig, parse_config, read_config
 from clipper.errors import ClipperError, StartError
 from clipper.log_file import RotatingLog
+from clipper.logs import RotatingHandler, start_logging
 from clipper.security.private_directory import PRIVATE_UMASK, make_private
 from clipper.security.start_checks import check_security
 from clipper.supervisor.listeners import Listeners, address_of, open_listeners
@@ -24,17 +24,6 @@ from clipper.supervisor.orphans import end_orphans, read_mark
 from clipper.supervisor.supervisor import Supervisor
 
 _ORPHANS_LIMIT_US: Final = 5_000_000
-
-
-class _LogHandler(logging.Handler):
-    """Writes the supervisor's own log lines to a rotated file of their own."""
-
-    def __init__(self, log: RotatingLog) -> None:
-        super().__init__()
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._log.write(self.format(record).encode("utf-8", errors="replace") + b"\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,13 +83,8 @@ def _prepare(config: ClipperConfig) -> str:
         mark = read_mark(config.run_dir)
     except OSError as error:
         raise StartError(f"run_dir={str(config.run_dir)!r} cannot be used: {error}", hint="choose another") from error
-    handler = _LogHandler(RotatingLog(config.log_dir / "supervisor.log", config.logs.max_bytes, config.logs.keep_count))
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logger = logging.getLogger("clipper.supervisor")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    log = RotatingLog(config.log_dir / "supervisor.log", config.logs.max_bytes, config.logs.keep_count)
+    start_logging(config.logs, "supervisor", RotatingHandler(log))
     return mark
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import logging
 import signal
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from clipper.config import LogConfig
-from clipper.log_file import START_MARK, RotatingLog
+from clipper.log_file import RotatingLog
+from clipper.logs import start_line
 from clipper.supervisor.child import Child
 from clipper.supervisor.event_loop import EventLoop
 from clipper.supervisor.orphans import MARK_VARIABLE
@@ -63,9 +63,8 @@ class ChildTable:
             die_with_parent=self._die_with_parent,
             now_us=self._loop.now_us(),
         )
-        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         log.end_line()
-        log.write(f"{START_MARK}{name}, pid {child.pid}, {started}\n".encode())
+        log.write(start_line(self._log_config, name, child.pid))
         self._alive[child.pid] = child
         self._loop.watch(child.output_fd, functools.partial(self._on_output, child))
         self._loop.watch(child.pidfd, functools.partial(self._on_death, child, on_exit))

@@ -3,8 +3,9 @@
 Commands:  {"op": "start", "id", "argv", "env", "log"}    {"op": "stop", "id", "grace_us"}
 Events:    {"event": "started", "id", "pid"}              {"event": "exited", "id", "pid", "code"}
            {"event": "start_failed", "id", "error"}       {"event": "listed"}    {"event": "draining"}
+           {"event": "restarts", "counts": {process: times}}
 
-A management process that connects is sent ``started`` for each container that is alive, and then ``listed``.
+A management process that connects is sent ``restarts``, ``started`` for each container that is alive, and ``listed``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from clipper.config import LogConfig
+from clipper.logs import container_variables
 from clipper.supervisor.child import Child
 from clipper.supervisor.children import ChildTable
 from clipper.supervisor.event_loop import EventLoop
@@ -30,16 +33,20 @@ class ContainerDesk:
 
     Parameters
     ----------
+    logs : LogConfig
+        Every container is told to log like this, unless its version's own environment says otherwise.
     on_exit : callable
         Called after each exit of a container.
     """
 
-    def __init__(self, loop: EventLoop, children: ChildTable, on_exit: Callable[[], None]) -> None:
+    def __init__(self, loop: EventLoop, children: ChildTable, logs: LogConfig, on_exit: Callable[[], None]) -> None:
         self._loop = loop
         self._children = children
         self._after_exit = on_exit
+        self._log_variables = container_variables(logs)
         self._containers: dict[str, Child] = {}
         self._link: SupervisorLink | None = None
+        self._restarts: dict[str, int] = {}
         self._closed = False
 
     def connect(self, connection: socket.socket) -> None:
@@ -47,6 +54,7 @@ class ContainerDesk:
         self.disconnect()
         self._link = SupervisorLink(connection)
         self._watch_link()
+        self._tell({"event": "restarts", "counts": self._restarts})
         for container_id, child in list(self._containers.items()):
             self._tell({"event": "started", "id": container_id, "pid": child.pid})
         self._tell({"event": "listed"})
@@ -57,6 +65,11 @@ class ContainerDesk:
             self._loop.forget(self._link.socket.fileno())
             self._link.socket.close()
             self._link = None
+
+    def count_restart(self, process: str) -> None:
+        """A worker or management itself is started again; management publishes how often that has happened."""
+        self._restarts[process] = self._restarts.get(process, 0) + 1
+        self._tell({"event": "restarts", "counts": self._restarts})
 
     def close(self) -> None:
         """Start no more containers, and tell management so: the instance is being drained."""
@@ -92,7 +105,8 @@ class ContainerDesk:
                 case unknown:
                     _logger.error("management sent an unknown command %r", unknown)
         except (KeyError, TypeError, ValueError) as error:
-            _logger.error("management sent a command without sense, %r: %r", command, error)
+            # Not the command itself: a model's environment may hold secrets.
+            _logger.error("management sent a command without sense, %r: %r", command.get("op"), error)
 
     def _start(self, container_id: str, argv: list[str], env: dict[str, str], log_path: Path) -> None:
         if self._closed:
@@ -103,7 +117,11 @@ class ContainerDesk:
             return
         try:
             child = self._children.spawn(
-                container_id, argv, {**os.environ, **env}, log_path, functools.partial(self._on_exit, container_id)
+                container_id,
+                argv,
+                {**os.environ, **self._log_variables, **env},
+                log_path,
+                functools.partial(self._on_exit, container_id),
             )
         except (OSError, ValueError) as error:
             self._tell({"event": "start_failed", "id": container_id, "error": str(error)})

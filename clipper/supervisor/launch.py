@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from clipper.config import MAX_SOCKET_PATH_BYTES, ClipperConfig
 from clipper.errors import InvalidArgumentError, StartError
-from clipper.log_file import START_MARK, read_tail
+from clipper.log_file import is_start_line, read_tail
 from clipper.security.certificates import trusting_own
 from clipper.security.private_directory import make_private
 from clipper.supervisor.health import HealthProbe
@@ -236,7 +236,7 @@ class _Start:
         log_name = {"query": "frontend-0.log", "supervisor": "supervisor.stderr"}.get(name, f"{name}.log")
         path = self.config.log_dir / log_name
         lines = read_tail(path, _LOG_TAIL_LINES).split("\n")
-        starts = [number for number, line in enumerate(lines) if line.startswith(START_MARK)]
+        starts = [number for number, line in enumerate(lines) if is_start_line(line)]
         tail = "\n".join(lines[starts[-1] + 1 :] if starts else lines).strip()
         if tail:
             message = f"{message}; its log ends with:\n{tail}\n"

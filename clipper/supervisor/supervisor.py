@@ -54,7 +54,7 @@ class Supervisor:
         self._mark = mark
         self._loop = EventLoop()
         self._children = ChildTable(self._loop, config.logs, mark)
-        self._containers = ContainerDesk(self._loop, self._children, self._advance_drain)
+        self._containers = ContainerDesk(self._loop, self._children, config.logs, self._advance_drain)
         self._frontends = [
             self._service(f"frontend-{worker}", functools.partial(self._launch_frontend, worker))
             for worker in range(config.frontend.workers)
@@ -111,6 +111,8 @@ class Supervisor:
     def _on_service_exit(self, name: str, code: int) -> None:
         if name == self._management.name:
             self._containers.disconnect()
+        if self._draining is None:
+            self._containers.count_restart(name)
         self._report({"event": "exited", "name": name, "code": code})
         self._advance_drain()
 

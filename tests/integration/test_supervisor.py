@@ -169,7 +169,11 @@ def test_killed_management_is_restarted_and_told_which_containers_live_on(run_di
         (run_dir / "events.jsonl").unlink()
         os.kill(pid_of(run_dir, "fake_management.py"), signal.SIGKILL)
         wait_until(lambda: {"event": "listed"} in events(run_dir))
-        assert events(run_dir) == [{"event": "started", "id": "fake:1:0", "pid": container}, {"event": "listed"}]
+        assert events(run_dir) == [
+            {"event": "restarts", "counts": {"management": 1}},
+            {"event": "started", "id": "fake:1:0", "pid": container},
+            {"event": "listed"},
+        ]
         assert supervisor.stop() == 0
 
 

@@ -42,7 +42,9 @@ def without_fences(text: str) -> str:
 
 
 def resolves(dotted: str) -> bool:
-    """Whether a dotted name is a module, or an attribute (of an attribute ...) of one."""
+    """Whether a dotted name is a module, an attribute (of an attribute ...) of one, or a logger."""
+    if dotted in loggers():
+        return True
     pieces = dotted.split(".")
     for length in range(len(pieces), 0, -1):
         try:
@@ -55,6 +57,11 @@ def resolves(dotted: str) -> bool:
             value = getattr(value, name)
         return True
     return False
+
+
+@cache
+def loggers() -> frozenset[str]:
+    return frozenset(re.findall(r'getLogger\("([\w.]+)"\)', code()))
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=str)

@@ -12,7 +12,7 @@ from pathlib import Path
 from clipper.config import Key, keys
 from clipper.config.option import expected_of
 from clipper.config.rendering import in_larger_units, shown_default
-from clipper.metrics.names import METRICS, Kind, Metric
+from clipper.metrics.names import Kind, Metric, Page, metrics_of
 from tests.support.rpc_tables import TABLE, render
 
 DOCUMENTS = [Path(__file__).resolve().parents[2] / "docs" / name for name in ("operations.md", "configuration.md")]
@@ -25,15 +25,22 @@ def published_name(metric: Metric) -> str:
 
 def tables() -> Mapping[str, str]:
     """Return every table by name."""
-    rows = [
-        (f"`{published_name(m)}`", m.kind.value, ", ".join(f"`{label}`" for label in m.labels), m.help) for m in METRICS
-    ]
-    found = {"metrics": render(["metric", "type", "labels", "meaning"], rows)}
+    found = {
+        "metrics": render(["metric", "type", "labels", "meaning"], _metric_rows(Page.QUERY)),
+        "management-metrics": render(["metric", "type", "labels", "meaning"], _metric_rows(Page.MANAGEMENT)),
+    }
     for section in dict.fromkeys(key.section for key in keys().values()):
         of_section = [_option_row(key) for key in keys().values() if key.section == section]
         name = f"options-{section}" if section else "options"
         found[name] = render(["option", "default", "accepts", "meaning"], of_section)
     return found
+
+
+def _metric_rows(page: Page) -> list[tuple[str, str, str, str]]:
+    return [
+        (f"`{published_name(m)}`", m.kind.value, ", ".join(f"`{label}`" for label in m.labels), m.help)
+        for m in metrics_of(page)
+    ]
 
 
 def _option_row(key: Key) -> tuple[str, str, str, str]:

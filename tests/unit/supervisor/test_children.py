@@ -44,7 +44,7 @@ def test_child_that_writes_ten_megabytes_to_stderr_is_not_blocked_and_its_log_ro
     assert nursery.run() == 0
     sizes = [file.stat().st_size for file in tmp_path.iterdir()]
     assert len(sizes) == 3 and max(sizes) <= log_config.max_bytes
-    assert rotated_path(tmp_path / "x.log", 1).stat().st_size == log_config.max_bytes
+    assert log_config.max_bytes - 1_024 <= rotated_path(tmp_path / "x.log", 1).stat().st_size
 
 
 def test_last_words_of_a_child_are_in_the_log_when_its_exit_is_reported(tmp_path: Path) -> None:

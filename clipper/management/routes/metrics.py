@@ -1,0 +1,50 @@
+"""``GET /metrics`` of management, for Prometheus."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response
+
+from clipper.management.routes.context import Context, ContextParameter
+from clipper.metrics.management import ManagementSnapshot, VersionMetrics, render_management
+from clipper.registry.records import ModelVersion
+
+router = APIRouter(tags=["instance"])
+
+
+@router.get("/metrics", response_class=PlainTextResponse, summary="Measure management")
+async def get_metrics(context: ContextParameter) -> Response:
+    """Return what there should be, what there is, and what was done about it, in the Prometheus text format."""
+    content_type, body = render_management(lambda: take_snapshot(context))
+    return Response(body, media_type=content_type)
+
+
+def take_snapshot(context: Context) -> ManagementSnapshot:
+    """Return every count of this process, now."""
+    state, fleet = context.operations.state, context.fleet
+    workers = {worker: applied for worker, _, applied in context.channel.workers}
+    versions = list(state.all_versions())
+    # Every process that the supervisor keeps running, so that the rate of its restarts begins at zero.
+    processes = ("management", *(f"frontend-{worker}" for worker in workers))
+    return ManagementSnapshot(
+        revision=state.revision,
+        entries={"application": len(state.applications), "model": len(state.models), "version": len(versions)},
+        workers=workers,
+        operations=context.operations.ended,
+        actions={"start": fleet.counts.starts, "stop": fleet.counts.stops},
+        versions={version.model_id: _version_metrics(context, version) for version in versions},
+        restarts={**dict.fromkeys(processes, 0), **fleet.manager.process_restarts},
+    )
+
+
+def _version_metrics(context: Context, version: ModelVersion) -> VersionMetrics:
+    fleet, model_id = context.fleet, version.model_id
+    failure = fleet.failure(model_id)
+    return VersionMetrics(
+        desired=version.replicas,
+        replicas=Counter(str(fleet.table.state(replica)) for replica in fleet.table.of(model_id)),
+        failures=fleet.counts.failures[model_id],
+        is_quarantined=failure is not None and failure.is_quarantined,
+    )

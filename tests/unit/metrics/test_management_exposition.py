@@ -1,0 +1,58 @@
+"""Management's GET /metrics as a Prometheus server reads it."""
+
+from __future__ import annotations
+
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.parser import text_string_to_metric_families
+
+from clipper.deploy.reconcile import ReplicaState
+from clipper.management.version_tasks import DELETED, DEPLOYED, SCALED
+from clipper.metrics.management import ManagementSnapshot, VersionMetrics, render_management
+from clipper.metrics.names import MANAGED_STATES, OPERATIONS, Page, metrics_of
+from clipper.types import ModelId
+
+SNAPSHOT = ManagementSnapshot(
+    revision=7,
+    entries={"application": 1},
+    workers={0: 6},
+    operations={("deployed", "failed"): 2},
+    actions={"start": 3, "stop": 1},
+    versions={ModelId("svm", "1"): VersionMetrics(2, {"ready": 1}, failures=4, is_quarantined=True)},
+    restarts={"frontend-0": 5},
+)
+
+
+def scrape(snapshot: ManagementSnapshot) -> dict[str, Family]:
+    content_type, body = render_management(lambda: snapshot)
+    assert content_type.startswith("text/plain")
+    return {family.name: family for family in text_string_to_metric_families(body.decode())}
+
+
+def values(families: dict[str, Family], name: str) -> dict[tuple[str, ...], float]:
+    return {tuple(sample.labels.values()): sample.value for sample in families[name].samples}
+
+
+def test_every_metric_of_management_is_exposed_with_its_type_help_and_labels() -> None:
+    families = scrape(SNAPSHOT)
+    table = metrics_of(Page.MANAGEMENT)
+    assert {name for name in families if name.startswith("clipper_")} == {metric.name for metric in table}
+    for metric in table:
+        assert (families[metric.name].type, families[metric.name].documentation) == (metric.kind.value, metric.help)
+        assert families[metric.name].samples, metric.name
+        assert all(set(sample.labels) == set(metric.labels) for sample in families[metric.name].samples)
+
+
+def test_counts_stand_under_their_labels_and_known_values_begin_at_zero() -> None:
+    families = scrape(SNAPSHOT)
+    operations = values(families, "clipper_version_operations")
+    assert operations["deployed", "failed"] == 2 and operations["scaled", "done"] == 0
+    assert values(families, "clipper_version_quarantined") == {("svm", "1"): 1}
+    replicas = {s.labels["state"]: s.value for s in families["clipper_replicas"].samples}
+    assert replicas == {state: float(state == "ready") for state in MANAGED_STATES}
+    assert values(families, "clipper_process_restarts") == {("frontend-0",): 5}
+    assert values(families, "clipper_worker_revision") == {("0",): 6}
+
+
+def test_label_values_of_the_table_are_those_of_the_code() -> None:
+    assert tuple(state.value for state in ReplicaState) == MANAGED_STATES
+    assert (DEPLOYED, SCALED, DELETED) == OPERATIONS
