@@ -7,7 +7,6 @@ caller that leaves changes nothing, and whoever wants to stop a deployment delet
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -170,7 +169,7 @@ class Operations:
             await self._desired.change(partial(_finish_deployment, model_id=model_id, make_current=make_current))
         except BaseException as error:
             if is_registered and not self._tasks.is_closing:
-                await asyncio.shield(self._undo_deployment(model_id))
+                await self._tasks.finish(self._undo_deployment(model_id))
                 if isinstance(error, UnavailableError):
                     what = error.message.partition("; ")[0]  # behind it stands that a change stays: this one did not
                     message = f"{model_id} is not deployed, and nothing of it is left: {what}"
@@ -299,7 +298,7 @@ class Operations:
             await self._fleet.wait_ready(model_id, count, follow_ready(progress, table, model_id, count))
         except BaseException:
             if not self._tasks.is_closing:
-                await asyncio.shield(self._undo_scaling(model_id, former))
+                await self._tasks.finish(self._undo_scaling(model_id, former))
             raise
         await self._fleet.wait_count(model_id, count, follow_stopping(progress, table, model_id))
         return self.state.version(*model_id)

@@ -78,9 +78,25 @@ class VersionTasks:
             return
         if running.doing == DELETED:
             self._require_idle(model_id, DELETED)
-        running.ended_by = reason
-        running.task.cancel()
+        if running.ended_by is None:  # else it is being undone already, which a second cancellation would cut short
+            running.ended_by = reason
+            running.task.cancel()
         await asyncio.wait([running.task])
+
+    async def finish(self, undoing: Coroutine[Any, Any, None]) -> None:
+        """Await what undoes an operation, from within it, to its end: also if the operation is ended meanwhile.
+
+        Else the version would count as idle while it is still being undone, and what is begun anew under its name
+        would lose its files. Only when Clipper is being stopped this returns at once.
+        """
+        task = asyncio.get_running_loop().create_task(undoing)
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if self.is_closing:
+                    raise
+        task.result()
 
     def close(self) -> None:
         """End everything, at once: the process is about to end, and what is half done is undone at its next start."""
