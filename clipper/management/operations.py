@@ -15,7 +15,7 @@ from pathlib import Path
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import check_environment, container_argv
 from clipper.deploy.fleet import Fleet
-from clipper.errors import CallerError, ClipperError, ConflictError, StateUnavailableError, UnavailableError
+from clipper.errors import CallerError, ClipperError, ConflictError, UnavailableError
 from clipper.management.control_channel import ControlChannel
 from clipper.management.desired_state import DesiredState
 from clipper.management.model_files import ModelFiles
@@ -306,10 +306,10 @@ class Operations:
     async def _undo_deployment(self, model_id: ModelId) -> None:
         try:
             if model_id.version in self.state.model_versions(model_id.name):  # else a frontend has refused it
-                await self._desired.change(lambda state: changes.remove_version(state, *model_id))
+                await self._desired.change(lambda state: changes.undo_deployment(state, *model_id))
         except UnavailableError as error:
             _logger.warning("undoing the deployment of %s: %s", model_id, error)
-        except StateUnavailableError as error:
+        except ClipperError as error:
             _logger.warning("%s is taken out of the state as soon as that can be written: %s", model_id, error)
             self._undo_later.add(model_id)
             return
