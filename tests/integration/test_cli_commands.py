@@ -237,6 +237,14 @@ def test_top_in_a_terminal_is_drawn_until_q(clipper: CommandLine) -> None:
     assert "\x1b[?1049h" not in top.before.rpartition("\x1b[?1049l")[2]  # the former screen is back
 
 
+def test_replica_that_cannot_evaluate_the_sample_is_refused(clipper: CommandLine) -> None:
+    clipper("deploy", "sampled", "1", "--container", "sum", "--sample", "[1, 2]")
+    refused = clipper("deploy", "sampled", "2", "--container", "sum", "--sample", '"word"', expect=ExitCode.USAGE)
+    assert "the sample input of sampled:2 cannot be used" in refused
+    assert len(clipper.json("models", "show", "sampled")["versions"]) == 1
+    clipper("models", "delete", "sampled")
+
+
 def test_deployment_in_a_terminal_shows_a_bar(clipper: CommandLine) -> None:
     deploy = clipper.spawn("deploy", "barred", "1", "--container", "noop")
     deploy.expect("deploying barred:1")
