@@ -99,7 +99,7 @@ class VersionTasks:
         task.result()
 
     def close(self) -> None:
-        """End everything, at once: the process is about to end, and what is half done is undone at its next start."""
+        """End everything, at once: the process is about to end, and its next start undoes half-done deployments."""
         self.is_closing = True
         for running in set(self._running.values()):
             running.ended_by = _stopping()
@@ -143,5 +143,7 @@ class VersionTasks:
 
 def _stopping() -> UnavailableError:
     return UnavailableError(
-        "Clipper is being stopped; what was half done is undone when it starts again", hint="try again then"
+        "Clipper is being stopped; when it starts again a deployment that was half done is undone, and a scaling or "
+        "deletion that was registered goes on",
+        hint="see then what is there, and try again",
     )
