@@ -88,12 +88,14 @@ def clipper() -> Iterator[CommandLine]:
 
 def test_application_is_registered_shown_and_deleted(clipper: CommandLine) -> None:
     assert "clipper link texts MODEL" in clipper(
-        "apps", "register", "texts", "--slo", "20ms", "--input-type", "strings", "--default", '{"label": null}'
-    )
+        "apps", "register", "texts", "--slo", "20ms", "--input-type", "strings", "--default", '{"label": null}',
+        "--cache-ttl", "90s",
+    )  # fmt: skip
     shown = clipper.json("apps", "show", "texts")
     assert shown["latency_slo_us"] == 20_000 and shown["default_output"] == {"label": None} and shown["models"] == []
     assert "texts" in clipper("apps") and "20 ms" in clipper("apps", "list")
-    assert "strings" in clipper("apps", "show", "texts")
+    assert shown["cache_ttl_us"] == 90_000_000
+    assert "strings" in clipper("apps", "show", "texts") and "on, for 90 s" in clipper("apps", "show", "texts")
     assert {item["name"] for item in clipper.json("apps")} == {"sums", "texts"}
     clipper("apps", "delete", "texts")
     assert {item["name"] for item in clipper.json("apps", "list")} == {"sums"}
