@@ -107,10 +107,10 @@ class Server:
         They go by a directory of this machine where the server runs here, as a tar elsewhere; what no deployment
         takes is removed.
         """
-        from clipper.client.model_files import local_directory, upload
+        from clipper.client.model_files import local_directory, save_files, upload
 
         with local_directory(self.status(), self.management_url, False) as (directory, is_shared):
-            save(directory)
+            save_files(save, directory)
             with self._reachable():
                 name = str(directory) if is_shared else upload(self._management, directory)
             yield name

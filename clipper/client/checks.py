@@ -22,17 +22,19 @@ def check_text(name: str, value: object) -> str:
 
 def check_version(version: object) -> str:
     """Return the version as the registry has it: 1, numpy's 1 and "1" are the same."""
-    return names.check_version(version if isinstance(version, str) else to_int("version", version))
+    if isinstance(version, str):
+        return names.check_version(version)
+    return names.check_version(to_int("version", version, expected="a whole number, or a text such as 'v2'"))
 
 
-def to_int(name: str, value: object) -> int:
+def to_int(name: str, value: object, *, expected: str = "a whole number") -> int:
     """Return a whole number as an int; floats and booleans are none."""
     try:
         if isinstance(value, bool):
             raise TypeError
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise InvalidArgumentError(f"{name}={value!r} is not valid: expected a whole number") from None
+        raise InvalidArgumentError(f"{name}={value!r} is not valid: expected {expected}") from None
 
 
 def to_count(name: str, value: object, least: int, most: int) -> int:

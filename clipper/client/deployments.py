@@ -15,7 +15,7 @@ from clipper.client.checks import (
     no_current_version,
     to_count,
 )
-from clipper.client.model_files import local_directory, size_bytes, upload
+from clipper.client.model_files import local_directory, save_files, size_bytes, upload
 from clipper.client.prediction import to_json
 from clipper.client.progress import ProgressOption, Reporter, reporter
 from clipper.deployers import find_deployer
@@ -135,7 +135,7 @@ class DeploymentCalls(Calls):
         with local_directory(status, self.management_url, self._is_own) as (directory, is_shared):
             if report:
                 report.step("saving", type(model).__qualname__)
-            deployer.save(model, directory)
+            save_files(lambda to: deployer.save(model, to), directory)
             files = str(directory)
             if not is_shared:
                 if report:

@@ -9,7 +9,7 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -41,22 +41,51 @@ def local_directory(status: Mapping[str, Any], management_url: str, is_own: bool
         if is_shared and not is_own:  # it runs here, but as another user
             directory, is_shared = Path(tempfile.mkdtemp()), False
         else:
-            raise UnavailableError(f"the model's files cannot be written: {error}") from error
+            raise _unwritten(error) from error
     try:
         yield directory, is_shared
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def save_files(save: Callable[[Path], None], directory: Path) -> None:
+    """Let ``save`` write a model's files into ``directory``.
+
+    Raises
+    ------
+    UnavailableError
+        A disk is full, or a file cannot be read or written.
+    """
+    try:
+        save(directory)
+    except OSError as error:
+        raise _unwritten(error) from error
+
+
 def upload(management: HttpClient, directory: Path) -> str:
-    """Send the files of ``directory`` as a tar, and return what the server calls them."""
-    with tempfile.TemporaryFile() as file:
-        with tarfile.open(fileobj=file, mode="w") as tar:
-            for path in sorted(directory.rglob("*")):
-                tar.add(path, str(path.relative_to(directory)), recursive=False, filter=_anonymous)
-        file.seek(0)
-        answer = management.send_file(f"{API_PREFIX}/files", file, _TAR, limit_us=DEPLOY_LIMIT_US)
+    """Send the files of ``directory`` as a tar, and return what the server calls them.
+
+    Raises
+    ------
+    UnavailableError
+        The disk for temporary files does not take the tar, or the server cannot be reached.
+    """
+    try:  # around all of it: a buffer that a full disk did not take fails once more when the file is closed
+        with tempfile.TemporaryFile() as file:
+            with tarfile.open(fileobj=file, mode="w") as tar:
+                for path in sorted(directory.rglob("*")):
+                    tar.add(path, str(path.relative_to(directory)), recursive=False, filter=_anonymous)
+            file.seek(0)
+            answer = management.send_file(f"{API_PREFIX}/files", file, _TAR, limit_us=DEPLOY_LIMIT_US)
+    except OSError as error:
+        raise _unwritten(error) from error
     return str(answer["files"])
+
+
+def _unwritten(error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"the model's files cannot be written: {error}", hint="see the free space, and who may read and write there"
+    )
 
 
 def size_bytes(directory: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             logging.getLogger("clipper.supervisor").warning("%s", warning)
         listeners = open_listeners(config.listen)
         config = _with_real_ports(config, listeners)
-        config.write()
+        _write(config)
     except ClipperError as error:
         _fail(error, options.report_fd, owns_run_dir)
         return 1
@@ -82,10 +83,23 @@ def _prepare(config: ClipperConfig) -> str:
         take_lock(config.run_dir)
         mark = read_mark(config.run_dir)
     except OSError as error:
-        raise StartError(f"run_dir={str(config.run_dir)!r} cannot be used: {error}", hint="choose another") from error
+        raise _unusable(config, error) from error
     log = RotatingLog(config.log_dir / "supervisor.log", config.logs.max_bytes, config.logs.keep_count)
     start_logging(config.logs, "supervisor", RotatingHandler(log))
     return mark
+
+
+def _write(config: ClipperConfig) -> None:
+    try:
+        config.write()
+    except OSError as error:
+        raise _unusable(config, error) from error
+
+
+def _unusable(config: ClipperConfig, error: OSError) -> StartError:
+    return StartError(
+        f"run_dir={str(config.run_dir)!r} cannot be used: {error}", hint="see its free space, or choose another"
+    )
 
 
 def _with_real_ports(config: ClipperConfig, listeners: Listeners) -> ClipperConfig:
@@ -95,11 +109,12 @@ def _with_real_ports(config: ClipperConfig, listeners: Listeners) -> ClipperConf
 
 
 def _fail(error: ClipperError, report_fd: int, owns_run_dir: bool) -> None:
-    sys.stderr.write(f"clipper: {error}\n")
     if report_fd >= 0:
         report: dict[str, object] = {"event": "failed", "code": error.code, "error": error.message, "hint": error.hint}
         report["owns_run_dir"] = owns_run_dir
         os.write(report_fd, json.dumps(report).encode() + b"\n")
+    with contextlib.suppress(OSError):  # a file on the disk that may be full
+        sys.stderr.write(f"clipper: {error}\n")
 
 
 if __name__ == "__main__":

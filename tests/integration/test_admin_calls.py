@@ -266,6 +266,16 @@ def test_version_is_chosen_with_the_texts_of_the_original(client: httpx.Client) 
     assert choose("x", "1").text == "Cannot set version for nonexistent model 'x'"
     assert choose("m", "9").text == "Cannot set non-existent version '9' for model with name 'm'"
 
+    done(client, "add_model", **{**MODEL, "model_version": "3", "input_type": "strings"})
+    choose("m", "1")
+    done(client, "add_app", **APP)
+    done(client, "add_model_links", app_name="app", model_names=["m"])
+    assert choose("m", "3").text == (
+        "Model with name 'm' is already linked to app 'app' using input type 'doubles'. The input type you provided "
+        "for a new version of the model, 'strings', is not compatible."
+    )
+    assert client.get("/api/v1/models/m").json()["current_version"] == "1"
+
 
 def test_deleted_current_version_leaves_the_link_which_the_next_version_serves(client: httpx.Client) -> None:
     done(client, "add_app", **APP)

@@ -139,12 +139,15 @@ def test_version_that_exists_is_a_conflict(clipper: CommandLine) -> None:
 def test_roll_back_without_an_earlier_version_says_how_to_name_one(clipper: CommandLine) -> None:
     clipper("deploy", "alone", "1", "--container", "noop", "--not-current", "--label", "a", "--label", "b")
     assert "clipper rollback alone VERSION" in clipper("rollback", "alone", expect=ExitCode.CONFLICT)
+    for command in (("rollback",), ("models", "use")):
+        assert "known: 1" in clipper(*command, "alone", "9", expect=ExitCode.NOT_FOUND)
     assert clipper.json("models", "show", "alone")["versions"][0]["labels"] == ["a", "b"]
     assert "deleted alone" in clipper("models", "delete", "alone")
 
 
 def test_scaling_to_nothing_is_not_valid(clipper: CommandLine) -> None:
-    assert "0" in clipper("scale", "adder", "0", expect=ExitCode.USAGE)
+    for arguments in (("0",), ("--", "-1")):
+        assert f"replicas={arguments[-1]}" in clipper("scale", "adder", *arguments, expect=ExitCode.USAGE)
 
 
 def test_model_that_cannot_be_loaded_is_told_with_its_last_words(clipper: CommandLine) -> None:

@@ -62,7 +62,7 @@ def run_dir_of(home: Path) -> Path:
     return home / "state" / "clipper" / "default"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_foreground_ends_cleanly_at_a_signal(home: Path, number: signal.Signals) -> None:
     with in_foreground(home) as (process, told):
         assert told["detached"] is False

@@ -24,6 +24,8 @@ from tests.support.versioned_container import HELPER
 
 pytestmark = pytest.mark.timeout(120)
 SLO_US = 10_000_000
+# Of each version, beside which is current and what a roll-back goes to.
+KEPT = ("input_type", "container", "replicas", "labels", "resources", "description", "batch_size", "is_deployed")
 
 
 @pytest.fixture
@@ -60,10 +62,8 @@ def desired(clipper: Clipper) -> dict[str, Any]:
     models = {
         model["name"]: (
             model["current_version"],
-            {
-                version["version"]: [version[field] for field in ("replicas", "labels", "batch_size", "is_deployed")]
-                for version in model["versions"]
-            },
+            model["previous_versions"],
+            {version["version"]: [version[field] for field in KEPT] for version in model["versions"]},
         )
         for model in status["models"]
     }
@@ -88,7 +88,7 @@ def kill_all_but_helpers(run_dir: Path) -> list[int]:
 
 def test_everything_is_back_after_a_sigkill_of_every_process(run_dir: Path) -> None:
     clipper = Clipper.start(config=configuration(run_dir))
-    deploy(clipper, "left", 1, 1000, labels=["old"], batch_size=4)
+    deploy(clipper, "left", 1, 1000, labels=["old"], batch_size=4, resources={"cpu": 1}, description="the first")
     deploy(clipper, "left", 2, 2000)
     clipper.set_model_version("left", 1)
     clipper.set_num_replicas("left", 2, version=2)
@@ -128,7 +128,7 @@ def test_everything_is_back_after_a_sigkill_of_every_process(run_dir: Path) -> N
         assert clipper.predict("empty", "x").output == "nothing"
         assert {path.name for path in (run_dir / "models").iterdir()} == {".staging", "left", "right"}
         # And it is no museum: what could be done to it can be done to it again.
-        clipper.set_model_version("left", 2)
+        assert clipper.rollback("left") == "2"
         clipper.delete_model_version("left", 1)
         deploy(clipper, "half", 1, 1)
     assert pids_of(run_dir) == {}

@@ -82,7 +82,7 @@ def test_new_version_rollback_roll_forward_and_deletion_leave_no_gap(clipper: Cl
         with queries.switching(to={2000}):
             deploy(clipper, "rolled", 2, 2000)
         with queries.switching(to={1000}):
-            clipper.set_model_version("rolled", 1)
+            assert clipper.rollback("rolled") == "1"
         with queries.switching(to={2000}):
             clipper.set_model_version("rolled", 2)
         with queries.switching(to={2000}):
@@ -219,7 +219,7 @@ def test_one_model_of_several_is_replaced_unlinked_and_deleted_without_a_gap(cli
         with queries.switching(to={2000}):
             clipper.unlink_model_from_app("pair", "right")
         clipper.delete_model_version("right", 1)
-        clipper.delete_model_version("right", 2)
+        clipper.delete_model("right")
         queries.wait_answers(20)
     assert versions_of(clipper, "right") == {}
 

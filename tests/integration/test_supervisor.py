@@ -205,6 +205,21 @@ def test_run_dir_in_use_is_a_start_error_and_its_user_is_not_disturbed(run_dir: 
         assert supervisor.stop() == 0
 
 
+@pytest.mark.parametrize("most_bytes", [0, 100], ids=["nothing fits", "the configuration does not fit"])
+def test_disk_that_takes_nothing_is_a_start_error_that_says_so(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_bytes: int
+) -> None:
+    config = with_fake_management(run_dir)
+    # No file of the supervisor's may grow further, its standard error included: the disk's way of saying so.
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec prlimit --fsize={most_bytes} {sys.executable} "$@"\n')
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(StartError, match=rf"run_dir='{run_dir}' cannot be used: .*File too large.*free space"):
+        launch(config, START_LIMIT_US)
+    assert pids_of(run_dir) == {}
+
+
 def test_frontend_that_dies_at_each_start_is_a_start_error_with_its_last_words(run_dir: Path) -> None:
     command = (sys.executable, "-c", "import sys; sys.exit('no such core')")
     config = replace(with_fake_management(run_dir), frontend=FrontendConfig(command=command))

@@ -42,7 +42,10 @@ SLO_US = 1_000_000
 COMMAND_LIMIT_S = 20
 LOG_LIMIT_S = 5
 # The entry point of this very tree, installed or not.
-CLIPPER_FUNCTION = f'clipper() {{ "{sys.executable}" -m clipper "$@"; }}'
+CLIPPER_FUNCTION = f'''
+clipper() {{ "{sys.executable}" -m clipper "$@"; }}
+python() {{ "{sys.executable}" "$@"; }}
+'''
 VARIES = (
     (re.compile(r'("?query_id"?[:=] ?)\d+'), r"\1ID"),
     (re.compile(r"^Date: .*$", re.MULTILINE), "Date: DATE"),

@@ -25,7 +25,7 @@ def clipper() -> Clipper:
         ({"name": 7}, "7 is no model name"),
         ({"name": "x" * 64}, "is no model name"),
         ({"version": "1.0"}, "'1.0' is no model version"),
-        ({"version": 1.0}, r"version=1.0 is not valid: expected a whole number"),
+        ({"version": 1.0}, r"version=1.0 is not valid: expected a whole number, or a text such as 'v2'"),
         ({"version": True}, "version=True"),
         ({"version": None}, "version=None"),
         ({"input_type": "pictures"}, "input_type='pictures'"),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import json
 import socket
 import tarfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clipper import Clipper, InvalidArgumentError, Progress
+from clipper import Clipper, InvalidArgumentError, Progress, UnavailableError
+from clipper.cli.server import connect
 from clipper.client.model_files import local_directory
+from clipper.deployers import register_deployer, unregister_deployer
 from tests.support.canned_server import canned_server
 
 
@@ -73,4 +77,51 @@ def test_nothing_of_a_model_that_cannot_be_pickled_reaches_the_server(tmp_path: 
     with canned_server(answers) as server, socket.socket() as stream, Clipper.connect(server.url) as clipper:
         with pytest.raises(InvalidArgumentError, match="cannot be pickled because of its variable 'stream'"):
             clipper.deploy_model("m", 1, lambda inputs: [stream for _ in inputs])
+        assert {asked.method for asked in server.asked} == {"GET"}
+
+
+def full_disk(directory: Path) -> None:
+    (directory / "begun").touch()
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class OnFullDisk:
+    """A deployer whose files the disk does not take."""
+
+    container = "on-full-disk"
+
+    def accepts(self, model: Any) -> bool:
+        return isinstance(model, OnFullDisk)
+
+    def save(self, model: Any, directory: Path) -> None:
+        full_disk(directory)
+
+
+def test_files_that_the_disk_does_not_take_are_an_error_and_leave_nothing(tmp_path: Path) -> None:
+    """By the Python API and by the command line, which save a model in ways of their own."""
+    answers = {"/api/v1/status": (200, "application/json", json.dumps(status_of(tmp_path)).encode())}
+    refused = pytest.raises(UnavailableError, match=r"files cannot be written: .*No space left on device .*free space")
+    register_deployer(OnFullDisk())
+    try:
+        with canned_server(answers) as server:
+            make_instance(tmp_path, int(server.url.rpartition(":")[2]))
+            with (tmp_path / "supervisor.lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                with Clipper.connect(server.url) as clipper, refused:
+                    clipper.deploy_model("m", 1, OnFullDisk())
+                with connect(server.url, None, None, None) as shell, refused, shell.model_files(full_disk):
+                    pass
+            assert {asked.method for asked in server.asked} == {"GET"}
+    finally:
+        unregister_deployer(OnFullDisk.container)
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_tar_that_the_disk_does_not_take_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is elsewhere; the disk for temporary files here is full."""
+    answers = {"/api/v1/status": (200, "application/json", json.dumps(status_of(tmp_path / "elsewhere")).encode())}
+    monkeypatch.setattr("tempfile.TemporaryFile", partial(open, "/dev/full", "w+b"))
+    with canned_server(answers) as server, Clipper.connect(server.url) as clipper:
+        with pytest.raises(UnavailableError, match=r"files cannot be written: .*No space left"):
+            clipper.deploy_model("m", 1, lambda inputs: inputs)
         assert {asked.method for asked in server.asked} == {"GET"}

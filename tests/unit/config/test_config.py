@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,14 @@ def test_config_written_to_run_dir_is_read_back_equal(tmp_path: Path) -> None:
     config.write()
     assert read_config(tmp_path) == config
     assert (tmp_path / "config.json").stat().st_mode & 0o077 == 0
+
+
+def test_no_option_of_any_component_can_be_changed_after_the_checks() -> None:
+    config = ClipperConfig(ANY)
+    for section in (config, *(getattr(config, name) for name in sections())):
+        for option in fields(section):
+            with pytest.raises(FrozenInstanceError):
+                setattr(section, option.name, getattr(section, option.name))
 
 
 def test_config_without_file_is_the_default(tmp_path: Path) -> None:
