@@ -9,6 +9,7 @@ from typing import Final
 # Begins the line that the supervisor writes into a log before the output of each new process.
 START_MARK: Final = "--- started "
 _TAIL_BLOCK_BYTES: Final = 64 * 1024
+_MAX_TAIL_BYTES: Final = 4 * 1024 * 1024  # 10,000 lines, the most that is asked for, of 400 bytes
 _NEWLINE: Final = ord("\n")
 
 
@@ -100,26 +101,51 @@ def rotated_path(path: Path, index: int) -> Path:
 
 
 def read_tail(path: Path, line_count: int) -> str:
-    """Return the last ``line_count`` lines of a log, reading back into the rotated file where one is too short.
+    """Return the last ``line_count`` lines of a log, reading back into the rotated file where the newest has fewer.
 
-    At most 64 KiB of each of the two newest files are read. Bytes that are not UTF-8 are replaced. A log that does
+    At most 4 MiB of each of the two newest files are read. Bytes that are not UTF-8 are replaced. A log that does
     not exist is empty.
     """
-    data = _last_bytes(path)
-    if data.count(b"\n") < line_count:
-        data = _last_bytes(rotated_path(path, 1)) + data
+    data, begin = _tail_of(path, line_count)
+    if begin == 0 and data.count(b"\n") < line_count:
+        data = _tail_of(rotated_path(path, 1), line_count)[0] + data
     return "\n".join(data.decode("utf-8", errors="replace").splitlines()[-line_count:])
 
 
+def read_back(descriptor: int, line_count: int) -> tuple[bytes, int]:
+    """Return the end of an open file, and where that begins: with ``line_count`` whole lines, if there are as many.
+
+    Not more than 4 MiB are read; if they do not suffice, the first line may lack its begin.
+    """
+    end = begin = os.fstat(descriptor).st_size
+    blocks: list[bytes] = []
+    line_ends = 0
+    while begin > 0 and line_ends <= line_count and end - begin < _MAX_TAIL_BYTES:
+        size_bytes = min(_TAIL_BLOCK_BYTES, begin)
+        begin -= size_bytes
+        blocks.append(os.pread(descriptor, size_bytes, begin))
+        line_ends += blocks[-1].count(b"\n")
+    return b"".join(reversed(blocks)), begin
+
+
+def _tail_of(path: Path, line_count: int) -> tuple[bytes, int]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b"", 0
+    try:
+        return read_back(descriptor, line_count)
+    except OSError:
+        return b"", 0
+    finally:
+        os.close(descriptor)
+
+
 def _ends_with_line(path: Path) -> bool:
-    return _last_bytes(path)[-1:] in (b"", b"\n")
-
-
-def _last_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            size_bytes = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size_bytes - _TAIL_BLOCK_BYTES))
-            return file.read()
+            if file.seek(0, os.SEEK_END) > 0:
+                file.seek(-1, os.SEEK_END)
+            return file.read() in (b"", b"\n")
     except OSError:
-        return b""
+        return True

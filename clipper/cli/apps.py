@@ -66,6 +66,10 @@ def register(
         typer.Option("--max-slo", help="Ceiling of a query's own slo_us. Default: --slo.", metavar="DURATION"),
     ] = None,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Remember predictions.")] = True,
+    cache_ttl: Annotated[
+        str | None,
+        typer.Option("--cache-ttl", help="For how long: 10s. Default: until there is no room.", metavar="DURATION"),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Register an application; queries to it are answered when this returns."""
@@ -80,6 +84,7 @@ def register(
         "on_miss": on_miss,
         "policy": policy,
         "cache": cache,
+        "cache_ttl_us": 0 if cache_ttl is None else parse_duration_us(cache_ttl, "--cache-ttl"),
     }
     answer = server.post("/applications", body)
     if as_json:
@@ -107,7 +112,7 @@ def show(server: Server, name: ApplicationArgument, as_json: JsonOption = False)
         ("on miss", found["on_miss"]),
         ("default output", json.dumps(found["default_output"])),
         ("policy", (found["policy"] or {}).get("name", "by the number of models")),
-        ("cache", "on" if found["cache"] else "off"),
+        ("cache", _cache(found)),
         ("models", ", ".join(found["models"]) or "none"),
     ]
     print_table(("APPLICATION", name), rows[1:], "")
@@ -148,6 +153,12 @@ def _row(found: dict[str, Any]) -> tuple[str, ...]:
         json.dumps(found["default_output"]),
         ", ".join(found["models"]) or "-",
     )
+
+
+def _cache(found: dict[str, Any]) -> str:
+    if not found["cache"]:
+        return "off"
+    return f"on, for {format_slo(found['cache_ttl_us'])}" if found["cache_ttl_us"] else "on"
 
 
 def _times(shape: list[int]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from clipper.cli.completion import complete_applications, complete_containers, complete_models
+from clipper.cli.inputs import read_input
 from clipper.cli.links import link_model
 from clipper.cli.options import JsonOption, with_server
 from clipper.cli.output import print_json, say
@@ -64,11 +65,19 @@ def deploy(
     ] = None,
     resources: Annotated[
         list[str] | None,
-        typer.Option("--resource", help="What each replica asks for: cpus=2; may be repeated.", metavar="NAME=VALUE"),
+        typer.Option("--resource", help="What each replica asks for: cpu=2; may be repeated.", metavar="NAME=VALUE"),
     ] = None,
     description: Annotated[
         str, typer.Option("--description", help="A text for people.", metavar="TEXT", show_default=False)
     ] = "",
+    sample: Annotated[
+        str | None,
+        typer.Option(
+            "--sample",
+            help="An input that every replica must evaluate before it gets a query: JSON, or @FILE as of `predict`.",
+            metavar="INPUT",
+        ),
+    ] = None,
     current: Annotated[
         bool, typer.Option("--current/--not-current", help="Let it answer the queries that name no version.")
     ] = True,
@@ -100,6 +109,7 @@ def deploy(
         "resources": {name: _amount(value) for name, value in (_pair(word, "--resource") for word in resources or ())},
         "description": description,
         "make_current": current,
+        "sample_input": None if sample is None else read_input(sample, input_type, name, source="--sample"),
     }
     for application in link or ():  # a misspelt name is told before anything is deployed
         with server.suggesting(application=application):

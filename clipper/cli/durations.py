@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from fractions import Fraction
 from typing import Final
 
 from clipper.errors import InvalidArgumentError
@@ -26,10 +27,10 @@ def parse_duration_us(text: str, option: str) -> int:
         raise InvalidArgumentError(
             f"{option}={text!r} is no duration: expected a number with its unit, us, ms, s or min", hint=hint
         )
-    duration_us = float(match[1]) * _UNITS_US[match[2]]
-    if duration_us != round(duration_us):
+    duration_us = Fraction(match[1]) * _UNITS_US[match[2]]  # exact: as a float 1.001 ms is no whole number
+    if duration_us.denominator != 1:
         raise InvalidArgumentError(f"{option}={text!r} is not a whole number of microseconds")
-    return round(duration_us)
+    return int(duration_us)
 
 
 def format_us(duration_us: float | None) -> str:

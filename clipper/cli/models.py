@@ -40,7 +40,9 @@ def show(server: Server, model: ModelArgument, as_json: JsonOption = False) -> N
         print_json(found)
         return
     users = [item["name"] for item in server.get("/applications") if model in item["models"]]
-    print(f"{model}: version {found['current_version']} answers; linked to {', '.join(users) or 'no application'}")
+    current = found["current_version"]
+    answers = "no version answers" if current is None else f"version {current} answers"
+    print(f"{model}: {answers}; linked to {', '.join(users) or 'no application'}")
     if found["previous_versions"]:
         print(f"`clipper rollback {model}` goes back to version {found['previous_versions'][-1]}")
     columns = ("MODEL", "VERSION", "CONTAINER", "INPUT", ">REPLICAS", "BATCH SIZE", "LABELS", "STATE")

@@ -11,6 +11,7 @@ from clipper.cli.options import JsonOption, ModelArgument, with_server
 from clipper.cli.output import print_json
 from clipper.cli.progress import follow
 from clipper.cli.server import Server, segment
+from clipper.errors import NotFoundError
 
 
 @with_server
@@ -36,7 +37,11 @@ def scale(
     """
     with server.suggesting(model=model):
         if version is None:
-            version = str(server.get(f"/models/{segment(model)}")["current_version"])
+            version = server.get(f"/models/{segment(model)}")["current_version"]
+        if version is None:
+            raise NotFoundError(
+                f"the model {model!r} has no current version", hint="say which one is meant: --version VERSION"
+            )
         path = f"/models/{segment(model)}/versions/{segment(version)}/replicas"
         found = follow(server.events("PUT", path, {"count": count}), f"scaling {model}:{version} to {count}")
     if as_json:

@@ -9,7 +9,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from clipper.errors import InvalidArgumentError
+from clipper.errors import InvalidArgumentError, NotFoundError
 from clipper.registry import names
 
 
@@ -65,6 +65,13 @@ def check_environment(environment: object) -> dict[str, str]:
                 hint=f"for example {{{str(name)!r}: {str(value)!r}}}",
             )
     return dict(environment)
+
+
+def no_current_version(name: str) -> NotFoundError:
+    """Return the error of a call that means the current version of a model which has none."""
+    return NotFoundError(
+        f"the model {name!r} has no current version", hint="name one, or make one current: set_model_version"
+    )
 
 
 def to_shape(shape: Any) -> list[int] | None:

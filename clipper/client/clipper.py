@@ -78,8 +78,8 @@ class Clipper(ApplicationCalls, DeploymentCalls, ModelCalls, QueryCalls):
         """
         if config is None:
             listen = ListenConfig(query_port=query_port, management_port=management_port)
-            directory = make_run_dir() if run_dir is None else Path(run_dir).absolute()
             management = ManagementConfig(containers=to_programs(containers or {}))
+            directory = make_run_dir() if run_dir is None else Path(run_dir).absolute()
             config = ClipperConfig(directory, remove_run_dir=run_dir is None, listen=listen, management=management)
         supervisor = launch(config, start_limit_us)
         try:

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from clipper.client.calls import DEPLOY_LIMIT_US, Calls, segment
-from clipper.client.checks import check_environment, check_labels, check_text, check_version, to_count
+from clipper.client.checks import (
+    check_environment,
+    check_labels,
+    check_text,
+    check_version,
+    no_current_version,
+    to_count,
+)
 from clipper.client.model_files import local_directory, save_files, size_bytes, upload
 from clipper.client.prediction import to_json
 from clipper.client.progress import ProgressOption, Reporter, reporter
@@ -115,7 +122,10 @@ class DeploymentCalls(Calls):
             self._run("PUT", path, {"count": count}, report)
 
     def _current_version(self, name: str) -> str:
-        return str(self._manage("GET", f"/models/{segment(check_text('name', name))}")["current_version"])
+        current: str | None = self._manage("GET", f"/models/{segment(check_text('name', name))}")["current_version"]
+        if current is None:
+            raise no_current_version(name)
+        return current
 
     def _deploy_files(
         self, path: str, body: Mapping[str, Any], model: Any, container: str | None, report: Reporter | None

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal, overload
 
 from clipper.client.calls import API_PREFIX, DEPLOY_LIMIT_US, Calls, segment
-from clipper.client.checks import check_text, check_version, to_count
+from clipper.client.checks import check_text, check_version, no_current_version, to_count
 from clipper.client.listings import Listing, ModelInfo, ReplicaInfo, VersionInfo
-from clipper.errors import DeployError, NotFoundError, UnavailableError
+from clipper.errors import DeployError, UnavailableError
 
 _POLL_INTERVAL_S: Final = 0.05
 _MAX_LOG_LINES: Final = 10_000
@@ -37,9 +37,7 @@ class ModelCalls(Calls):
         for record in model.versions:
             if record.version == model.current_version:
                 return record
-        raise NotFoundError(
-            f"the model {name!r} has no current version", hint="name one, or make one current: set_model_version"
-        )
+        raise no_current_version(name)
 
     def get_versions(self, name: str | None = None) -> Listing[VersionInfo]:
         """Return every version of a model, or of all models."""

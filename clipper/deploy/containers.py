@@ -15,6 +15,8 @@ _BUILT_IN: Final = ("noop", "python_function", "simulated", "sklearn", "sum")
 # (LD_PRELOAD, PYTHONPATH) would let a caller of the management API run a program of its own.
 _SETTABLE_PREFIX: Final = "CLIPPER_"
 THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# However its characters are escaped, the command that starts a replica stays far below a line of the supervisor's link.
+MAX_ENVIRONMENT_BYTES: Final = 64 * 1024
 _SETTABLE: Final = frozenset({*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES"})
 
 
@@ -57,14 +59,30 @@ def check_environment(environment: Mapping[str, str]) -> dict[str, str]:
     Raises
     ------
     InvalidArgumentError
-        A variable is set by Clipper itself, or may not be set at all.
+        A variable is set by Clipper itself, or may not be set at all; or no environment can hold it.
     """
+    size_bytes = 0
     for name, value in environment.items():
-        if name in _CONTRACT or not (name.startswith(_SETTABLE_PREFIX) or name in _SETTABLE) or "\0" in name + value:
+        if name in _CONTRACT or not (name.startswith(_SETTABLE_PREFIX) or name in _SETTABLE):
             raise InvalidArgumentError(
                 f"the environment variable {name!r} cannot be set for a container",
                 hint=f"variables named CLIPPER_* that Clipper does not set itself, and {', '.join(sorted(_SETTABLE))}",
             )
+        try:
+            size_bytes += len(f"{name}={value}".encode())
+        except UnicodeEncodeError:
+            size_bytes = -1
+        if size_bytes < 0 or "=" in name or "\0" in name + value:
+            # Not the value: it may be a secret.
+            raise InvalidArgumentError(
+                f"no environment can hold the variable {name!r} or its value",
+                hint="a name has no '=', and both are text without NUL",
+            )
+    if size_bytes > MAX_ENVIRONMENT_BYTES:
+        raise InvalidArgumentError(
+            f"the environment of a container has {size_bytes} bytes; at most {MAX_ENVIRONMENT_BYTES} are allowed",
+            hint="a model's files can hold more",
+        )
     return dict(environment)
 
 

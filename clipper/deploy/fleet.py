@@ -24,6 +24,9 @@ from clipper.errors import ClipperError, DeployError, UnavailableError
 from clipper.types import ModelId, ReplicaId
 
 LOG_TAIL_LINES: Final = 40
+# What a frontend says of a session that ended because its process did. Whether management hears of the one or of the
+# other first is chance, and must not show in what a caller is told.
+CONSEQUENCES: Final = frozenset({"its connection was closed", "its process died"})
 _logger = logging.getLogger(__name__)
 
 
@@ -133,7 +136,8 @@ class Fleet:
         replica = self.table.remove(ended.replica_id)
         if replica is not None and not self._is_closed and (replica.failure_cause or not replica.is_stopping):
             # A frontend that has sent it away has said why; else the process ended by itself.
-            said = session.reason if session is not None and session.state == "closed" else ""
+            is_told = session is not None and session.state == "closed" and session.reason not in CONSEQUENCES
+            said = session.reason if session is not None and is_told else ""
             cause = replica.failure_cause or (f"{ended}: {said}" if said else str(ended))
             self._note_failure(replica, f"replica {replica.replica_id} {cause}")
         self._touch()

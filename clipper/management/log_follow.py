@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
-from clipper.log_file import read_tail, rotated_path
+from clipper.log_file import read_back, read_tail, rotated_path
 
 _POLL_INTERVAL_S: Final = 0.1
 _CHUNK_BYTES: Final = 64 * 1024
@@ -51,12 +51,11 @@ class _Follower:
         """Go behind the last whole line that is written, and return the last ``line_count`` ones up to there."""
         if not self._open():
             return b""
-        size_bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
-        begin = max(0, size_bytes - _CHUNK_BYTES)
-        whole, newline, _ = os.pread(self._descriptor, size_bytes - begin, begin).rpartition(b"\n")
+        data, begin = read_back(self._descriptor, line_count)
+        whole, newline, _ = data.rpartition(b"\n")
         os.lseek(self._descriptor, begin + len(whole + newline), os.SEEK_SET)
         lines = whole.split(b"\n") if newline else []
-        if len(lines) < line_count:
+        if begin == 0 and len(lines) < line_count:
             lines = [*read_tail(rotated_path(self._path, 1), line_count - len(lines)).encode().split(b"\n"), *lines]
         lines = [line for line in lines[-line_count:] if line]
         return b"\n".join([*lines, b""]) if lines else b""

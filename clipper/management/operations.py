@@ -7,7 +7,6 @@ caller that leaves changes nothing, and whoever wants to stop a deployment delet
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,7 +15,7 @@ from pathlib import Path
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import check_environment, container_argv
 from clipper.deploy.fleet import Fleet
-from clipper.errors import CallerError, ClipperError, ConflictError, StateUnavailableError, UnavailableError
+from clipper.errors import CallerError, ClipperError, ConflictError, UnavailableError
 from clipper.management.control_channel import ControlChannel
 from clipper.management.desired_state import DesiredState
 from clipper.management.model_files import ModelFiles
@@ -170,7 +169,7 @@ class Operations:
             await self._desired.change(partial(_finish_deployment, model_id=model_id, make_current=make_current))
         except BaseException as error:
             if is_registered and not self._tasks.is_closing:
-                await asyncio.shield(self._undo_deployment(model_id))
+                await self._tasks.finish(self._undo_deployment(model_id))
                 if isinstance(error, UnavailableError):
                     what = error.message.partition("; ")[0]  # behind it stands that a change stays: this one did not
                     message = f"{model_id} is not deployed, and nothing of it is left: {what}"
@@ -299,7 +298,7 @@ class Operations:
             await self._fleet.wait_ready(model_id, count, follow_ready(progress, table, model_id, count))
         except BaseException:
             if not self._tasks.is_closing:
-                await asyncio.shield(self._undo_scaling(model_id, former))
+                await self._tasks.finish(self._undo_scaling(model_id, former))
             raise
         await self._fleet.wait_count(model_id, count, follow_stopping(progress, table, model_id))
         return self.state.version(*model_id)
@@ -307,10 +306,10 @@ class Operations:
     async def _undo_deployment(self, model_id: ModelId) -> None:
         try:
             if model_id.version in self.state.model_versions(model_id.name):  # else a frontend has refused it
-                await self._desired.change(lambda state: changes.remove_version(state, *model_id))
+                await self._desired.change(lambda state: changes.undo_deployment(state, *model_id))
         except UnavailableError as error:
             _logger.warning("undoing the deployment of %s: %s", model_id, error)
-        except StateUnavailableError as error:
+        except ClipperError as error:
             _logger.warning("%s is taken out of the state as soon as that can be written: %s", model_id, error)
             self._undo_later.add(model_id)
             return

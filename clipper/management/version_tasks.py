@@ -78,12 +78,28 @@ class VersionTasks:
             return
         if running.doing == DELETED:
             self._require_idle(model_id, DELETED)
-        running.ended_by = reason
-        running.task.cancel()
+        if running.ended_by is None:  # else it is being undone already, which a second cancellation would cut short
+            running.ended_by = reason
+            running.task.cancel()
         await asyncio.wait([running.task])
 
+    async def finish(self, undoing: Coroutine[Any, Any, None]) -> None:
+        """Await what undoes an operation, from within it, to its end: also if the operation is ended meanwhile.
+
+        Else the version would count as idle while it is still being undone, and what is begun anew under its name
+        would lose its files. Only when Clipper is being stopped this returns at once.
+        """
+        task = asyncio.get_running_loop().create_task(undoing)
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                if self.is_closing:
+                    raise
+        task.result()
+
     def close(self) -> None:
-        """End everything, at once: the process is about to end, and what is half done is undone at its next start."""
+        """End everything, at once: the process is about to end, and its next start undoes half-done deployments."""
         self.is_closing = True
         for running in set(self._running.values()):
             running.ended_by = _stopping()
@@ -127,5 +143,7 @@ class VersionTasks:
 
 def _stopping() -> UnavailableError:
     return UnavailableError(
-        "Clipper is being stopped; what was half done is undone when it starts again", hint="try again then"
+        "Clipper is being stopped; when it starts again a deployment that was half done is undone, and a scaling or "
+        "deletion that was registered goes on",
+        hint="see then what is there, and try again",
     )

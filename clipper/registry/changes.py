@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
@@ -155,6 +156,23 @@ def withdraw_version(state: RegistryState, name: str, version: str) -> RegistryS
         state,
         replace(model, versions=versions, current_version=current_version, previous_versions=previous_versions),
     )
+
+
+def undo_deployment(state: RegistryState, name: str, version: str) -> RegistryState:
+    """Remove a version whose deployment has failed, however far it came.
+
+    If it was made current already, the version that was current before answers again.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such version.
+    """
+    model = state.model(name)
+    if model.current_version == version and model.previous_versions:
+        with contextlib.suppress(ConflictError):  # an application has been linked that only this version fits
+            state = rollback(state, name)
+    return withdraw_version(state, name, version)
 
 
 def without_unused_models(state: RegistryState) -> RegistryState:

@@ -88,12 +88,14 @@ def clipper() -> Iterator[CommandLine]:
 
 def test_application_is_registered_shown_and_deleted(clipper: CommandLine) -> None:
     assert "clipper link texts MODEL" in clipper(
-        "apps", "register", "texts", "--slo", "20ms", "--input-type", "strings", "--default", '{"label": null}'
-    )
+        "apps", "register", "texts", "--slo", "20ms", "--input-type", "strings", "--default", '{"label": null}',
+        "--cache-ttl", "90s",
+    )  # fmt: skip
     shown = clipper.json("apps", "show", "texts")
     assert shown["latency_slo_us"] == 20_000 and shown["default_output"] == {"label": None} and shown["models"] == []
     assert "texts" in clipper("apps") and "20 ms" in clipper("apps", "list")
-    assert "strings" in clipper("apps", "show", "texts")
+    assert shown["cache_ttl_us"] == 90_000_000
+    assert "strings" in clipper("apps", "show", "texts") and "on, for 90 s" in clipper("apps", "show", "texts")
     assert {item["name"] for item in clipper.json("apps")} == {"sums", "texts"}
     clipper("apps", "delete", "texts")
     assert {item["name"] for item in clipper.json("apps", "list")} == {"sums"}
@@ -238,6 +240,14 @@ def test_top_in_a_terminal_is_drawn_until_q(clipper: CommandLine) -> None:
     top.wait()
     assert top.exitstatus == 0
     assert "\x1b[?1049h" not in top.before.rpartition("\x1b[?1049l")[2]  # the former screen is back
+
+
+def test_replica_that_cannot_evaluate_the_sample_is_refused(clipper: CommandLine) -> None:
+    clipper("deploy", "sampled", "1", "--container", "sum", "--sample", "[1, 2]")
+    refused = clipper("deploy", "sampled", "2", "--container", "sum", "--sample", '"word"', expect=ExitCode.USAGE)
+    assert "the sample input of sampled:2 cannot be used" in refused
+    assert len(clipper.json("models", "show", "sampled")["versions"]) == 1
+    clipper("models", "delete", "sampled")
 
 
 def test_deployment_in_a_terminal_shows_a_bar(clipper: CommandLine) -> None:

@@ -220,3 +220,25 @@ def test_deployment_that_no_frontend_learns_of_leaves_nothing(tmp_path: Path) ->
         assert not is_there(client, "unheard")
         assert list(management.fleet.table) == []
         assert not (management.config.model_dir / "unheard").exists()
+
+
+def test_deployment_whose_switch_no_frontend_learns_of_leaves_the_version_before_it(tmp_path: Path) -> None:
+    with (
+        management_server(tmp_path / "run", apply_limit_us=100_000) as management,
+        client_of(management) as client,
+    ):
+        deploy(client, "switched")
+        register(client, "digits")
+        assert client.put("/api/v1/applications/digits/links/switched").status_code == 200
+
+        def become_ready_without_frontends(replica_id: ReplicaId) -> None:
+            management.channel._worker_count = 1  # from now on a change waits for a worker, and none is there
+            management.fleet.on_session(replica_id, 0, "ready", "")
+
+        management.call(setattr, management.manager, "on_ready", become_ready_without_frontends)
+        answer = client.post(f"{MODELS}/switched/versions", json=version(2))
+        assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+        assert "switched:2 is not deployed, and nothing of it is left" in answer.json()["cause"]
+        assert not is_there(client, "switched", 2)
+        assert client.get(f"{MODELS}/switched").json()["current_version"] == "1"
+        assert [str(replica.replica_id) for replica in management.fleet.table] == ["switched:1:0"]

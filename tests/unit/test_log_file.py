@@ -53,6 +53,16 @@ def test_tail_reads_back_into_the_rotated_file(tmp_path: Path) -> None:
     assert read_tail(path, 4).split("\n") == ["line 1", "line 2", "line 3", "line 4"]
 
 
+def test_tail_of_a_long_file_has_no_gap_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    rotated_path(path, 1).write_text("old\n" * 100_000)
+    lines = [f"line {number:0100d}" for number in range(3_000)]
+    path.write_text("\n".join(lines) + "\n")
+    for line_count in (1, 1_000, 3_000):
+        assert read_tail(path, line_count).split("\n") == lines[-line_count:]
+    assert read_tail(path, 3_002).split("\n") == ["old", "old", *lines]
+
+
 def test_tail_of_a_missing_log_is_empty_and_of_binary_rubbish_is_text(tmp_path: Path) -> None:
     assert read_tail(tmp_path / "none.log", 5) == ""
     (tmp_path / "x.log").write_bytes(b"\xff\xfe ok\n")

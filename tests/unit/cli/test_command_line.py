@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from clipper import errors
@@ -22,6 +24,7 @@ from clipper.cli.port_holder import describe_holder
 from clipper.cli.quick_get import quick_get
 from clipper.cli.server import nearest, read_token
 from clipper.config import keys
+from clipper.deploy.process import _thread_environment
 from clipper.errors import InvalidArgumentError
 from tests.support.cli_tables import commands
 from tests.support.repository import ROOT
@@ -73,6 +76,7 @@ def test_version_is_that_of_the_package() -> None:
     "arguments",
     [["nonsense"], ["status", "--nonsense"], ["link", "one"], ["apps", "register", "a", "--slo", "20"],
      ["scale", "m", "many"], ["deploy", "m", "1", "--env", "NOVALUE", "--container", "noop"],
+     ["deploy", "m", "1", "--container", "noop", "--sample", "{"],
      ["start", "--set", "novalue"], ["start", "--query-port", "x"], ["start", "--set", "listen.query_prot=1"],
      ["status", "--url", "nonsense"], ["apps", "register", "a", "--slo", "1s", "--default", "{"]],
     ids=" ".join,
@@ -81,6 +85,13 @@ def test_command_line_that_is_not_valid_ends_with_the_code_of_usage(arguments: l
     result = RUNNER.invoke(app, arguments)
     assert result.exit_code == ExitCode.USAGE, result.output
     assert "Traceback" not in result.output
+
+
+def test_resource_that_the_help_names_is_one_that_the_process_manager_knows() -> None:
+    deploy = typer.main.get_command(app).commands["deploy"]  # type: ignore[attr-defined]
+    told = next(parameter.help for parameter in deploy.params if "--resource" in parameter.opts)
+    name, amount = re.findall(r"(\w+)=(\d+)", told)[0]
+    assert set(_thread_environment({name: int(amount)}).values()) == {amount}
 
 
 def test_misspelt_command_is_answered_with_the_nearest() -> None:

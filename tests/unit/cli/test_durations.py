@@ -20,6 +20,18 @@ def test_duration_with_a_unit_is_read(text: str, duration_us: int) -> None:
     assert parse_duration_us(text, "--slo") == duration_us
 
 
+@given(st.integers(0, 10_000_000), st.sampled_from([("us", 0), ("ms", 3), ("s", 6)]))
+def test_every_whole_number_of_microseconds_is_read_in_every_unit(duration_us: int, unit: tuple[str, int]) -> None:
+    name, digits = unit
+    whole, fraction = divmod(duration_us, 10**digits)
+    text = f"{whole}.{fraction:0{digits}d}{name}" if digits else f"{whole}{name}"
+    assert parse_duration_us(text, "--slo") == duration_us
+
+
+def test_duration_without_end_is_read_and_left_to_whoever_bounds_it() -> None:
+    assert parse_duration_us(f"{10**400}s", "--slo") == 10**406
+
+
 @pytest.mark.parametrize("text", ["", "20", "ms", "-1ms", "1e3ms", "20 parsecs", "0.5us", "1,5s", "NaNs"])
 def test_duration_without_sense_is_refused_by_its_option(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="--slo="):

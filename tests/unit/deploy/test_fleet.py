@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from clipper.config import ManagementConfig
-from clipper.deploy.fleet import DesiredModel, Fleet, FrontendLink
+from clipper.deploy.fleet import CONSEQUENCES, DesiredModel, Fleet, FrontendLink
 from clipper.deploy.manager import ContainerManager, ReplicaExit, ReplicaSpec, RunningReplica
 from clipper.errors import DeployError, UnavailableError
 from clipper.types import ModelId, ReplicaId
+from tests.support.repository import text_of
 
 SVM = ModelId("svm", "1")
 MODEL = DesiredModel(1, "doubles", ("program",), {"CLIPPER_X": "1"}, Path("/models/svm/1"))
@@ -260,6 +261,26 @@ def test_reason_for_which_a_frontend_sent_a_replica_away_is_told() -> None:
         scene.want(1)
         with pytest.raises(DeployError, match="exited with code 3: the sample input failed: ValueError"):
             await scene.fleet.wait_ready(SVM, 1)
+
+    play(Scene, script)
+
+
+@pytest.mark.parametrize("reason", sorted(CONSEQUENCES))
+def test_end_of_a_session_that_follows_from_the_end_of_its_process_is_no_cause(reason: str) -> None:
+    assert f'"{reason}"' in text_of(Path("clipper/_core/rpc_server.pyx"))
+
+    async def script(scene: Scene) -> None:
+        def end(replica_id: ReplicaId) -> None:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(scene.fleet.on_session, replica_id, 0, "loading", "")
+            loop.call_soon(scene.fleet.on_session, replica_id, 0, "closed", reason)
+            loop.call_soon(scene.manager.end, replica_id, 4)
+
+        scene.manager.on_start = end
+        scene.want(1)
+        with pytest.raises(DeployError) as caught:
+            await scene.fleet.wait_ready(SVM, 1)
+        assert caught.value.message == "the model svm:1 failed: replica svm:1:0 exited with code 4"
 
     play(Scene, script)
 

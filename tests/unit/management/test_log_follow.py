@@ -77,5 +77,12 @@ def test_first_lines_are_taken_from_the_rotated_file_where_the_newest_is_too_sho
     assert followed(tmp_path / "log", 2, []) == b"b\nc\n"
 
 
+def test_first_lines_of_a_long_file_have_no_gap_before_them(tmp_path: Path) -> None:
+    (tmp_path / "log.1").write_bytes(b"old\n" * 5_000)
+    lines = b"".join(b"line %0100d\n" % number for number in range(2_000))
+    (tmp_path / "log").write_bytes(lines)
+    assert followed(tmp_path / "log", 2_000, [b"new\n"]) == lines + b"new\n"
+
+
 def test_endless_line_is_given_in_pieces(tmp_path: Path) -> None:
     assert followed(tmp_path / "log", 1, [b"x" * 200_000, b"y\n"]) == b"x" * 200_000 + b"y\n"

@@ -106,3 +106,19 @@ def test_deletion_of_a_model_in_deployment_is_refused() -> None:
     state = changes.add_version(deployed("1"), ModelVersion("svm", "2", "doubles", "noop"))
     with pytest.raises(ConflictError, match="still being deployed: 2"):
         changes.delete_model(state, "svm")
+
+
+def test_deployment_that_fails_after_the_switch_leaves_the_version_before_it_current() -> None:
+    before = linked(deployed("1", "2"))
+    after = changes.undo_deployment(deployed("3", state=before), "svm", "3")
+    assert (after.applications, after.models) == (before.applications, before.models)
+
+
+def test_deployment_that_fails_before_the_switch_leaves_the_current_version_alone() -> None:
+    before = linked(deployed("1", "2"))
+    state = changes.add_version(before, ModelVersion("svm", "3", "doubles", "noop"))
+    assert changes.undo_deployment(state, "svm", "3").models == before.models
+
+
+def test_first_deployment_that_fails_leaves_no_model() -> None:
+    assert changes.undo_deployment(deployed("1"), "svm", "1").models == {}
