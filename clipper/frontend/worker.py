@@ -9,9 +9,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import uvloop
 
@@ -165,8 +163,6 @@ class Worker:
             self.core.rpc.replica_gone(message["replica_id"])
         elif kind == "drain_replica":
             self.core.rpc.drain_replica(message["replica_id"])
-        elif kind == "get_stats":
-            return {"type": "stats", "request_id": message["request_id"], **self._stats()}
         else:
             _log.warning("management sent a message of unknown type %r", kind)
         return None
@@ -186,13 +182,6 @@ class Worker:
                 "is_caller_error": is_caller_error,
             }
         return {"type": "applied", "revision": snapshot["revision"]}
-
-    def _stats(self) -> Mapping[str, Any]:
-        return {
-            "applications": {name: app.stats.figures() for name, app in self.snapshots.applications.items()},
-            "models": {str(model_id): model.figures() for model_id, model in self.snapshots.models.items()},
-            "ready": not Readiness(self.snapshots).missing(),
-        }
 
 
 def _replica_message(replica_id: str, model: str, version: str, state: str, reason: str) -> Message:

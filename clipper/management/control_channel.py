@@ -4,9 +4,8 @@ One JSON object per line, UTF-8.
 
 worker -> management:  hello {worker, pid, rpc_address}     applied {revision}
                        apply_failed {revision, error, is_caller_error}
-                       replica {replica_id, model, version, state, reason}          stats {request_id, ...}
+                       replica {replica_id, model, version, state, reason}
 management -> worker:  snapshot {...}    replica_gone {replica_id}    drain_replica {replica_id}
-                       get_stats {request_id}
 
 A worker connects for ever, says hello, and then reports every session it has.
 """
@@ -19,7 +18,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,7 +49,6 @@ class _Worker:
     failed: int = -1  # revision that it refused
     error: str = ""
     is_caller_error: bool = False  # the value that it refused came from whoever asked for the change
-    stats: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # by request_id
 
 
 class ControlChannel:
@@ -82,7 +80,6 @@ class ControlChannel:
         self._workers: dict[int, _Worker] = {}
         self._changed = Broadcast()
         self._server: asyncio.Server | None = None
-        self._next_request_id = 0
 
     async def start(self, path: Path) -> None:
         """Listen on ``path``; a socket that an earlier incarnation left there is replaced."""
@@ -146,17 +143,6 @@ class ControlChannel:
         """Tell all workers to give a replica no more work, and to close its session when its batches are done."""
         self._send_all({"type": "drain_replica", "replica_id": replica_id})
 
-    async def get_stats(self, limit_us: int) -> dict[int, Mapping[str, Any]]:
-        """Return the statistics of each worker that answers within ``limit_us``."""
-        self._next_request_id += 1
-        request_id = self._next_request_id
-        self._send_all({"type": "get_stats", "request_id": request_id})
-        asked = list(self._workers.values())
-        await self._changed.wait_until(
-            lambda: all(request_id in worker.stats for worker in asked if self._is_connected(worker)), limit_us
-        )
-        return {worker.index: worker.stats.pop(request_id) for worker in asked if request_id in worker.stats}
-
     # -- connections -------------------------------------------------------------------------------------------------
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -203,8 +189,6 @@ class ControlChannel:
                     raise ProtocolError(f"{message['state']!r} is no state of a replica")
                 replica_id = ReplicaId(message["replica_id"])
                 self._on_session(replica_id, worker.index, message["state"], str(message.get("reason", "")))
-            case "stats":
-                worker.stats[int(message["request_id"])] = message
             case unknown:
                 raise ProtocolError(f"{unknown!r} is no message type")
         self._changed.notify()

@@ -300,7 +300,12 @@ class Operations:
             if not self._tasks.is_closing:
                 await self._tasks.finish(self._undo_scaling(model_id, former))
             raise
-        await self._fleet.wait_count(model_id, count, follow_stopping(progress, table, model_id))
+        if not await self._fleet.wait_count(model_id, count, follow_stopping(progress, table, model_id)):
+            left = ", ".join(f"{replica.replica_id} (pid {replica.pid})" for replica in table.of(model_id))
+            raise UnavailableError(
+                f"{model_id} has the {count} replicas that were asked for, and others that have not ended: {left}",
+                hint="they get no queries and are being killed; GET /api/v1/replicas shows when they are gone",
+            )
         return self.state.version(*model_id)
 
     async def _undo_deployment(self, model_id: ModelId) -> None:

@@ -85,8 +85,6 @@ class FakeFrontend:
             case "drain_replica":
                 (self._run_dir / f"ready-{message['replica_id']}").unlink(missing_ok=True)
                 self._report(message["replica_id"], "closed")
-            case "get_stats":
-                self._tell({"type": "stats", "request_id": message["request_id"], "queries": 7})
 
     def _report(self, replica_id: str, state: str) -> None:
         name, version, _ = replica_id.split(":")
