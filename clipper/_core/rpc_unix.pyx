@@ -27,6 +27,7 @@ cdef extern from "sys/socket.h" nogil:
 
 SCHEME = "ipc://"
 MAX_PEERS = 4096                           # connections of containers to one worker; more are hung up on
+ACCEPT_PAUSE_S = 1.0                       # until the next try, after a connection could not be taken
 cdef enum:
     READ_BYTES = 1 << 18                   # at most a wake-up: then the others get their turn
     READ_STEP_BYTES = 1 << 16              # the inbox grows by as much as is missing, but by no more than
@@ -225,14 +226,21 @@ cdef class UnixTransport(RpcTransport):
 
     def start(self, loop):
         self.loop = loop
-        loop.add_reader(self.listener.fileno(), self.on_connection)
+        self.listen()
+
+    def listen(self):
+        """Takes connections, unless it has been closed meanwhile."""
+        if self.loop is not None:
+            self.loop.add_reader(self.listener.fileno(), self.on_connection)
 
     def on_connection(self):
         """The loop's reader callback of the listening socket: one connection a call, the others wake it again."""
         try:
             connection, _ = self.listener.accept()
-        except OSError as error:               # it has gone again; or there are no descriptors left
+        except OSError as error:               # there are no descriptors left: it would wake the loop without end
             _log.warning("a container's connection could not be taken: %s", error)
+            self.loop.remove_reader(self.listener.fileno())
+            self.loop.call_later(ACCEPT_PAUSE_S, self.listen)
             return
         if len(self.peers) >= MAX_PEERS:
             _log.warning("a container's connection was ended: there are MAX_PEERS=%d already", MAX_PEERS)

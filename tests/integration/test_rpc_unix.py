@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -195,6 +198,30 @@ def test_connections_beyond_the_limit_are_ended(path: DataPath, monkeypatch: pyt
     first.socket.close()
     path.wait_until(lambda: path.state_of(first.replica_id) == "closed")
     RawContainer(path, index=3).start()
+
+
+def test_connection_that_finds_no_descriptor_is_taken_when_there_is_one(
+    path: DataPath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rpc_unix, "ACCEPT_PAUSE_S", 0.2)
+    (transport,) = path.core.rpc.transports
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as client:
+        taken = [os.dup(client.fileno())]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 64, hard))
+        try:
+            with contextlib.suppress(OSError):  # there are no more
+                while True:
+                    taken.append(os.dup(client.fileno()))
+            client.connect(path.address.removeprefix("ipc://"))
+            time.sleep(0.5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for descriptor in taken:
+                os.close(descriptor)
+        told = [record for record in caplog.records if "could not be taken" in record.message]
+        assert 1 <= len(told) <= 3
+        path.wait_until(lambda: len(transport.peers) == 1)  # type: ignore[attr-defined]
 
 
 # -- the listening socket --------------------------------------------------------------------------------------
