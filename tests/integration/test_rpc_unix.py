@@ -8,6 +8,7 @@ import resource
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,26 @@ def test_container_that_is_gone_is_known_at_once_and_its_batch_goes_to_another(
     lost.write(last_words)
     lost.socket.close()
     path.wait_until(lambda: path.state_of(lost.replica_id) == "closed")
+    other = RawContainer(path, index=1).start()
+    other.answer(other.take_batch()[0], [7.0])
+    assert pending.response().json["output"] == 7.0
+
+
+@pytest.mark.parametrize("said_bytes", [1, 50_000])
+def test_container_that_dies_within_a_result_with_a_heartbeat_unread_is_known_at_once(
+    path: DataPath, said_bytes: int
+) -> None:
+    lost = RawContainer(path).start()
+    pending = path.begin({"input": [1.0]})
+    lost.take_batch()
+    path.tick()  # the heartbeat: what is unread makes the end of a connection a reset
+    with ThreadPoolExecutor() as pool:
+        pause = pool.submit(path.call, lambda: time.sleep(0.2))  # both come in one wake-up
+        time.sleep(0.1)
+        lost.write(b"\x02" + (1 << 19).to_bytes(8, "big") + bytes(said_bytes))
+        lost.socket.close()
+        pause.result()
+    path.wait_until(lambda: path.state_of(lost.replica_id) == "closed", 2)
     other = RawContainer(path, index=1).start()
     other.answer(other.take_batch()[0], [7.0])
     assert pending.response().json["output"] == 7.0
