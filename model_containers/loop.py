@@ -142,9 +142,14 @@ class ContainerLoop:
         self._is_lent = True
         self._lock.release()
         try:
-            self._is_loading = True  # from here on the signal handler may raise
-            self._container.load(self._settings)
-            self._container.warm_up()
+            try:
+                self._is_loading = True  # from here on the signal handler may raise
+                if self._stop_requested:  # it came before that
+                    raise SystemExit(0)
+                self._container.load(self._settings)
+                self._container.warm_up()
+            finally:
+                self._is_loading = False  # until here: what it raises is caught below
         except SystemExit as error:
             reason = "stopped while loading" if self._stop_requested else f"the model called exit({error.code})"
             self._session.exit = Exit(exits.EXIT_DONE if self._stop_requested else exits.EXIT_MODEL, reason)
@@ -153,7 +158,6 @@ class ContainerLoop:
             reason = f"the model cannot be loaded: {type(error).__name__}: {error}"
             self._session.exit = Exit(exits.EXIT_MODEL, reason)
         finally:
-            self._is_loading = False
             self._lock.acquire()
             self._is_lent = False
         if self._session.exit is None:

@@ -7,6 +7,7 @@ from clipper._core.rpc_transport import RpcTransport
 
 SCHEME: str
 MAX_PEERS: int
+ACCEPT_PAUSE_S: float
 
 @final
 class UnixPeer:
@@ -39,5 +40,8 @@ class UnixTransport(RpcTransport):
     peers: dict[bytes, UnixPeer]
 
     def __init__(self, address: str) -> None: ...
+    def listen(self) -> None:
+        """Take connections, unless it has been closed meanwhile."""
+
     def on_connection(self) -> None:
         """The loop's reader callback of the listening socket."""

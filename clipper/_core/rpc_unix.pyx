@@ -27,8 +27,10 @@ cdef extern from "sys/socket.h" nogil:
 
 SCHEME = "ipc://"
 MAX_PEERS = 4096                           # connections of containers to one worker; more are hung up on
+ACCEPT_PAUSE_S = 1.0                       # until the next try, after a connection could not be taken
 cdef enum:
-    READ_BYTES = 1 << 18                   # at most a wake-up: then the others get their turn
+    READ_BYTES = 1 << 18                   # at most a read
+    READS_A_WAKE_UP = 3                    # of a message that has come in part: then the others get their turn
     READ_STEP_BYTES = 1 << 16              # the inbox grows by as much as is missing, but by no more than
     READ_STEP_MAX_BYTES = 1 << 22          # this: what a peer announces is not believed before it has come
     COPY_BYTES = 1 << 14                   # a payload up to this is copied together; above, it is sent from its slots
@@ -53,13 +55,18 @@ cdef class UnixPeer:
     def on_readable(self):
         """The loop's reader callback."""
         cdef UnixTransport transport = self.transport
+        cdef int _count
         if transport is None:
             return
-        self.read()
+        # A part may be the last words of a container that left something unread itself: of such a connection, which is
+        # in error, the loop tells once and watches it no more. So what follows a part is looked for at once.
+        for _count in range(READS_A_WAKE_UP):
+            if self.read() == 0 or self.inbox.empty():
+                break
         transport.handler.handle_end(monotonic_us())
 
     cdef int read(self) except -1:
-        """Reads once; whole messages are handled, the rest is kept."""
+        """Reads once; whole messages are handled, the rest is kept. 1 if something came and more may come."""
         cdef vector[char]* into = &self.transport.buffer
         cdef uint64_t kept = self.inbox.size(), taken = 0, room = READ_BYTES
         cdef ssize_t got
@@ -76,7 +83,7 @@ cdef class UnixPeer:
         if got == 0:
             return self.hang_up("its connection was closed")
         if kept + got < self.needed:
-            return 0
+            return 1
         self.take(into.data(), kept + got, &taken)
         if self.transport is None:             # garbage: hung up on
             return 0
@@ -87,7 +94,7 @@ cdef class UnixPeer:
         elif taken:
             memmove(self.inbox.data(), self.inbox.data() + taken, self.inbox.size() - taken)
             self.inbox.resize(self.inbox.size() - taken)
-        return 0
+        return 1
 
     cdef int take(self, const char* data, uint64_t size, uint64_t* taken) except -1:
         """Handles every whole message in `data`."""
@@ -225,14 +232,21 @@ cdef class UnixTransport(RpcTransport):
 
     def start(self, loop):
         self.loop = loop
-        loop.add_reader(self.listener.fileno(), self.on_connection)
+        self.listen()
+
+    def listen(self):
+        """Takes connections, unless it has been closed meanwhile."""
+        if self.loop is not None:
+            self.loop.add_reader(self.listener.fileno(), self.on_connection)
 
     def on_connection(self):
         """The loop's reader callback of the listening socket: one connection a call, the others wake it again."""
         try:
             connection, _ = self.listener.accept()
-        except OSError as error:               # it has gone again; or there are no descriptors left
+        except OSError as error:               # there are no descriptors left: it would wake the loop without end
             _log.warning("a container's connection could not be taken: %s", error)
+            self.loop.remove_reader(self.listener.fileno())
+            self.loop.call_later(ACCEPT_PAUSE_S, self.listen)
             return
         if len(self.peers) >= MAX_PEERS:
             _log.warning("a container's connection was ended: there are MAX_PEERS=%d already", MAX_PEERS)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +146,26 @@ def test_container_that_is_gone_is_known_at_once_and_its_batch_goes_to_another(
     assert pending.response().json["output"] == 7.0
 
 
+@pytest.mark.parametrize("said_bytes", [1, 50_000])
+def test_container_that_dies_within_a_result_with_a_heartbeat_unread_is_known_at_once(
+    path: DataPath, said_bytes: int
+) -> None:
+    lost = RawContainer(path).start()
+    pending = path.begin({"input": [1.0]})
+    lost.take_batch()
+    path.tick()  # the heartbeat: what is unread makes the end of a connection a reset
+    with ThreadPoolExecutor() as pool:
+        pause = pool.submit(path.call, lambda: time.sleep(0.2))  # both come in one wake-up
+        time.sleep(0.1)
+        lost.write(b"\x02" + (1 << 19).to_bytes(8, "big") + bytes(said_bytes))
+        lost.socket.close()
+        pause.result()
+    path.wait_until(lambda: path.state_of(lost.replica_id) == "closed", 2)
+    other = RawContainer(path, index=1).start()
+    other.answer(other.take_batch()[0], [7.0])
+    assert pending.response().json["output"] == 7.0
+
+
 def test_ping_is_answered(path: DataPath) -> None:
     container = RawContainer(path).start()
     container.write(zmtp.encode_command(b"PING", b"\x00\x0aabc"))
@@ -195,6 +219,30 @@ def test_connections_beyond_the_limit_are_ended(path: DataPath, monkeypatch: pyt
     first.socket.close()
     path.wait_until(lambda: path.state_of(first.replica_id) == "closed")
     RawContainer(path, index=3).start()
+
+
+def test_connection_that_finds_no_descriptor_is_taken_when_there_is_one(
+    path: DataPath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rpc_unix, "ACCEPT_PAUSE_S", 0.2)
+    (transport,) = path.core.rpc.transports
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as client:
+        taken = [os.dup(client.fileno())]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 64, hard))
+        try:
+            with contextlib.suppress(OSError):  # there are no more
+                while True:
+                    taken.append(os.dup(client.fileno()))
+            client.connect(path.address.removeprefix("ipc://"))
+            time.sleep(0.5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for descriptor in taken:
+                os.close(descriptor)
+        told = [record for record in caplog.records if "could not be taken" in record.message]
+        assert 1 <= len(told) <= 3
+        path.wait_until(lambda: len(transport.peers) == 1)  # type: ignore[attr-defined]
 
 
 # -- the listening socket --------------------------------------------------------------------------------------
