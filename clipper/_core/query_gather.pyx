@@ -66,7 +66,7 @@ cdef class QueryGather(PredictHandler):
             self.log.answered(query, app, combined.output != NULL, now_us)
         if plan is not None:
             model = <ModelRuntime>plan.models[query.first_arm]
-            model.counters.record_stage(Stage.Gather, now_us - query.last_output_us)
+            model.counters.record_stage(Stage.Gather, now_us - min(now_us, query.last_output_us))
         if request.is_batch:
             request.parts[query.part].swap(self.text)
         Py_DECREF(plan)

@@ -178,7 +178,7 @@ cdef class QueryLog:
         self.live -= 1
         stages = self.stages.pop(query.query_id)
         if is_prediction:
-            stages["gather_us"] = now_us - query.last_output_us
+            stages["gather_us"] = now_us - min(now_us, query.last_output_us)
         stages["total_us"] = now_us - query.arrival_us
         outcome = "prediction" if is_prediction else "error" if app.answers_errors else "default"
         _traces.info("answered", extra={"query_id": query.query_id, "application": app.name, "outcome": outcome,
