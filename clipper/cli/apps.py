@@ -11,7 +11,8 @@ from clipper.cli.durations import format_slo, parse_duration_us
 from clipper.cli.group import ListGroup
 from clipper.cli.options import ApplicationArgument, JsonOption, with_server
 from clipper.cli.output import print_json, print_table
-from clipper.cli.server import Server, segment
+from clipper.cli.server import Server
+from clipper.client.api_paths import segment
 from clipper.errors import InvalidArgumentError
 
 app = typer.Typer(cls=ListGroup, help="List, register, show and delete applications; without a command: list.")

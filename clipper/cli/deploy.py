@@ -14,7 +14,8 @@ from clipper.cli.links import link_model
 from clipper.cli.options import JsonOption, with_server
 from clipper.cli.output import print_json, say
 from clipper.cli.progress import follow
-from clipper.cli.server import Server, segment
+from clipper.cli.server import Server
+from clipper.client.api_paths import segment
 from clipper.errors import AlreadyExistsError, InvalidArgumentError
 
 

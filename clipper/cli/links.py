@@ -6,7 +6,8 @@ from typing import Any
 
 from clipper.cli.options import ApplicationArgument, JsonOption, ModelArgument, with_server
 from clipper.cli.output import print_json
-from clipper.cli.server import Server, segment
+from clipper.cli.server import Server
+from clipper.client.api_paths import segment
 
 
 @with_server

@@ -14,7 +14,8 @@ import typer
 from clipper.cli.completion import LOG_SOURCES, complete_log_sources
 from clipper.cli.log_follower import LogFollower
 from clipper.cli.options import with_server
-from clipper.cli.server import Server, nearest, segment
+from clipper.cli.server import Server, nearest
+from clipper.client.api_paths import segment
 from clipper.errors import ClipperError, NotFoundError
 from clipper.log_file import read_tail
 

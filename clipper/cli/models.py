@@ -11,7 +11,8 @@ from clipper.cli.group import ListGroup
 from clipper.cli.options import JsonOption, ModelArgument, VersionArgument, with_server
 from clipper.cli.output import print_json, print_log_tail, print_table, styled
 from clipper.cli.progress import follow
-from clipper.cli.server import Server, segment
+from clipper.cli.server import Server
+from clipper.client.api_paths import segment
 from clipper.errors import ConflictError
 
 app = typer.Typer(cls=ListGroup, help="List, show and delete models and their versions; without a command: list.")

@@ -13,7 +13,8 @@ from clipper.cli.durations import format_us, parse_duration_us
 from clipper.cli.inputs import read_input
 from clipper.cli.options import ApplicationArgument, JsonOption, with_server
 from clipper.cli.output import print_json, say, warn
-from clipper.cli.server import Server, segment
+from clipper.cli.server import Server
+from clipper.client.api_paths import segment
 from clipper.errors import NotFoundError
 
 # A query is answered within its SLO, an hour at most; the caller only guards against a dead server.

@@ -15,7 +15,9 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from clipper.cli.instance import management_url_of, resolve_run_dir, running_config
-from clipper.cli.server import API, DEFAULT_URL, read_token
+from clipper.cli.server import DEFAULT_URL
+from clipper.client.api_paths import API
+from clipper.client.tokens import find_token
 from clipper.errors import ClipperError
 from clipper.security.certificates import trusting_own
 
@@ -31,15 +33,14 @@ def quick_get(url: str | None, run_dir: str | None, path: str) -> Any:
 
 
 def _get(url: str | None, run_dir: str | None, path: str) -> Any:
-    token_file = os.environ.get("CLIPPER_TOKEN_FILE")
-    token = read_token(Path(token_file) if token_file else None)
+    token = find_token(None, None)
     ca_file = os.environ.get("CLIPPER_CA_FILE") or None
     own_certificate = None
     if url is None:
         config = running_config(resolve_run_dir(Path(run_dir) if run_dir else None))
         url = DEFAULT_URL if config is None else management_url_of(config)
         if config is not None and not token and config.security.management_token_file is not None:
-            token = read_token(config.security.management_token_file)
+            token = find_token(None, config.security.management_token_file)
         own_certificate = None if config is None else config.security.tls_certificate_file
     parts = urlsplit(url)
     connection: http.client.HTTPConnection

@@ -10,7 +10,8 @@ from clipper.cli.completion import complete_versions
 from clipper.cli.models import set_current
 from clipper.cli.options import JsonOption, ModelArgument, with_server
 from clipper.cli.output import print_json
-from clipper.cli.server import Server, segment
+from clipper.cli.server import Server
+from clipper.client.api_paths import segment
 from clipper.errors import ConflictError
 
 

@@ -9,26 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import quote
 
-from clipper.errors import ClipperError, InvalidArgumentError, NotFoundError, UnauthorizedError, UnavailableError
+from clipper.client.api_paths import API, CHANGE_LIMIT_US, DEPLOY_LIMIT_US
+from clipper.client.tokens import TOKEN_VARIABLE, find_token
+from clipper.errors import ClipperError, NotFoundError, UnauthorizedError, UnavailableError
 
 if TYPE_CHECKING:
     from clipper.client.http_client import HttpClient
 
-API: Final = "/api/v1"
 DEFAULT_URL: Final = "http://127.0.0.1:1338"
-TOKEN_VARIABLE: Final = "CLIPPER_TOKEN"
-# Changes wait for every frontend (ManagementConfig.apply_limit_us) behind other changes that do.
-_CHANGE_LIMIT_US: Final = 60_000_000
-# A deployment is bounded by ManagementConfig.ready_limit_us; the caller only guards against a dead server.
-LONG_LIMIT_US: Final = 900_000_000
 _METRICS_LIMIT_US: Final = 10_000_000
-
-
-def segment(name: str) -> str:
-    """Return ``name`` as one segment of a URL path; an empty one must not name the collection."""
-    return quote(name, safe="") or "%20"
 
 
 class Server:
@@ -93,7 +83,7 @@ class Server:
     def events(self, method: str, path: str, body: Any = None) -> Iterator[dict[str, Any]]:
         """Make a call that may take long, and yield its events; the last one is ``done``."""
         with self._reachable():
-            yield from self._management.call_with_events(method, API + path, body, limit_us=LONG_LIMIT_US)
+            yield from self._management.call_with_events(method, API + path, body, limit_us=DEPLOY_LIMIT_US)
 
     def stream_lines(self, path: str) -> Iterator[str]:
         """Yield the lines of a text that grows."""
@@ -126,7 +116,7 @@ class Server:
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         with self._reachable():
-            return self._management.call(method, API + path, body, limit_us=_CHANGE_LIMIT_US)
+            return self._management.call(method, API + path, body, limit_us=CHANGE_LIMIT_US)
 
     @contextlib.contextmanager
     def _reachable(self) -> Iterator[None]:
@@ -195,27 +185,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return "" if name in names else next(iter(difflib.get_close_matches(name, names, 1)), "")
 
 
-def read_token(token_file: Path | None) -> str:
-    """Return the token of a file, of ``CLIPPER_TOKEN``, or none.
-
-    Raises
-    ------
-    InvalidArgumentError
-        The file cannot be read, or holds none.
-    """
-    if token_file is None:
-        return os.environ.get(TOKEN_VARIABLE, "").strip()
-    try:
-        lines = [line.strip() for line in token_file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise InvalidArgumentError(f"the token file {str(token_file)!r} cannot be read: {reason}") from error
-    tokens = [line for line in lines if line and not line.startswith("#")]
-    if not tokens:
-        raise InvalidArgumentError(f"the token file {str(token_file)!r} holds no token")
-    return tokens[0]
-
-
 def connect(url: str | None, run_dir: Path | None, token_file: Path | None, ca_file: Path | None) -> Server:
     """Return the Clipper that is meant: of a URL, of a run directory, or this user's own.
 
@@ -225,7 +194,7 @@ def connect(url: str | None, run_dir: Path | None, token_file: Path | None, ca_f
     from clipper.cli.instance import management_url_of, resolve_run_dir, running_config
     from clipper.client.urls import check_url
 
-    token = read_token(token_file)
+    token = find_token(None, token_file)
     directory = resolve_run_dir(run_dir) if url is None or run_dir is not None else None
     config = None if directory is None else running_config(directory)
     own_url = None if config is None else management_url_of(config)
@@ -249,6 +218,6 @@ def connect(url: str | None, run_dir: Path | None, token_file: Path | None, ca_f
 
 def _token_if_readable(path: Path) -> str:
     try:
-        return read_token(path)
+        return find_token(None, path)
     except ClipperError:  # another user's: the server will say that a token is missing
         return ""

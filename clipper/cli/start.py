@@ -15,7 +15,8 @@ import typer
 from clipper.cli.options import JsonOption, RunDirOption
 from clipper.cli.output import count, print_json, say, warn
 from clipper.cli.progress import Show, progress
-from clipper.cli.server import Server, read_token
+from clipper.cli.server import Server
+from clipper.client.tokens import find_token
 from clipper.errors import ClipperError, ConflictError, InvalidArgumentError, StartError
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _wait_restored(supervisor: RunningSupervisor, show: Show) -> dict[str, Any]:
     config = supervisor.config
     token_file = config.security.management_token_file
     certificate = config.security.tls_certificate_file
-    token = "" if token_file is None else read_token(token_file)
+    token = "" if token_file is None else find_token(None, token_file)
     with Server(management_url_of(config), token=token, own_certificate=certificate, run_dir=config.run_dir) as server:
         show("restoring applications")
         wait_for_snapshot(server.status, config.frontend.workers, _START_LIMIT_US)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clipper.client.calls import Calls, segment
+from clipper.client.api_paths import segment
+from clipper.client.calls import Calls
 from clipper.client.checks import check_text, to_int, to_shape
 from clipper.client.listings import ApplicationInfo, Listing
 from clipper.client.prediction import to_json

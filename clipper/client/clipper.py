@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from clipper.client.api_paths import API, CHANGE_LIMIT_US, DEPLOY_LIMIT_US
 from clipper.client.applications import ApplicationCalls
-from clipper.client.calls import API_PREFIX, CHANGE_LIMIT_US, DEPLOY_LIMIT_US
 from clipper.client.deployments import DeploymentCalls
 from clipper.client.http_client import HttpClient
 from clipper.client.models import ModelCalls
@@ -190,7 +190,7 @@ class Clipper(ApplicationCalls, DeploymentCalls, ModelCalls, QueryCalls):
 
 def _ask_query_url(management: HttpClient) -> str:
     try:
-        status = management.call("GET", f"{API_PREFIX}/status", limit_us=CHANGE_LIMIT_US)
+        status = management.call("GET", f"{API}/status", limit_us=CHANGE_LIMIT_US)
     except NotFoundError:  # of another program, or of our own query port
         status = None
     return str(_to_status(status, management.base_url)["query_url"])

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from clipper.client.calls import DEPLOY_LIMIT_US, Calls, segment
+from clipper.client.api_paths import DEPLOY_LIMIT_US, segment
+from clipper.client.calls import Calls
 from clipper.client.checks import (
     check_environment,
     check_labels,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from clipper.client.calls import API_PREFIX, DEPLOY_LIMIT_US
+from clipper.client.api_paths import API, DEPLOY_LIMIT_US
 from clipper.client.http_client import HttpClient
 from clipper.client.urls import is_loopback
 from clipper.errors import UnavailableError
@@ -76,7 +76,7 @@ def upload(management: HttpClient, directory: Path) -> str:
                 for path in sorted(directory.rglob("*")):
                     tar.add(path, str(path.relative_to(directory)), recursive=False, filter=_anonymous)
             file.seek(0)
-            answer = management.send_file(f"{API_PREFIX}/files", file, _TAR, limit_us=DEPLOY_LIMIT_US)
+            answer = management.send_file(f"{API}/files", file, _TAR, limit_us=DEPLOY_LIMIT_US)
     except OSError as error:
         raise _unwritten(error) from error
     return str(answer["files"])

@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final, Literal, overload
 
-from clipper.client.calls import API_PREFIX, DEPLOY_LIMIT_US, Calls, segment
+from clipper.client.api_paths import API, DEPLOY_LIMIT_US, segment
+from clipper.client.calls import Calls
 from clipper.client.checks import check_text, check_version, no_current_version, to_count
 from clipper.client.listings import Listing, ModelInfo, ReplicaInfo, VersionInfo
 from clipper.errors import DeployError, UnavailableError
@@ -121,7 +122,7 @@ class ModelCalls(Calls):
         count = to_count("line_count", line_count, 1, _MAX_LOG_LINES)
         path = f"/replicas/{segment(check_text('replica_id', replica_id))}/log?lines={count}"
         if follow:
-            return self._management.stream_lines(f"{API_PREFIX}{path}&follow=true")
+            return self._management.stream_lines(f"{API}{path}&follow=true")
         return str(self._manage("GET", path)["log"])
 
     def _versions(self, name: str | None, version: str | int | None) -> list[VersionInfo]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from clipper.client.calls import Calls, segment
+from clipper.client.api_paths import segment
+from clipper.client.calls import Calls
 from clipper.client.checks import check_text, check_version, to_int
 from clipper.client.prediction import Prediction, to_json, to_prediction, to_rows
 from clipper.errors import InvalidArgumentError, NotFoundError

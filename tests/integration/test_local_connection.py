@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import array
+import fcntl
 import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -136,6 +139,16 @@ def test_router_of_another_mechanism_is_refused_with_a_clear_line(
 # -- what a batch costs ------------------------------------------------------------------------------------------
 
 
+def wait_for_bytes(connection: LocalConnection, count: int) -> None:
+    """Wait until so many bytes lie unread in the connection's socket."""
+    assert connection._socket is not None
+    waiting = array.array("i", [0])
+    give_up_s = time.monotonic() + 10
+    while waiting[0] < count:
+        assert time.monotonic() < give_up_s
+        fcntl.ioctl(connection._socket, termios.FIONREAD, waiting)
+
+
 class CountingSocket(socket.socket):
     """Counts system calls."""
 
@@ -185,7 +198,7 @@ def test_batch_costs_one_call_each_way_and_one_more_if_it_is_large(
     calls.clear()
     threading.Thread(target=peer.sendall, args=(stream,)).start()
     if payload_bytes > 100_000:  # so that the first recv fills the buffer, however the two threads take turns
-        time.sleep(0.05)
+        wait_for_bytes(connection, zmtp.BUFFER_BYTES)
     assert receive_one(connection) == batch
     connection.send(batch)
     assert calls == expected

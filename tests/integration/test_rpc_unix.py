@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import resource
 import socket
-import time
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -154,11 +155,18 @@ def test_container_that_dies_within_a_result_with_a_heartbeat_unread_is_known_at
     pending = path.begin({"input": [1.0]})
     lost.take_batch()
     path.tick()  # the heartbeat: what is unread makes the end of a connection a reset
-    with ThreadPoolExecutor() as pool:
-        pause = pool.submit(path.call, lambda: time.sleep(0.2))  # both come in one wake-up
-        time.sleep(0.1)
+    is_held, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        is_held.set()
+        go_on.wait(WAIT_S)
+
+    with ThreadPoolExecutor() as pool:  # the loop is held meanwhile, so that both come in one wake-up
+        pause = pool.submit(path.call, hold)
+        assert is_held.wait(WAIT_S)
         lost.write(b"\x02" + (1 << 19).to_bytes(8, "big") + bytes(said_bytes))
         lost.socket.close()
+        go_on.set()
         pause.result()
     path.wait_until(lambda: path.state_of(lost.replica_id) == "closed", 2)
     other = RawContainer(path, index=1).start()
@@ -179,7 +187,8 @@ def test_batch_that_no_socket_takes_at_once_arrives_whole(path: DataPath) -> Non
     container = RawContainer(path, input_type="bytes").start()
     inputs = [bytes([number]) * LARGE for number in range(6)]
     pending = path.begin({"input_batch": [_base64(one) for one in inputs]})
-    time.sleep(0.05)  # the sockets' buffers are full now, and the rest waits in the frontend
+    # The sockets' buffers are full when it has been sent, and the rest waits in the frontend.
+    path.wait_until(lambda: path.core.rpc.replicas_by_id[container.replica_id].in_flight == 6)
     header, received = container.take_batch()
     assert [bytes(one) for one in received] == inputs
     container.answer(header, list(range(6)))
@@ -221,6 +230,10 @@ def test_connections_beyond_the_limit_are_ended(path: DataPath, monkeypatch: pyt
     RawContainer(path, index=3).start()
 
 
+def refusals(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if "could not be taken" in record.message]
+
+
 def test_connection_that_finds_no_descriptor_is_taken_when_there_is_one(
     path: DataPath, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -235,13 +248,13 @@ def test_connection_that_finds_no_descriptor_is_taken_when_there_is_one(
                 while True:
                     taken.append(os.dup(client.fileno()))
             client.connect(path.address.removeprefix("ipc://"))
-            time.sleep(0.5)
+            path.wait_until(lambda: len(refusals(caplog)) >= 2)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             for descriptor in taken:
                 os.close(descriptor)
-        told = [record for record in caplog.records if "could not be taken" in record.message]
-        assert 1 <= len(told) <= 3
+        first, second = refusals(caplog)[:2]
+        assert second.created - first.created >= 0.9 * rpc_unix.ACCEPT_PAUSE_S
         path.wait_until(lambda: len(transport.peers) == 1)  # type: ignore[attr-defined]
 
 

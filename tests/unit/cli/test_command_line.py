@@ -22,7 +22,8 @@ from clipper.cli.completion import complete_containers
 from clipper.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
 from clipper.cli.port_holder import describe_holder
 from clipper.cli.quick_get import quick_get
-from clipper.cli.server import nearest, read_token
+from clipper.cli.server import nearest
+from clipper.client.tokens import find_token
 from clipper.config import keys
 from clipper.deploy.process import _thread_environment
 from clipper.errors import InvalidArgumentError
@@ -185,15 +186,15 @@ def test_password_of_the_state_is_not_shown() -> None:
 @pytest.mark.parametrize(("text", "token"), [("abc\n", "abc"), ("# the new one\n\nabc\nold\n", "abc")])
 def test_token_is_the_first_of_its_file(tmp_path: Path, text: str, token: str) -> None:
     (tmp_path / "token").write_text(text)
-    assert read_token(tmp_path / "token") == token
+    assert find_token(None, tmp_path / "token") == token
 
 
 def test_token_file_without_a_token_is_refused(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("# nothing\n")
     with pytest.raises(InvalidArgumentError, match="holds no token"):
-        read_token(tmp_path / "token")
+        find_token(None, tmp_path / "token")
     with pytest.raises(InvalidArgumentError, match="No such file"):
-        read_token(tmp_path / "nowhere")
+        find_token(None, tmp_path / "nowhere")
 
 
 def test_completion_without_a_server_is_silent(closed_port: int, capfd: pytest.CaptureFixture[str]) -> None:
