@@ -26,8 +26,8 @@ def console(stream: TextIO | None = None) -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print one JSON document; at once, since who reads it in a pipe may wait for it while the command runs on."""
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
 
 
 def make_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:

@@ -241,7 +241,10 @@ def _serve(supervisor: RunningSupervisor) -> None:
         supervisor.process.send_signal((signal.SIGTERM, signal.SIGINT, signal.SIGKILL)[min(len(asked), 3) - 1])
 
     for number in _STOP_SIGNALS:
-        signal.signal(number, on_signal)
+        # Under nohup the end of the terminal is ignored. An ignored SIGINT only says that a shell without job control
+        # started us in the background; who sends one all the same means us.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, on_signal)
     code = supervisor.process.wait()
     if code != 0:
         tail = read_tail(supervisor.config.log_dir / "supervisor.log", 10)

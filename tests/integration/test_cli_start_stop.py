@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tests.support.processes import pids_of, wait_until, watch_deaths
 
 pytestmark = pytest.mark.timeout(120)
 LIMIT_S = 30
+IN_TERMINAL = ("env", "--default-signal=HUP,INT")  # whatever started the tests may have left both ignored
 TOKEN = secrets.token_urlsafe(32)
 
 
@@ -37,10 +38,12 @@ def home() -> Iterator[Path]:
 
 
 @contextmanager
-def in_foreground(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def in_foreground(
+    home: Path, *, starter: Sequence[str] = IN_TERMINAL
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """Start Clipper in the foreground; give its process and what it has told when it was up."""
     process = subprocess.Popen(
-        [*CLIPPER, "start", "--json", *arguments], cwd=home, env=clipper_environment(home),
+        [*starter, *CLIPPER, "start", "--json"], cwd=home, env=clipper_environment(home),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None and process.stderr is not None
@@ -75,8 +78,9 @@ def test_foreground_ends_cleanly_at_a_signal(home: Path, number: signal.Signals)
     assert "Ctrl-C again does not wait" in stderr and stderr.endswith("stopped\n")
 
 
-def test_foreground_is_told_by_a_stop_elsewhere_and_second_starts_are_refused(home: Path) -> None:
-    with in_foreground(home) as (process, told):
+def test_foreground_under_nohup_is_told_by_a_stop_elsewhere_and_second_starts_are_refused(home: Path) -> None:
+    with in_foreground(home, starter=("nohup",)) as (process, told):
+        process.send_signal(signal.SIGHUP)  # its terminal was closed
         again = run_clipper(home, "start")
         assert again.returncode == ExitCode.CONFLICT
         assert f"running in '{told['run_dir']}' already" in again.stderr
@@ -88,7 +92,7 @@ def test_foreground_is_told_by_a_stop_elsewhere_and_second_starts_are_refused(ho
         assert (stopped.returncode, stopped.stdout) == (ExitCode.OK, "stopped\n")
         _, stderr = process.communicate(timeout=LIMIT_S)
     assert process.returncode == ExitCode.OK
-    assert "Clipper was stopped" in stderr
+    assert "Clipper was stopped" in stderr and "stopping" not in stderr
 
 
 def test_port_of_a_stranger_is_told_with_its_process(home: Path) -> None:

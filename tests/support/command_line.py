@@ -18,8 +18,15 @@ RUN_LIMIT_S = 60
 
 
 def clipper_environment(home: Path, **variables: str) -> dict[str, str]:
-    """Return the environment of a user who has nothing but this home; free ports, and no option of the tester's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CLIPPER_")}
+    """Return the environment of a user who has nothing but this home; free ports, and no option of the tester's.
+
+    Nor PYTHONUNBUFFERED, which users do not set, and which hides that a command leaves its words in a buffer.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("CLIPPER_") and name != "PYTHONUNBUFFERED"
+    }
     return {
         **kept,
         "PYTHONPATH": str(ROOT),
