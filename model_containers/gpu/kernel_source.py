@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -20,26 +21,29 @@ from model_containers.gpu.operations import Mix, TypedOperation, Window
 from model_containers.gpu.pixel_types import FLOAT16, ElementType
 from model_containers.gpu.stages import Stage
 
-# float16 by hand: NVRTC comes without cuda_fp16.h. The instructions exist since sm_53.
-HALF_HELPERS = """
+# What a kernel may call. float16 by hand: NVRTC comes without cuda_fp16.h; the instructions exist since sm_53.
+HELPERS: Final = {
+    "half_to_float": """
 #if defined(__CUDACC__)
 static __device__ __forceinline__ float half_to_float(unsigned short bits) {
   float value;
   asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
   return value;
 }
+#endif""",
+    "float_to_half": """
+#if defined(__CUDACC__)
 static __device__ __forceinline__ unsigned short float_to_half(float value) {
   unsigned short bits;
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(value));
   return bits;
 }
-#endif
-"""
-SATURATED = """
+#endif""",
+    "saturated": """
 static __device__ __forceinline__ float saturated(float value, float maximum) {
   return fminf(fmaxf(rintf(value), 0.0f), maximum);
+}""",
 }
-"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,6 @@ def kernel_source(stage: Stage, number: int = 0) -> KernelSource:
     )
     text = "\n".join(
         [
-            *_helpers(stage),
             *reader,
             "",
             f'extern "C" __global__ void __launch_bounds__(256) {name}(const unsigned char* __restrict__ source_bytes,',
@@ -95,14 +98,8 @@ def kernel_source(stage: Stage, number: int = 0) -> KernelSource:
             "",
         ]
     )
-    return KernelSource(name, text)
-
-
-def _helpers(stage: Stage) -> list[str]:
-    elements = {stage.before.element, *(typed.after.element for typed in stage.operations)}
-    computed = {typed.after.element for typed in stage.operations if not isinstance(typed.operation, Window)}
-    helpers = [HALF_HELPERS] if FLOAT16 in elements else []
-    return helpers + ([SATURATED] if any(element.maximum is not None for element in computed) else [])
+    helpers = [helper for called, helper in HELPERS.items() if called in text]  # an unused one would be a warning
+    return KernelSource(name, "\n".join([*helpers, "", text]))
 
 
 def _reader(stage: Stage, before: Sequence[TypedOperation]) -> list[str]:
