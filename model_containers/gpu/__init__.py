@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from model_containers.gpu.preprocessor import Prepared, Preprocessor, make_preprocessor
     from model_containers.gpu.sources import DecodeImage, TensorImage
     from model_containers.gpu.steps import Cast, CenterCrop, ConvertColor, Normalize, Pad, Resize, ToChannelsFirst
-    from model_containers.gpu.tokens import PaddedTokens, PadTokens
+    from model_containers.gpu.tokens import PaddedTokens, PadTokens, make_padder
 
 __all__ = [
     "Cast",
@@ -38,6 +38,7 @@ __all__ = [
     "Resize",
     "TensorImage",
     "ToChannelsFirst",
+    "make_padder",
     "make_preprocessor",
     "pipeline_from_json",
     "pipeline_to_json",
@@ -49,7 +50,7 @@ _HOMES = {
     "preprocessor": ("Prepared", "Preprocessor", "make_preprocessor"),
     "sources": ("DecodeImage", "TensorImage"),
     "steps": ("Cast", "CenterCrop", "ConvertColor", "Normalize", "Pad", "Resize", "ToChannelsFirst"),
-    "tokens": ("PadTokens", "PaddedTokens"),
+    "tokens": ("PadTokens", "PaddedTokens", "make_padder"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -113,10 +113,9 @@ def _reader(stage: Stage, before: Sequence[TypedOperation]) -> list[str]:
         return lines + [f"{indent}v[{i}] = {_loaded(element, f'at[{i}]')};" for i in range(channels)]
 
     lines = _Chain(before, stage.columns).lines(load, channels, declare=False)
-    most = max([channels, *(typed.after.channels for typed in before)])
     return [
         f"static __device__ __forceinline__ void read_pixel(const {_c(element)}* __restrict__ source,",
-        f"    const long long* __restrict__ p, int y, int x, float (&v)[{most}]) {{",
+        "    const long long* __restrict__ p, int y, int x, float* __restrict__ v) {",
         *(f"  {line}" for line in lines),
         "}",
     ]

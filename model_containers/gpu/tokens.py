@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from model_containers.gpu.errors import ImageError, PipelineError
+from model_containers.gpu.preprocessor import device_number
 from model_containers.gpu.resample import Array
 
 MAX_TOKENS: Final = 1 << 20
@@ -108,6 +110,22 @@ class PadTokens:
             found = xp.reshape(xp.take(joined, xp.reshape(safe, (-1,))), safe.shape)
             ids = xp.where(is_token, found, xp.asarray(self.pad_id, dtype=xp.int64))
         return ids, xp.astype(is_token, xp.int64)
+
+
+def make_padder(pad: PadTokens, device: str = "cpu") -> Callable[[Sequence[Any]], PaddedTokens]:
+    """Return a function that pads batches on ``cpu``, ``cuda`` or ``cuda:NUMBER``.
+
+    Raises
+    ------
+    PipelineError
+        There is no such device, or cupy is not installed; says what to do.
+    """
+    number = device_number(device)
+    if number is None:
+        return pad
+    padder: Callable[[Sequence[Any]], PaddedTokens]
+    padder = importlib.import_module("model_containers.gpu.device_tokens").DevicePadder(pad, number)
+    return padder
 
 
 KERNEL_NAME: Final = "clipper_pad_tokens"
