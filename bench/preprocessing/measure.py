@@ -64,7 +64,11 @@ def _encoded(image: Any) -> bytes:
 
 
 def measure(
-    subjects: Sequence[str] | None = None, cases: Sequence[str] | None = None, *, is_quick: bool = False, commit: str = ""
+    subjects: Sequence[str] | None = None,
+    cases: Sequence[str] | None = None,
+    *,
+    is_quick: bool = False,
+    commit: str = "",
 ) -> Run:
     """Measure the named subjects and cases (None: all)."""
     machine = describe_machine()
@@ -100,7 +104,9 @@ def _measure_case(case: Case, subjects: Sequence[Subject], run: Run, is_quick: b
         difference = np.abs(found - wanted)
         differences[subject.name] = float(difference.max())
         if difference.max() > subject.tolerance or difference.mean() > subject.mean_tolerance:
-            run.failures.append(f"{subject.name} on {case.name}: off by {difference.max():.3f}, mean {difference.mean():.4f}")
+            run.failures.append(
+                f"{subject.name} on {case.name}: off by {difference.max():.3f}, mean {difference.mean():.4f}"
+            )
     for number in range(1 if is_quick else ROUNDS):
         for subject in subjects if number % 2 == 0 else reversed(subjects):
             rates[subject.name].append(_rate(subject, images, 0.0 if is_quick else ROUND_S))

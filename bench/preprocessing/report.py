@@ -15,12 +15,16 @@ def render(run: Run) -> str:
     lines = [
         f"# Preprocessing, {machine.started_at} UTC, commit {machine.commit[:8]}",
         "",
-        f"{where}; Python {machine.python}; {versions}. Batches of {run.batch}, one thread on the host. Images a second, "
-        "median of the rounds (slowest to fastest); on a device, copies to it included.",
+        f"{where}; Python {machine.python}; {versions}. Batches of {run.batch}, one thread on the host. Images a "
+        "second, median of the rounds (slowest to fastest); on a device, copies to it included.",
         "",
         table(run),
     ]
-    lines += ["", "Left out: " + "; ".join(f"{name} ({why})" for name, why in run.missing.items()) + "."] if run.missing else []
+    lines += (
+        ["", "Left out: " + "; ".join(f"{name} ({why})" for name, why in run.missing.items()) + "."]
+        if run.missing
+        else []
+    )
     lines += ["", "**Wrong:** " + "; ".join(run.failures)] if run.failures else []
     return "\n".join(lines) + "\n"
 

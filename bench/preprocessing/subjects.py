@@ -1,7 +1,7 @@
 """Who prepares: each takes arrays or JPEG files, and returns (batch, 3, 224, 224) float32, on whatever it computes on.
 
-All of them do the same: shorter side to 256 (bilinear, antialiased), the middle 224 x 224, ImageNet's mean and deviation.
-On the host one thread each, as a replica has one core by default.
+All of them do the same: shorter side to 256 (bilinear, antialiased), the middle 224 x 224, ImageNet's mean and
+deviation. On the host one thread each, as a replica has one core by default.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 SHORTEST, CROP = 256, 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def _array(values: Sequence[float]) -> Array:
+    return np.array(values, np.float32)
 
 
 class Subject(ABC):
@@ -53,7 +57,9 @@ class Subject(ABC):
 
 def our_pipeline(source: Source) -> Pipeline:
     """Return the pipeline that all subjects compute."""
-    return Pipeline(source, [Resize(shortest=SHORTEST), CenterCrop(CROP, CROP), Normalize(MEAN, STD), ToChannelsFirst()])
+    return Pipeline(
+        source, [Resize(shortest=SHORTEST), CenterCrop(CROP, CROP), Normalize(MEAN, STD), ToChannelsFirst()]
+    )
 
 
 class Ours(Subject):
@@ -63,7 +69,9 @@ class Ours(Subject):
     device = "cpu"
 
     def start(self, is_encoded: bool) -> None:
-        self._preprocessor = make_preprocessor(our_pipeline(DecodeImage() if is_encoded else TensorImage()), self.device)
+        self._preprocessor = make_preprocessor(
+            our_pipeline(DecodeImage() if is_encoded else TensorImage()), self.device
+        )
 
     def prepare(self, images: Sequence[Any]) -> Any:
         return self._preprocessor.submit(images).array
@@ -102,14 +110,16 @@ class Pillow(Subject):
         return batch
 
     def _one(self, image: Any) -> Array:
-        opened = self._image.open(io.BytesIO(image)).convert("RGB") if self._is_encoded else self._image.fromarray(image)
+        opened = (
+            self._image.open(io.BytesIO(image)).convert("RGB") if self._is_encoded else self._image.fromarray(image)
+        )
         width, height = opened.size
         scale = min(width, height)
         width, height = width * SHORTEST // scale, height * SHORTEST // scale
         left, top = round((width - CROP) / 2), round((height - CROP) / 2)
         resized = opened.resize((width, height), self._image.Resampling.BILINEAR)
         cropped = np.asarray(resized.crop((left, top, left + CROP, top + CROP)), np.float32)
-        scaled: Array = (cropped / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
+        scaled: Array = (cropped / np.float32(255) - _array(MEAN)) / _array(STD)
         return scaled.transpose(2, 0, 1)
 
 
@@ -136,7 +146,7 @@ class ScikitImage(Subject):
         height, width = height * SHORTEST // scale, width * SHORTEST // scale
         top, left = round((height - CROP) / 2), round((width - CROP) / 2)
         resized = self._resize(pixels.astype(np.float32) / 255, (height, width), order=1, anti_aliasing=True)
-        cropped: Array = (resized[top : top + CROP, left : left + CROP] - np.float32(MEAN)) / np.float32(STD)
+        cropped: Array = (resized[top : top + CROP, left : left + CROP] - _array(MEAN)) / _array(STD)
         return cropped.transpose(2, 0, 1)
 
 

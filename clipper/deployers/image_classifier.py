@@ -32,5 +32,7 @@ class ImageClassifierDeployer:
                 hint="from model_containers.image_classifier import ImageClassifier",
             )
         if not Path(model.network).is_file():
-            raise InvalidArgumentError(f"there is no network {str(model.network)!r}", hint="give the path of an ONNX file")
+            raise InvalidArgumentError(
+                f"there is no network {str(model.network)!r}", hint="give the path of an ONNX file"
+            )
         model.save(directory)

@@ -1,7 +1,7 @@
 """Where everything of a batch lies, in one block of memory that goes to the device in one copy.
 
-The block: for each stage the rows of its items, then the tables of the filters, then the pixels. Results of a stage that
-is not the last lie in a buffer of their own, back to back; those of the last in the array that is handed out.
+The block: for each stage the rows of its items, then the tables of the filters, then the pixels. Results of a stage
+that is not the last lie in a buffer of their own, back to back; those of the last in the array that is handed out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from model_containers.gpu import stages
 from model_containers.gpu.operations import Placement, Resample, Window
 from model_containers.gpu.pipeline import Pipeline
 from model_containers.gpu.resample import Array, Taps, taps_of

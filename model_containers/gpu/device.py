@@ -1,9 +1,9 @@
 """Batches on a CUDA device: two in flight, each on a stream of its own.
 
-``submit`` decodes, fills a pinned buffer, and queues on the slot's stream one copy to the device, one kernel a stage, and
-nothing else. It does not wait: while the device computes batch k, the host fills batch k+1, and the copy engine brings it
-over. A slot is used again only when its copy has ended (its pinned buffer) and behind whatever streams read its last
-result (its device memory); the host waits for the first, the device for the second.
+``submit`` decodes, fills a pinned buffer, and queues on the slot's stream one copy to the device, one kernel a stage,
+and nothing else. It does not wait: while the device computes batch k, the host fills batch k+1, and the copy engine
+brings it over. A slot is used again only when its copy has ended (its pinned buffer) and behind whatever streams read
+its last result (its device memory); the host waits for the first, the device for the second.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from model_containers.gpu.batch_plan import BatchPlan, plan_batch
 from model_containers.gpu.errors import PipelineError
 from model_containers.gpu.faults import reraise_lost
+from model_containers.gpu.handoff import stream_at
 from model_containers.gpu.kernel_source import kernel_source
 from model_containers.gpu.pipeline import Pipeline
 from model_containers.gpu.preprocessor import Prepared, Preprocessor
@@ -59,7 +60,13 @@ class DevicePreprocessor(Preprocessor):
     """
 
     def __init__(
-        self, pipeline: Pipeline, device: int = 0, decode_threads: int = 1, slots: int = SLOTS, *, is_timed: bool = False
+        self,
+        pipeline: Pipeline,
+        device: int = 0,
+        decode_threads: int = 1,
+        slots: int = SLOTS,
+        *,
+        is_timed: bool = False,
     ) -> None:
         super().__init__(pipeline, decode_threads)
         self._cupy = load_cupy(device)
@@ -125,8 +132,7 @@ class DevicePreprocessor(Preprocessor):
             slot.staging = None
         if slot.last is not None:
             for pointer in slot.last.readers:
-                reader = self._cupy.cuda.ExternalStream(pointer)
-                slot.stream.wait_event(reader.record())
+                slot.stream.wait_event(stream_at(self._cupy, pointer).record())
             slot.last = None
         slot.marks = []
 
@@ -180,7 +186,9 @@ def load_cupy(device: int) -> Any:
     try:
         cupy = importlib.import_module("cupy")
     except ImportError as error:
-        raise PipelineError(f"the device cuda:{device} needs cupy, which cannot be imported ({error}); {INSTALL_HINT}") from None
+        raise PipelineError(
+            f"the device cuda:{device} needs cupy, which cannot be imported ({error}); {INSTALL_HINT}"
+        ) from None
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:

@@ -1,7 +1,7 @@
 """Hand a prepared batch to a network without a copy: DLPack for PyTorch, pointers for ONNX Runtime and TensorRT.
 
-On a device the other library works on a stream of its own. Each function sees to it that the other reads after the kernels
-have written, and tells ``Prepared`` who reads, so that the memory is used again only behind that.
+On a device the other library works on a stream of its own. Each function sees to it that the other reads after the
+kernels have written, and tells ``Prepared`` who reads, so that the memory is used again only behind that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def to_torch(prepared: Prepared) -> Any:
 
 
 def bind_onnx_input(binding: Any, name: str, prepared: Prepared) -> None:
-    """Bind the batch as an input of an ``onnxruntime.IOBinding``. Waits for the kernels: ONNX Runtime has its own stream.
+    """Bind the batch as an input of an ``onnxruntime.IOBinding``. Waits for the kernels: ONNX Runtime has its own
+    stream.
 
     ``run_with_iobinding`` returns when the outputs are there, so nobody reads the batch after it.
     """
@@ -43,9 +44,22 @@ def tensorrt_address(prepared: Prepared, stream: int) -> int:
     """
     if prepared.stream is None:
         raise ValueError("TensorRT reads device memory, and this batch was prepared on the host")
-    cupy = importlib.import_module("cupy")
-    with prepared.stream:
-        event = prepared.stream.record()
-    cupy.cuda.ExternalStream(stream).wait_event(event)
+    stream_at(importlib.import_module("cupy"), stream).wait_event(prepared.stream.record())
     prepared.readers.add(stream)
     return int(prepared.array.data.ptr)
+
+
+def stream_at(cupy: Any, pointer: int) -> Any:
+    """Return another library's stream, given as a pointer, as one of cupy's."""
+    from_external = getattr(cupy.cuda.Stream, "from_external", None)
+    return from_external(_ForeignStream(pointer)) if from_external else cupy.cuda.ExternalStream(pointer)
+
+
+class _ForeignStream:
+    """A stream by the protocol that CUDA's Python libraries share."""
+
+    def __init__(self, pointer: int) -> None:
+        self._pointer = pointer
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self._pointer

@@ -1,8 +1,8 @@
 """CUDA source of a stage: everything between loading a pixel and storing it, in one kernel, in registers.
 
 A thread computes one pixel of the result. It walks the operations twice: backwards, to learn which pixel of the source
-the wanted one comes from (a window only moves coordinates, and says which pixels it fills), and forwards, to compute the
-values. Where there is a Resample, what stands before it is computed for each tap, in ``read_pixel``.
+the wanted one comes from (a window only moves coordinates, and says which pixels it fills), and forwards, to compute
+the values. Where there is a Resample, what stands before it is computed for each tap, in ``read_pixel``.
 
 The source is plain C++ but for the words of CUDA, so that the tests compile it for the CPU as well and compare what it
 computes with the interpreter, on machines without a device.
@@ -67,7 +67,9 @@ def kernel_source(stage: Stage, number: int = 0) -> KernelSource:
     reader = _reader(stage, before)
     middle = stage.operations[split].after if at is not None else stage.before
     body = _Chain(after, stage.columns[split if at is None else split + 1 :]).lines(
-        lambda indent: _resampled(stage, at, indent) if at is not None else [f"{indent}read_pixel(source, p, y, x, v);"],
+        lambda indent: (
+            _resampled(stage, at, indent) if at is not None else [f"{indent}read_pixel(source, p, y, x, v);"]
+        ),
         middle.channels,
     )
     text = "\n".join(
@@ -129,7 +131,8 @@ class _Chain:
         self._columns = columns
 
     def lines(self, fetch: Callable[[str], list[str]], channels: int, *, declare: bool = True) -> list[str]:
-        """Return the statements that turn ``y`` and ``x`` into the values ``v``; ``fetch`` fills ``v`` at the bottom."""
+        """Return the statements that turn ``y`` and ``x`` into the values ``v``; ``fetch`` fills ``v`` at the
+        bottom."""
         most = max([channels, *(typed.after.channels for typed in self._operations)])
         lines = [f"float v[{most}];"] if declare else []
         pads = []
@@ -190,8 +193,10 @@ def _resampled(stage: Stage, at: int, indent: str) -> list[str]:
         f"const int* __restrict__ x_table = tables + {x_at};",
         f"const int y_taps = (int){y_taps}, x_taps = (int){x_taps};",
         "const int y_first = y_table[y], x_first = x_table[x];",
-        f"const float* __restrict__ y_weights = reinterpret_cast<const float*>(y_table + {y_size}) + (long long)y * y_taps;",
-        f"const float* __restrict__ x_weights = reinterpret_cast<const float*>(x_table + {x_size}) + (long long)x * x_taps;",
+        "const float* __restrict__ y_weights =",
+        f"    reinterpret_cast<const float*>(y_table + {y_size}) + (long long)y * y_taps;",
+        "const float* __restrict__ x_weights =",
+        f"    reinterpret_cast<const float*>(x_table + {x_size}) + (long long)x * x_taps;",
         f"float sums[{channels}] = {{{zeros}}};",
         "for (int j = 0; j < y_taps; ++j) {",
         f"  float row[{channels}] = {{{zeros}}};",

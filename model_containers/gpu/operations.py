@@ -39,7 +39,9 @@ class Mix:
     @property
     def picks(self) -> tuple[int, ...] | None:
         """For each new channel the old one that it equals; None if there is anything to compute."""
-        if any(self.offset) or any(sorted(row)[:-1] != [0.0] * (len(row) - 1) or max(row) != 1.0 for row in self.matrix):
+        if any(self.offset) or any(
+            sorted(row)[:-1] != [0.0] * (len(row) - 1) or max(row) != 1.0 for row in self.matrix
+        ):
             return None
         return tuple(row.index(1.0) for row in self.matrix)
 

@@ -1,8 +1,8 @@
 """A batch in pieces: the copy of one piece runs under the computing of the one before, and a full device halves them.
 
-Out of memory is no failure of a query: the piece is put back, smaller, and the size that was too large is remembered for
-the batches to come. Only an input that does not fit alone fails, alone. After many good pieces a larger size is tried
-again, since what took the memory may have gone; if it fails, the size that was good is good again.
+Out of memory is no failure of a query: the piece is put back, smaller, and the size that was too large is remembered
+for the batches to come. Only an input that does not fit alone fails, alone. After many good pieces a larger size is
+tried again, since what took the memory may have gone; if it fails, the size that was good is good again.
 """
 
 from __future__ import annotations

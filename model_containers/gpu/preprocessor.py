@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from model_containers.gpu.errors import ImageError, PipelineError
+from model_containers.gpu.faults import reraise_lost
 from model_containers.gpu.pipeline import Pipeline
 from model_containers.gpu.resample import Array
 from model_containers.gpu.run import run_pipeline
@@ -35,9 +36,16 @@ class Prepared:
     readers: set[int] = field(default_factory=set)  # streams, as pointers, on which somebody else reads the array
 
     def synchronize(self) -> None:
-        """Wait until the array is computed."""
+        """Wait until the array is computed.
+
+        Raises
+        ------
+        DeviceLostError
+            The device failed for good.
+        """
         if self.stream is not None:
-            self.stream.synchronize()
+            with reraise_lost():
+                self.stream.synchronize()
 
 
 class Preprocessor(ABC):

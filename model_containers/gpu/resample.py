@@ -3,8 +3,8 @@
 With ``antialias`` the filter is stretched over the source pixels that a target pixel covers, as Pillow does and as
 torchvision does by default; taps that fall outside of the image are left out and the others made up to 1. Without it a
 filter of the size of the target's pixels is used whatever the scale, as OpenCV and ``torch.nn.functional.interpolate``
-do; taps outside take the edge's pixel. ``area`` is the exact mean of what a target pixel covers, partial pixels by their
-part (OpenCV's INTER_AREA, scikit-image's ``resize_local_mean``), and knows no antialias.
+do; taps outside take the edge's pixel. ``area`` is the exact mean of what a target pixel covers, partial pixels by
+their part (OpenCV's INTER_AREA, scikit-image's ``resize_local_mean``), and knows no antialias.
 """
 
 from __future__ import annotations

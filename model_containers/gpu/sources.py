@@ -106,7 +106,7 @@ class DecodeImage(Source):
             raise ImageError(f"the input is no image in one of the formats {', '.join(self.formats)}") from None
         except image_module.DecompressionBombError:
             raise ImageError(f"the image has more than {self.max_pixels:,} pixels") from None
-        except Exception as error:  # decoders raise whatever they like about a damaged file
+        except Exception as error:  # noqa: BLE001 - decoders raise whatever they like about a damaged file
             raise ImageError(f"the image is damaged: {type(error).__name__}: {error}") from None
 
     def sample(self) -> bytes:
@@ -121,7 +121,9 @@ class DecodeImage(Source):
         if width < 1 or height < 1:
             raise ImageError(f"the image has {width} x {height} pixels")
         if image.mode not in CONVERTIBLE_MODES:
-            raise ImageError(f"the image is of mode {image.mode}, which cannot be converted to {self.mode} without loss")
+            raise ImageError(
+                f"the image is of mode {image.mode}, which cannot be converted to {self.mode} without loss"
+            )
 
     def _turned(self, image: Any) -> Any:
         return importlib.import_module("PIL.ImageOps").exif_transpose(image) if self.orient else image

@@ -1,7 +1,8 @@
 """Cut the operations of a pipeline into stages, each of which is one kernel: at most one Resample, anything around it.
 
-Of each image a kernel is told a row of whole numbers: where its pixels lie, its size, and what depends on the size. This
-file says which number stands in which column, for ``kernel_source`` that reads them and ``batch_plan`` that writes them.
+Of each image a kernel is told a row of whole numbers: where its pixels lie, its size, and what depends on the size.
+This file says which number stands in which column, for ``kernel_source`` that reads them and ``batch_plan`` that writes
+them.
 """
 
 from __future__ import annotations

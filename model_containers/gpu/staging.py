@@ -1,7 +1,7 @@
 """Pinned host memory for what goes to the device: taken once, used again and again.
 
-A copy from pinned memory is a plain DMA transfer that runs beside kernels; from other memory the driver copies in pieces
-through a buffer of its own, and the call waits. Pinning costs about 0.3 ms a megabyte, hence the pool.
+A copy from pinned memory is a plain DMA transfer that runs beside kernels; from other memory the driver copies in
+pieces through a buffer of its own, and the call waits. Pinning costs about 0.3 ms a megabyte, hence the pool.
 """
 
 from __future__ import annotations

@@ -189,9 +189,7 @@ class CenterCrop(Step):
             raise ImageError(
                 f"an image of {width} x {height} pixels is smaller than the crop of {self.width} x {self.height}"
             )
-        return Placement(
-            round((height - self.height) / 2), round((width - self.width) / 2), self.height, self.width
-        )
+        return Placement(round((height - self.height) / 2), round((width - self.width) / 2), self.height, self.width)
 
     def lower(self, before: ImageType) -> TypedOperation:
         return _window(self, before, None)

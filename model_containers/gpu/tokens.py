@@ -35,8 +35,8 @@ class PadTokens:
     length : int
         Longest length; longer sequences are cut, unless ``truncate`` is False: then they are errors of their own.
     multiple : int
-        Pad the batch to a multiple of this that its longest sequence needs, at most ``length``; 0: always to ``length``.
-        A multiple of 8 suits tensor cores.
+        Pad the batch to a multiple of this that its longest sequence needs, at most ``length``; 0: always to
+        ``length``. A multiple of 8 suits tensor cores.
     side : str
         Where padding is put and cuts are made: ``right``, or ``left`` as generating models want.
     """
@@ -49,7 +49,9 @@ class PadTokens:
 
     def __post_init__(self) -> None:
         if not 1 <= self.length <= MAX_TOKENS or self.multiple < 0:
-            raise PipelineError(f"PadTokens to {self.length} by {self.multiple}, expected 1 to {MAX_TOKENS} and 0 or more")
+            raise PipelineError(
+                f"PadTokens to {self.length} by {self.multiple}, expected 1 to {MAX_TOKENS} and 0 or more"
+            )
         if self.side not in SIDES:
             raise PipelineError(f"the side of PadTokens is {self.side!r}, expected {' or '.join(SIDES)}")
 

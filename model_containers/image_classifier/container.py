@@ -54,5 +54,7 @@ def _read_labels(settings: ContainerSettings) -> tuple[Sequence[str], int]:
     labels = content.get("labels", []) if isinstance(content, dict) else None
     top = content.get("top", 1) if isinstance(content, dict) else None
     if not isinstance(labels, list) or not isinstance(top, int) or not 1 <= top <= MAX_TOP:
-        raise SettingsError(f'{LABELS_FILE} is {str(content)[:80]}, expected {{"labels": [...], "top": 1 to {MAX_TOP}}}')
+        raise SettingsError(
+            f'{LABELS_FILE} is {str(content)[:80]}, expected {{"labels": [...], "top": 1 to {MAX_TOP}}}'
+        )
     return labels, top

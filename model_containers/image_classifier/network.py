@@ -16,7 +16,12 @@ from model_containers.gpu.resample import Array
 from model_containers.settings import SettingsError
 
 _CUDA = "CUDAExecutionProvider"
-_TENSORS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8", "tensor(uint16)": "uint16"}
+_TENSORS = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+}
 
 
 class OnnxNetwork:
@@ -42,9 +47,10 @@ class OnnxNetwork:
             raise SettingsError(f"onnxruntime cannot be imported: {error}; pip install 'clipper[images]'") from None
         number = device_number(device)
         if number is not None and _CUDA not in runtime.get_available_providers():
+            found = ", ".join(runtime.get_available_providers())
             raise SettingsError(
-                f"this onnxruntime {runtime.__version__} computes on {', '.join(runtime.get_available_providers())} only; "
-                "install onnxruntime-gpu in its place, or set CLIPPER_GPU_NETWORK_DEVICE=cpu to only prepare on the device"
+                f"this onnxruntime {runtime.__version__} has {found}, not {_CUDA}: install onnxruntime-gpu in its place, "
+                "or set CLIPPER_GPU_NETWORK_DEVICE=cpu to only prepare on the device"
             )
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1  # a replica is one process on one core; see `limit_blas_threads`

@@ -67,7 +67,7 @@ import sys
 import numpy as np
 from model_containers import FatalError
 from model_containers.gpu.preprocessor import make_preprocessor
-from model_containers.gpu.faults import lost_because
+from model_containers.gpu.faults import reraise_lost
 from tests.support.gpu_cases import CASES, make_images
 
 pipeline = CASES["imagenet"]
@@ -77,8 +77,9 @@ on_device.prepare(images)
 import cupy
 cupy.RawKernel('extern "C" __global__ void wild(int* p) { p[threadIdx.x] = 1; }', "wild")((1,), (32,), (np.uint64(64),))
 try:
-    for _ in range(3):
-        on_device.prepare(images).array.get()
+    with reraise_lost():  # as in predict_batch
+        for _ in range(3):
+            on_device.prepare(images).array.get()
 except FatalError as error:
     sys.stdout.write(f"lost: {error}")
     sys.stdout.flush()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_containers.gpu.handoff import to_torch
+from model_containers.gpu.handoff import stream_at, to_torch
 from model_containers.gpu.pipeline import Pipeline
 from model_containers.gpu.preprocessor import HostPreprocessor, make_preprocessor
 from model_containers.gpu.run import run_pipeline
@@ -113,7 +113,7 @@ def test_copy_of_a_batch_runs_under_the_kernels_of_the_batch_before(cupy: Any) -
         busy.run(prepared.stream)  # a network that computes for longer than the host takes to fill the next buffer
         ended = cupy.cuda.Event()
         ended.record(prepared.stream)
-        marks.append({name: event for name, event in on_device.marks} | {"network ends": ended})
+        marks.append(dict(on_device.marks) | {"network ends": ended})
     cupy.cuda.Device().synchronize()
     times = [{name: cupy.cuda.get_elapsed_time(begin, event) for name, event in each.items()} for each in marks]
     for before, after in zip(times, times[1:], strict=False):
@@ -167,7 +167,7 @@ def test_memory_is_not_used_again_before_its_reader_is_done(cupy: Any) -> None:
     for batch in batches:
         with torch.cuda.stream(side):
             tensor = to_torch(on_device.submit(batch))
-            busy.run(cupy.cuda.ExternalStream(side.cuda_stream))  # the reader comes late
+            busy.run(stream_at(cupy, side.cuda_stream))  # the reader comes late
             found.append(tensor * 1.0)
         del tensor  # the memory is free as far as cupy knows
     torch.cuda.synchronize()

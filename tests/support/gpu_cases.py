@@ -38,21 +38,33 @@ CASES: Final[dict[str, Pipeline]] = {
     ),
     "no rounding": Pipeline(TensorImage(), [Cast("float32"), Resize(40, 50, filter="bicubic"), IMAGENET]),
     "alpha, not antialiased": Pipeline(
-        TensorImage(channels=4), [ConvertColor("rgba_to_rgb"), Resize(30, 70, antialias=False), ConvertColor("rgb_to_bgr")]
+        TensorImage(channels=4),
+        [ConvertColor("rgba_to_rgb"), Resize(30, 70, antialias=False), ConvertColor("rgb_to_bgr")],
     ),
     "two resizes": Pipeline(
         TensorImage(dtype="uint16"),
-        [Pad(130, 130, (9,)), Resize(longest=70, filter="bicubic"), ConvertColor("rgb_to_gray"), Pad(80, 90, (7,)),
-         CenterCrop(60, 60), Resize(50, 20), Pad(60, 64, anchor="top_left"), Normalize(), Pad(66, 66, (1.5,)),
-         ToChannelsFirst()],
-    ),  # fmt: skip
+        [
+            Pad(130, 130, (9,)),
+            Resize(longest=70, filter="bicubic"),
+            ConvertColor("rgb_to_gray"),
+            Pad(80, 90, (7,)),
+            CenterCrop(60, 60),
+            Resize(50, 20),
+            Pad(60, 64, anchor="top_left"),
+            Normalize(),
+            Pad(66, 66, (1.5,)),
+            ToChannelsFirst(),
+        ],
+    ),
     "half to bytes": Pipeline(
         TensorImage("HW", 1, "float16"), [Pad(128, 128, (0.5,)), Cast("uint8"), ConvertColor("gray_to_rgb")]
     ),
-    "ycbcr": Pipeline(TensorImage("CHW"), [ConvertColor("rgb_to_ycbcr"), Pad(128, 128, (1, 2, 3)), CenterCrop(100, 90)]),
+    "ycbcr": Pipeline(
+        TensorImage("CHW"), [ConvertColor("rgb_to_ycbcr"), Pad(128, 128, (1, 2, 3)), CenterCrop(100, 90)]
+    ),
     "half throughout": Pipeline(TensorImage("HWC", 2, "float16"), [Resize(33, 44), Normalize((0.1, 0.2), (0.5, 0.25))]),
     "nothing but a size": Pipeline(TensorImage(dtype="float32"), [Pad(128, 128)]),
-}  # fmt: skip
+}
 SIZES: Final = ((100, 80), (61, 128), (37, 37))  # ragged; fit all of the cases
 _BICUBIC_GAIN: Final = 2.1  # absolute weights of one axis sum to at most 1.45 (plain: a = -0.75)
 _FLOAT_ERROR: Final = 4e-6  # of float32 sums of a few hundred taps, relative to the largest value
@@ -118,7 +130,9 @@ def sources(draw: st.DrawFn) -> TensorImage:
 
 
 @st.composite
-def pipelines(draw: st.DrawFn, source: Source | None = None, elements: Sequence[str] = ("uint8", "float32")) -> Pipeline:
+def pipelines(
+    draw: st.DrawFn, source: Source | None = None, elements: Sequence[str] = ("uint8", "float32")
+) -> Pipeline:
     """Any pipeline of up to five steps; it ends in a stated size, and no image is too large or too small for it."""
     start = source or draw(sources())
     steps: list[Step] = []
@@ -136,7 +150,9 @@ def pipelines(draw: st.DrawFn, source: Source | None = None, elements: Sequence[
     elif last == "pad":
         steps += [Resize(longest=draw(side)), Pad(12, draw(st.integers(12, 15)), (3,))]
     else:
-        steps.append(Resize(draw(side), draw(side), filter=draw(st.sampled_from(FILTERS)), antialias=draw(st.booleans())))
+        steps.append(
+            Resize(draw(side), draw(side), filter=draw(st.sampled_from(FILTERS)), antialias=draw(st.booleans()))
+        )
     if draw(st.booleans()):
         steps.append(ToChannelsFirst())
     return Pipeline(start, steps)
