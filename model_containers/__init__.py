@@ -12,12 +12,12 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from model_containers.container import ItemError, ModelContainer
+    from model_containers.container import FatalError, ItemError, ModelContainer
     from model_containers.loop import serve
 
-__all__ = ["ItemError", "ModelContainer", "limit_blas_threads", "serve"]
+__all__ = ["FatalError", "ItemError", "ModelContainer", "limit_blas_threads", "serve"]
 
-_HOME = {"ItemError": "container", "ModelContainer": "container", "serve": "loop"}
+_HOME = {"FatalError": "container", "ItemError": "container", "ModelContainer": "container", "serve": "loop"}
 
 BLAS_THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

@@ -29,6 +29,19 @@ class ItemError(Exception):
     """
 
 
+class FatalError(BaseException):
+    """Raised by a model: this process can answer no more batch, whatever it is asked (its device is lost, say).
+
+    It ends, with a code of its own; the batch in hand is not answered, so that the frontend gives it to another replica
+    while its deadlines allow. No subclass of ``Exception``: nothing between the model and the loop may swallow it.
+
+    Parameters
+    ----------
+    cause : str
+        For the log.
+    """
+
+
 class ModelContainer(ABC):
     """A model behind ``predict_batch``. Derive from it, then call ``serve(YourContainer())``.
 

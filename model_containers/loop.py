@@ -25,7 +25,7 @@ from model_containers import log_lines
 from model_containers import settings as exits
 from model_containers.codec import Frame
 from model_containers.connection import RECONNECT_INTERVAL_MS, Connection, FrontendStuckError, connect
-from model_containers.container import ModelContainer
+from model_containers.container import FatalError, ModelContainer
 from model_containers.session import ContainerSession, Exit, Leave, Predict
 from model_containers.settings import ContainerSettings, SettingsError
 
@@ -101,7 +101,12 @@ class ContainerLoop:
     def _work(self) -> None:
         work = self._session.take_work()
         if isinstance(work, Predict):
-            answer = self._compute(work)
+            try:
+                answer = self._compute(work)
+            except FatalError as error:  # unanswered, the batch goes to another replica
+                logger.exception("the model cannot go on", extra={"batch_id": work.header.batch_id})
+                self._session.exit = Exit(exits.EXIT_FATAL, f"the model cannot go on: {error}")
+                return
             if work.epoch == self._session.epoch:
                 self._send(answer)
             self._session.answered(monotonic_us())
@@ -153,7 +158,7 @@ class ContainerLoop:
         except SystemExit as error:
             reason = "stopped while loading" if self._stop_requested else f"the model called exit({error.code})"
             self._session.exit = Exit(exits.EXIT_DONE if self._stop_requested else exits.EXIT_MODEL, reason)
-        except Exception as error:
+        except (Exception, FatalError) as error:
             logger.exception("the model cannot be loaded")
             reason = f"the model cannot be loaded: {type(error).__name__}: {error}"
             self._session.exit = Exit(exits.EXIT_MODEL, reason)

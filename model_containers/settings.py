@@ -17,6 +17,7 @@ EXIT_SETTINGS: Final = 2  # the environment is not usable
 EXIT_REFUSED: Final = 3  # the frontend refused the registration, or speaks another version
 EXIT_MODEL: Final = 4  # the model could not be loaded or warmed up
 EXIT_ORPHANED: Final = 5  # no frontend was heard for orphan_exit_us
+EXIT_FATAL: Final = 6  # the model cannot go on: its device is lost
 
 LIMIT_PREFIX: Final = "CLIPPER_RPC_"
 LOG_FORMAT_VARIABLE: Final = "CLIPPER_LOG_FORMAT"

@@ -9,7 +9,7 @@ from typing import Any, Final
 import typer
 
 LOG_SOURCES: Final = ("frontend", "management", "supervisor")
-CONTAINERS: Final = ("noop", "python_function", "simulated", "sklearn", "sum")
+CONTAINERS: Final = ("image_classifier", "noop", "python_function", "simulated", "sklearn", "sum")
 
 
 def complete_applications(ctx: typer.Context, incomplete: str) -> list[str]:

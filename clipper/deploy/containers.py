@@ -10,7 +10,7 @@ from typing import Final
 from clipper.errors import InvalidArgumentError
 from clipper.types import ModelId, ReplicaId
 
-_BUILT_IN: Final = ("noop", "python_function", "simulated", "sklearn", "sum")
+_BUILT_IN: Final = ("image_classifier", "noop", "python_function", "simulated", "sklearn", "sum")
 # What a caller may set: the parameters of our containers, and the size of their thread pools. Anything else
 # (LD_PRELOAD, PYTHONPATH) would let a caller of the management API run a program of its own.
 _SETTABLE_PREFIX: Final = "CLIPPER_"

@@ -20,6 +20,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
+from clipper.deployers.image_classifier import ImageClassifierDeployer
 from clipper.deployers.pickling import save_pickle
 from clipper.deployers.python_function import PythonFunctionDeployer
 from clipper.deployers.sklearn import SklearnDeployer
@@ -27,6 +28,7 @@ from clipper.errors import InvalidArgumentError
 
 __all__ = [
     "Deployer",
+    "ImageClassifierDeployer",
     "PythonFunctionDeployer",
     "SklearnDeployer",
     "find_deployer",
@@ -57,7 +59,7 @@ class Deployer(Protocol):
 
 
 # Asked in this order: any estimator with __call__ would do as a function, too.
-_deployers: list[Deployer] = [SklearnDeployer(), PythonFunctionDeployer()]
+_deployers: list[Deployer] = [ImageClassifierDeployer(), SklearnDeployer(), PythonFunctionDeployer()]
 
 
 def register_deployer(deployer: Deployer) -> None:
