@@ -114,7 +114,10 @@ cdef class BatchResults(ReplicaEvents):
         return self.processor.dispatch(<ModelRuntime>replica.model, now_us)
 
     cdef int on_replica_lost(self, Replica replica, uint64_t now_us) except -1:
-        """Its batch is queued again where the deadlines allow: evaluated at least once, answered exactly once."""
+        """Its batch is queued again where the deadlines allow: evaluated at least once, answered exactly once.
+
+        For tasks that nobody waits for any more the cache alone would not be worth it.
+        """
         cdef ModelRuntime model = <ModelRuntime>replica.model
         cdef QueryProcessor processor = self.processor
         cdef bint is_over = model.retired and model.ready_count == 0       # nobody comes who could answer
@@ -127,7 +130,8 @@ cdef class BatchResults(ReplicaEvents):
         replica.busy = False
         self.ends(replica, replica.batch_id)
         for slot in slots:
-            if processor.tasks[slot].drop_deadline_us > now_us and not is_over and model.queue.requeue(slot) == 0:
+            if (processor.tasks[slot].waiters != NULL and processor.tasks[slot].drop_deadline_us > now_us
+                    and not is_over and model.queue.requeue(slot) == 0):
                 model.counters.requeues += 1
             else:
                 processor.complete_task(slot, missed, NULL, now_us)

@@ -158,7 +158,7 @@ cdef class QueryProcessor(QueryGather):
         if self.is_traced:
             self.trace_start(app, plan, query, data_bytes)
         query.pending -= 1
-        if query.pending == 0:
+        if (count > 1 and self.take_hits(query, now_us)) or query.pending == 0:
             return self.finish(query, self.server.turn_now_us())
         self.deadlines.insert(query, query.fire_us)
         return 0
@@ -357,7 +357,9 @@ cdef class QueryProcessor(QueryGather):
             query = member.query
             query.last_output_us = now_us
             query.pending -= 1
-            if query.pending == 0:
+            if query.member_count > 1:
+                self.take_member(query, member, now_us)
+            elif query.pending == 0:
                 self.finish(query, now_us)
             member = next_member
         return 0
@@ -388,7 +390,8 @@ cdef class QueryProcessor(QueryGather):
         return 0
 
     cdef int leave(self, Member* member, uint64_t now_us) except -1:
-        """The member's deadline has come. A task in flight goes on, for the cache; one queued for nobody ends here."""
+        """The member's query is answered without it. A task in flight goes on, for the cache; one queued for nobody
+        ends here."""
         cdef uint32_t slot = member.slot
         cdef TaskRecord* task = &self.tasks[slot]
         detach_waiter(task[0], member)
