@@ -5,7 +5,7 @@ from libc.stdint cimport uint16_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
-from clipper._core.counters import ANSWER_KINDS
+from clipper._core.counters import ANSWER_KINDS as _ANSWER_KINDS
 from clipper._core.http_response cimport string_view
 from clipper._core.output cimport Output
 from clipper._core.plan cimport CombineRule
@@ -62,7 +62,7 @@ cdef class GatherProbe:
         return is_decided(self.rule, self.query)
 
     def kind(self) -> str:
-        return ANSWER_KINDS[<unsigned char>answer_kind(self.query)]
+        return _ANSWER_KINDS[<unsigned char>answer_kind(self.query)]
 
     def combine(self) -> tuple:
         cdef Combined combined = combine(self.rule, self.query)
