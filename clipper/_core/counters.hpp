@@ -19,6 +19,14 @@ enum class MissReason : uint8_t {
 };
 constexpr uint32_t kMissReasons = 4;
 
+// What of an ensemble stands in a prediction. That of a model asked alone is Complete.
+enum class AnswerKind : uint8_t {
+  Complete = 0,  // every member's output
+  Decided = 1,   // enough of them: those that were not in yet could change nothing
+  Partial = 2,   // what came, by the deadline or at all: some are missing that might have changed it
+};
+constexpr uint32_t kAnswerKinds = 3;
+
 // The stretches of a query's journey, in order. Parse, Queue and Gather are counted per query, the rest per batch.
 enum class Stage : uint8_t {
   Parse = 0,      // first byte read -> input parsed
@@ -32,11 +40,13 @@ constexpr uint32_t kStages = 6;
 
 struct ApplicationCounters {
   uint64_t queries = 0;                  // inputs, so a batch form of 8 counts 8
+  uint64_t predictions[kAnswerKinds] = {};   // answered by models
   uint64_t defaults[kMissReasons] = {};  // answered with the default output
   uint64_t errors[kMissReasons] = {};    // answered with an error (on_miss = "error")
   uint64_t late = 0;                     // answered, not by default, after the deadline
   Histogram latency_us;                  // arrival -> response written, every answer
 
+  void count_prediction(AnswerKind kind) noexcept { ++predictions[static_cast<uint8_t>(kind)]; }
   void count_default(MissReason reason) noexcept { ++defaults[static_cast<uint8_t>(reason)]; }
   void count_error(MissReason reason) noexcept { ++errors[static_cast<uint8_t>(reason)]; }
 };
@@ -47,6 +57,7 @@ struct ModelCounters {
   uint64_t early_drops = 0;  // tasks answered at pop because they could not finish in time
   uint64_t requeues = 0;     // tasks put back because their replica was lost
   uint64_t failures = 0;     // tasks whose evaluation failed in the model
+  uint64_t missing = 0;      // predictions of ensembles without this version's output
   Histogram batch_size;
   Histogram stage_us[kStages];
 

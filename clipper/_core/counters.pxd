@@ -13,6 +13,11 @@ cdef extern from "counters.hpp" namespace "clipper" nogil:
         Unavailable
         ModelError
 
+    enum class AnswerKind(uint8_t):
+        Complete
+        Decided
+        Partial
+
     enum class Stage(uint8_t):
         Parse
         Queue
@@ -23,10 +28,12 @@ cdef extern from "counters.hpp" namespace "clipper" nogil:
 
     cppclass ApplicationCounters:
         uint64_t queries
+        uint64_t predictions[3]     # [AnswerKind]
         uint64_t defaults[4]        # [MissReason]
         uint64_t errors[4]          # [MissReason]
         uint64_t late
         CHistogram latency_us
+        void count_prediction(AnswerKind kind) noexcept
         void count_default(MissReason reason) noexcept
         void count_error(MissReason reason) noexcept
 
@@ -36,6 +43,7 @@ cdef extern from "counters.hpp" namespace "clipper" nogil:
         uint64_t early_drops
         uint64_t requeues
         uint64_t failures
+        uint64_t missing
         CHistogram batch_size
         CHistogram stage_us[6]      # [Stage]
         void record_stage(Stage stage, uint64_t duration_us) noexcept

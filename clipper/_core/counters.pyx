@@ -4,12 +4,14 @@
 from clipper._core.histogram cimport export_histogram
 
 MISS_REASONS = ("deadline", "refused", "unavailable", "model_error")
+ANSWER_KINDS = ("complete", "decided", "partial")
 STAGES = ("parse", "queue", "batch_wait", "rpc", "compute", "gather")
 
 
 cdef dict export_application(const ApplicationCounters* source):
     return {
         "queries": source.queries,
+        "predictions": {kind: source.predictions[i] for i, kind in enumerate(ANSWER_KINDS)},
         "defaults": {reason: source.defaults[i] for i, reason in enumerate(MISS_REASONS)},
         "errors": {reason: source.errors[i] for i, reason in enumerate(MISS_REASONS)},
         "late": source.late,
@@ -24,6 +26,7 @@ cdef dict export_model(const ModelCounters* source):
         "early_drops": source.early_drops,
         "requeues": source.requeues,
         "failures": source.failures,
+        "missing": source.missing,
         "batch_size": export_histogram(&source.batch_size),
         "stages_us": {stage: export_histogram(&source.stage_us[i]) for i, stage in enumerate(STAGES)},
     }
@@ -34,6 +37,9 @@ cdef class CounterProbe:
 
     cdef ApplicationCounters application
     cdef ModelCounters model
+
+    def count_prediction(self, kind: int) -> None:
+        self.application.count_prediction(<AnswerKind> <int> kind)
 
     def count_default(self, reason: int) -> None:
         self.application.count_default(<MissReason> <int> reason)

@@ -1,4 +1,5 @@
-// Combines the outputs of an ensemble's members into one. Pure functions over the members of one query.
+// What the members of an ensemble's query amount to: their outputs combined into one, and whether those that are not
+// there yet could change it. Pure functions over the members of one query.
 #pragma once
 #include <charconv>
 #include <cstdint>
@@ -6,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "counters.hpp"
 #include "json_write.hpp"
+#include "majority.hpp"
 #include "query.hpp"
 
 namespace clipper {
@@ -19,32 +22,35 @@ struct Combined {
   const char* failure = nullptr;   // why there is no output although members answered; stands in a JSON string as it is
 };
 
-inline uint16_t answered_members(Query* query) noexcept {
-  uint16_t answered = 0;
-  for (uint16_t i = 0; i < query->member_count; ++i) answered += query->members()[i].state == MemberState::Answered;
-  return answered;
+// Takes note of a member's output. Each must have been noted once before is_decided() and combine() are asked.
+inline void count_output(CombineRule rule, Query* query, Member* member) noexcept {
+  if (rule == CombineRule::Majority) count_vote(query, member);
 }
 
-// The output that most members gave, compared as bytes of JSON; a tie goes to the model linked first (Crankshaw 2017 §5.2
-// takes the most common prediction and reports agreement as confidence).
-inline Combined combine_majority(Query* query) noexcept {
-  Member* members = query->members();
-  uint16_t best = 0, best_votes = 0;
+// Whether there is an output, and nothing that the pending members may still do changes it: give any output, fail, or
+// stay away. A mean is never decided before its last member is in, since outputs have no bounds.
+inline bool is_decided(CombineRule rule, Query* query) noexcept {
+  return rule == CombineRule::Majority && is_majority_decided(query);
+}
+
+// Of a query that has an output to be answered with. Who was not waited for is Pending still.
+inline AnswerKind answer_kind(Query* query) noexcept {
+  AnswerKind kind = AnswerKind::Complete;
   for (uint16_t i = 0; i < query->member_count; ++i) {
-    if (members[i].state != MemberState::Answered) continue;
-    uint16_t votes = 0;
-    for (uint16_t j = 0; j < query->member_count; ++j) {
-      if (members[j].state != MemberState::Answered) continue;
-      const Output* mine = members[i].output;
-      const Output* other = members[j].output;
-      votes += mine == other || (mine->bytes == other->bytes && std::memcmp(mine->text, other->text, mine->bytes) == 0);
-    }
-    if (votes > best_votes) { best_votes = votes; best = i; }
+    const MemberState state = query->members()[i].state;
+    if (state == MemberState::Pending) return AnswerKind::Decided;
+    if (state != MemberState::Answered) kind = AnswerKind::Partial;
   }
+  return kind;
+}
+
+// Of majority.hpp: the votes were counted as they came in.
+inline Combined combine_majority(Query* query) noexcept {
   Combined combined;
-  if (best_votes == 0) return combined;
-  combined.output = members[best].output->retain();
-  combined.confidence = static_cast<double>(best_votes) / query->member_count;
+  const Member* leader = majority_leader(query);
+  if (leader == nullptr) return combined;
+  combined.output = leader->output->retain();
+  combined.confidence = static_cast<double>(leader->votes) / query->member_count;
   return combined;
 }
 

@@ -16,6 +16,7 @@ cdef class Plan:
     cdef readonly bytes members_label       # JSON-escaped "a:1+b:1": what "model" says for a combined answer
     cdef bint is_arms
     cdef CombineRule rule                   # Single for arms
+    cdef bint waits_for_all                 # also for members that can change nothing any more
     cdef vector[double] cumulative          # of the arm probabilities; the last is 1
     cdef uint16_t member_count              # members a query gets: 1 for arms
     cdef int _set_arms(self, object probabilities) except -1

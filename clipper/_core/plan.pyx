@@ -10,7 +10,7 @@ cdef dict _RULES = {"majority": CombineRule.Majority, "mean": CombineRule.Mean}
 
 @cython.final
 cdef class Plan:
-    def __init__(self, kind, models, *, probabilities=None, rule="majority"):
+    def __init__(self, kind, models, *, probabilities=None, rule="majority", waits_for_all=False):
         if not models:
             raise ValueError("a plan needs at least one model")
         if len(models) > MAX_MEMBERS:
@@ -24,7 +24,14 @@ cdef class Plan:
             if rule not in _RULES:
                 raise ValueError(f"unknown combine rule {rule!r}: expected one of {sorted(_RULES)}")
             self.is_arms = False
-            self.rule = <CombineRule><unsigned char>_RULES[rule]
+            if len(set(self.models)) != len(self.models):
+                raise ValueError(f"a model is twice among the members {self.members_label.decode()}")
+            # Votes are counted as the members of two or more come in.
+            if rule == "majority" and len(self.models) == 1:
+                self.rule = CombineRule.Single
+            else:
+                self.rule = <CombineRule><unsigned char>_RULES[rule]
+            self.waits_for_all = waits_for_all
             self.member_count = <uint16_t>len(self.models)
         else:
             raise ValueError(f"unknown plan kind {kind!r}: expected 'arms' or 'members'")

@@ -19,7 +19,7 @@ namespace clipper {
 
 // Why a member has, or has not, an output. The order is the order of blame: of several misses the largest is told.
 enum class MemberState : uint8_t {
-  Pending = 0,    // waits on its task
+  Pending = 0,    // waits on its task; in an answered query: was not waited for, it could change nothing
   Answered = 1,   // `output` is the model's answer
   Deadline = 2,   // dropped from the queue, or still pending when the deadline came
   Refused = 3,    // queue or slot pool full
@@ -35,6 +35,7 @@ struct Member {
   Member* next;
   Output* output;       // owned reference, or null
   uint32_t slot;        // the task it waits on, while Pending
+  uint16_t votes;       // majority.hpp: how many gave its output, if it is the first of them in link order; else 0
   MemberState state;
 };
 
@@ -114,7 +115,7 @@ class QueryPool {
     *query = Query{};
     query->heap_index = DeadlineHeap<Query>::kNotInHeap;
     query->member_count = member_count;
-    for (uint16_t i = 0; i < member_count; ++i) query->members()[i] = Member{query, nullptr, nullptr, nullptr, 0, MemberState::Pending};
+    for (uint16_t i = 0; i < member_count; ++i) query->members()[i] = Member{query, nullptr, nullptr, nullptr, 0, 0, MemberState::Pending};
     ++live_queries_;
     return query;
   }

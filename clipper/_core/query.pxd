@@ -3,6 +3,7 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
+from clipper._core.counters cimport AnswerKind
 from clipper._core.output cimport Output
 from clipper._core.plan cimport CombineRule
 from clipper._core.prediction_cache cimport CacheKey
@@ -21,6 +22,7 @@ cdef extern from "query.hpp" namespace "clipper" nogil:
         Member* next
         Output* output
         uint32_t slot
+        uint16_t votes
         MemberState state
     cppclass Request:
         void* connection
@@ -66,4 +68,7 @@ cdef extern from "gather.hpp" namespace "clipper" nogil:
         Output* output
         double confidence
         const char* failure
+    void count_output(CombineRule, Query*, Member*)
+    bint is_decided(CombineRule, Query*)
+    AnswerKind answer_kind(Query*)
     Combined combine(CombineRule, Query*) except +

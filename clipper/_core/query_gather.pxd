@@ -1,10 +1,12 @@
 # Hops 9 and 10: deadlines, gather, reply.
 from libc.stdint cimport uint64_t
 from libcpp.string cimport string
+from libcpp.vector cimport vector
 
 from clipper._core.application cimport Application
 from clipper._core.deadline_timer cimport DeadlineTimer
 from clipper._core.http_request cimport HttpConnection, PredictHandler
+from clipper._core.http_response cimport string_view
 from clipper._core.http_server cimport HttpServer
 from clipper._core.plan cimport Plan
 from clipper._core.query cimport Combined, Member, Query, QueryPool, Request
@@ -28,11 +30,16 @@ cdef class QueryGather(PredictHandler):
     cdef DeadlineHeap[Query] deadlines
     cdef readonly QueryLog log
     cdef string text                        # of the answer being rendered
+    cdef vector[string_view] missing        # labels of the members that are not in it
 
     # Whoever owns the tasks takes the member off the one it waits on. Implemented by the query processor.
     cdef int leave(self, Member* member, uint64_t now_us) except -1
+    cdef int leave_pending(self, Query* query, uint64_t now_us) except -1
+    cdef bint take_hits(self, Query* query, uint64_t now_us) except -1
+    cdef int take_member(self, Query* query, Member* member, uint64_t now_us) except -1
     cdef int finish(self, Query* query, uint64_t now_us) except -1
-    cdef int append_answer(self, Query* query, Plan plan, Combined& combined) except -1
+    cdef int append_answer(self, Query* query, Application app, Plan plan, Combined& combined) except -1
+    cdef int append_missing_members(self, Query* query, Plan plan) except -1
     cdef int append_miss(self, Query* query, Application app, const char* failure, uint64_t now_us) except -1
     cdef int answer_request(self, Request* request) except -1
     cdef int release_request(self, Request* request) except -1

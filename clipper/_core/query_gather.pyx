@@ -4,13 +4,13 @@
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t, uint16_t
 
-from clipper._core.counters cimport MissReason, Stage
+from clipper._core.counters cimport AnswerKind, MissReason, Stage
 from clipper._core.http_response cimport string_view
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
-from clipper._core.query cimport MemberState, combine
+from clipper._core.query cimport MemberState, answer_kind, combine, count_output, is_decided
 from clipper._core.reply cimport (
-    MissText, append_default, append_error, append_json_string, append_prediction, miss_text,
+    MissText, append_default, append_error, append_json_string, append_missing, append_prediction, miss_text,
 )
 
 cdef const char* RETRY_AFTER = b"Retry-After: 1\r\n"
@@ -41,6 +41,40 @@ cdef class QueryGather(PredictHandler):
             self.finish(query, now_us)
         self.arm()
 
+    cdef int take_member(self, Query* query, Member* member, uint64_t now_us) except -1:
+        """A member of an ensemble is in, with an output or without: answers the query if the others cannot matter."""
+        cdef Plan plan = <Plan>query.plan
+        if member.state == MemberState.Answered:
+            count_output(plan.rule, query, member)
+        if query.pending == 0:
+            return self.finish(query, now_us)
+        if not plan.waits_for_all and is_decided(plan.rule, query):
+            self.leave_pending(query, now_us)
+            return self.finish(query, now_us)
+        return 0
+
+    cdef bint take_hits(self, Query* query, uint64_t now_us) except -1:
+        """The members of an ensemble have been started; tells whether those found in the cache decide the query."""
+        cdef Plan plan = <Plan>query.plan
+        cdef Member* members = query.members()
+        cdef uint16_t index
+        for index in range(query.member_count):
+            if members[index].state == MemberState.Answered:
+                count_output(plan.rule, query, &members[index])
+        if plan.waits_for_all or not is_decided(plan.rule, query):
+            return False
+        self.leave_pending(query, now_us)
+        return True
+
+    cdef int leave_pending(self, Query* query, uint64_t now_us) except -1:
+        """The query will not wait for its pending members; they stay Pending, which tells `answer_kind` so."""
+        cdef Member* members = query.members()
+        cdef uint16_t index
+        for index in range(query.member_count):
+            if members[index].state == MemberState.Pending:
+                self.leave(&members[index], now_us)
+        return 0
+
     cdef int finish(self, Query* query, uint64_t now_us) except -1:
         """Combines what the members gave, renders the prediction, and answers the request if it was the last one."""
         cdef Request* request = query.request
@@ -55,7 +89,7 @@ cdef class QueryGather(PredictHandler):
         if plan is not None:
             combined = combine(plan.rule, query)
         if combined.output != NULL:
-            self.append_answer(query, plan, combined)
+            self.append_answer(query, app, plan, combined)
             combined.output.release()
             if now_us > query.deadline_us:
                 app.stats.counters.late += 1
@@ -82,13 +116,31 @@ cdef class QueryGather(PredictHandler):
             self.release_request(request)
         return 0
 
-    cdef int append_answer(self, Query* query, Plan plan, Combined& combined) except -1:
+    cdef int append_answer(self, Query* query, Application app, Plan plan, Combined& combined) except -1:
         cdef bytes label
+        cdef AnswerKind kind = AnswerKind.Complete
         if plan.is_arms:
             label = (<ModelRuntime>plan.models[query.first_arm]).label
         else:
             label = plan.members_label
+            kind = answer_kind(query)
+        app.stats.counters.count_prediction(kind)
         append_prediction(self.text, query.query_id, combined.output, label, combined.confidence)
+        if kind != AnswerKind.Complete:
+            self.append_missing_members(query, plan)
+        return 0
+
+    cdef int append_missing_members(self, Query* query, Plan plan) except -1:
+        cdef Member* members = query.members()
+        cdef ModelRuntime model
+        cdef uint16_t index
+        self.missing.clear()
+        for index in range(query.member_count):
+            if members[index].state != MemberState.Answered:
+                model = <ModelRuntime>plan.models[index]
+                model.counters.missing += 1
+                self.missing.push_back(string_view(<const char*>model.label, len(model.label)))
+        append_missing(self.text, self.missing)
         return 0
 
     cdef int append_miss(self, Query* query, Application app, const char* failure, uint64_t now_us) except -1:

@@ -35,6 +35,7 @@ cdef class QueryLog:
     cdef int sent(self, Replica replica, InFlightBatch* batch, vector[TaskRecord]& tasks, uint64_t now_us) except -1
     cdef int result(self, Replica replica, InFlightBatch* batch, vector[TaskRecord]& tasks, uint64_t compute_us,
                     uint64_t now_us) except -1
+    cdef dict missing_fields(self, Query* query)
     cdef int answered(self, Query* query, Application app, bint is_prediction, uint64_t now_us) except -1
     cdef int tell(self, Query* query, str what, Replica replica, InFlightBatch* batch, dict stages,
                   dict fields) except -1

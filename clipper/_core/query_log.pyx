@@ -173,10 +173,21 @@ cdef class QueryLog:
         _traces.info(what, extra=fields)
         return 0
 
+    cdef dict missing_fields(self, Query* query):
+        """Which models of an ensemble the answer goes without."""
+        cdef Plan plan = <Plan>query.plan
+        cdef uint32_t index
+        missing = [
+            (<ModelRuntime>plan.models[query.first_arm + index]).label.decode()
+            for index in range(query.member_count) if query.members()[index].state != MemberState.Answered
+        ]
+        return {"missing": ",".join(missing)} if missing else {}
+
     cdef int answered(self, Query* query, Application app, bint is_prediction, uint64_t now_us) except -1:
         self.live -= 1
         stages = self.stages.pop(query.query_id)
         if is_prediction:
+            stages |= self.missing_fields(query)
             stages["gather_us"] = now_us - min(now_us, query.last_output_us)
         stages["total_us"] = now_us - query.arrival_us
         outcome = "prediction" if is_prediction else "error" if app.answers_errors else "default"

@@ -155,7 +155,7 @@ cdef class QueryProcessor(QueryGather):
         if self.is_traced:
             self.trace_start(app, plan, query, data_bytes)
         query.pending -= 1
-        if query.pending == 0:
+        if (count > 1 and self.take_hits(query, now_us)) or query.pending == 0:
             return self.finish(query, self.server.turn_now_us())
         self.deadlines.insert(query, query.fire_us)
         return 0
@@ -297,7 +297,9 @@ cdef class QueryProcessor(QueryGather):
             query = member.query
             query.last_output_us = now_us
             query.pending -= 1
-            if query.pending == 0:
+            if query.member_count > 1:
+                self.take_member(query, member, now_us)
+            elif query.pending == 0:
                 self.finish(query, now_us)
             member = next_member
         return 0
@@ -328,10 +330,17 @@ cdef class QueryProcessor(QueryGather):
         return 0
 
     cdef int leave(self, Member* member, uint64_t now_us) except -1:
-        """The member's deadline has come. A task in flight goes on, for the cache; one queued for nobody ends here."""
+        """The member's query is answered without it. A task in flight goes on, for the cache; one queued for nobody
+        ends here.
+        """
         cdef uint32_t slot = member.slot
         cdef TaskRecord* task = &self.tasks[slot]
         detach_waiter(task[0], member)
-        if task.waiters == NULL and (<ModelRuntime>task.model).queue.withdraw(slot) == 0:
-            self.complete_task(slot, MemberState.Deadline, NULL, now_us)
+        if task.waiters != NULL:
+            return 0
+        if (<ModelRuntime>task.model).queue.withdraw(slot) == 0:
+            return self.complete_task(slot, MemberState.Deadline, NULL, now_us)
+        # In flight for nobody: if its replica is lost it is not worth another evaluation. Who joins it says otherwise.
+        task.drop_deadline_us = min(task.drop_deadline_us, now_us)
+        self.pool.set_deadlines(slot, task.deadline_us, task.drop_deadline_us)
         return 0

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "appended_text.hpp"
 #include "gather.hpp"
@@ -61,6 +62,20 @@ inline void append_prediction(std::string& text, uint64_t query_id, const Output
     append_ratio(text, confidence);
     text.push_back('}');
   }
+}
+
+// Behind append_prediction: the members of the ensemble whose outputs are not in it. `labels` are escaped, and at least
+// one.
+inline void append_missing(std::string& text, const std::vector<std::string_view>& labels) {
+  text.back() = ',';  // the prediction goes on
+  text.append("\"missing\":[");
+  for (const std::string_view label : labels) {
+    text.push_back('"');
+    text.append(label);
+    text.append("\",");
+  }
+  text.back() = ']';
+  text.push_back('}');
 }
 
 // `cause`, if any, is a JSON string with the model's own words.

@@ -1,6 +1,7 @@
 # Hop 10: the JSON of one prediction.
 from libc.stdint cimport uint64_t
 from libcpp.string cimport string
+from libcpp.vector cimport vector
 
 from clipper._core.http_response cimport string_view
 from clipper._core.output cimport Output
@@ -13,6 +14,7 @@ cdef extern from "reply.hpp" namespace "clipper" nogil:
         string_view explanation
     MissText miss_text(MemberState)
     void append_prediction(string&, uint64_t, const Output*, string_view, double) except +
+    void append_missing(string&, const vector[string_view]&) except +
     void append_default(string&, uint64_t, string_view, string_view, const Output*) except +
     void append_error(string&, uint64_t, bint, string_view, string_view, const Output*) except +
 

@@ -59,7 +59,9 @@ def register(
     policy: Annotated[
         str | None,
         typer.Option(
-            "--policy", help="static, majority or mean. Default: majority if several models are linked.", metavar="NAME"
+            "--policy",
+            help="static, majority or mean; with a parameter as JSON. Default: majority if several models are linked.",
+            metavar="NAME",
         ),
     ] = None,
     max_slo: Annotated[
@@ -83,7 +85,7 @@ def register(
         "shape": None if shape is None else _shape(shape),
         "dtype": dtype,
         "on_miss": on_miss,
-        "policy": policy,
+        "policy": _policy(policy),
         "cache": cache,
         "cache_ttl_us": 0 if cache_ttl is None else parse_duration_us(cache_ttl, "--cache-ttl"),
     }
@@ -112,7 +114,7 @@ def show(server: Server, name: ApplicationArgument, as_json: JsonOption = False)
         ("SLO ceiling", format_slo(found["max_slo_us"])),
         ("on miss", found["on_miss"]),
         ("default output", json.dumps(found["default_output"])),
-        ("policy", (found["policy"] or {}).get("name", "by the number of models")),
+        ("policy", _shown_policy(found["policy"])),
         ("cache", _cache(found)),
         ("models", ", ".join(found["models"]) or "none"),
     ]
@@ -160,6 +162,17 @@ def _cache(found: dict[str, Any]) -> str:
     if not found["cache"]:
         return "off"
     return f"on, for {format_slo(found['cache_ttl_us'])}" if found["cache_ttl_us"] else "on"
+
+
+def _policy(text: str | None) -> Any:
+    return parse_json(text, "--policy") if text is not None and text.lstrip().startswith("{") else text
+
+
+def _shown_policy(policy: dict[str, Any] | None) -> str:
+    if policy is None:
+        return "by the number of models"
+    parameters = [f"{key}={json.dumps(value)}" for key, value in policy.items() if key != "name"]
+    return f"{policy['name']} ({', '.join(parameters)})" if parameters else str(policy["name"])
 
 
 def _times(shape: list[int]) -> str:

@@ -95,5 +95,10 @@ def _print(answer: Mapping[str, Any]) -> None:
 
 
 def _who(answers: list[Mapping[str, Any]]) -> str:
-    models = sorted({f"{item['model']} (confidence {item['confidence']:g})" for item in answers if item.get("model")})
+    models = sorted({_describe(item) for item in answers if item.get("model")})
     return f"answered by {', '.join(models)}" if models else "answered without a model"
+
+
+def _describe(item: Mapping[str, Any]) -> str:
+    without = f", without {', '.join(item['missing'])}" if item.get("missing") else ""
+    return f"{item['model']} (confidence {item['confidence']:g}{without})"

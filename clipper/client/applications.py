@@ -47,8 +47,10 @@ class ApplicationCalls(Calls):
             Element type of a tensor.
         on_miss : str
             ``default``: answer with the default output; ``error``: with an HTTP error.
-        policy : str, optional
-            ``static``, ``majority`` or ``mean``; by default ``majority`` if several models are linked.
+        policy : str or mapping, optional
+            ``static``, ``majority`` or ``mean``; by default ``majority`` if several models are linked. With a
+            parameter: ``{"name": "majority", "answer_when_decided": False}`` waits for every model, up to the deadline,
+            so that the confidence tells how many agree.
         max_slo_us : int, optional
             Ceiling of a query's own ``slo_us``; by default ``latency_slo_us``.
 

@@ -14,7 +14,8 @@ class Prediction:
 
     ``is_default`` tells that no model answered in time; ``default_explanation`` says why. In a batch of an application
     that answers misses with errors, ``error`` is the stable code of what went wrong with this one, ``cause`` says it in
-    words, and there is no output.
+    words, and there is no output. ``missing`` names the models of an ensemble whose outputs are not in the answer; the
+    share of the models that stand behind it is its ``confidence``.
     """
 
     query_id: int
@@ -25,6 +26,7 @@ class Prediction:
     confidence: float | None = None
     error: str = ""
     cause: str = ""
+    missing: tuple[str, ...] = ()
 
 
 def to_json(value: Any) -> Any:
@@ -60,4 +62,5 @@ def to_prediction(answer: Mapping[str, Any]) -> Prediction:
         confidence=answer.get("confidence"),
         error=answer.get("error", ""),
         cause=answer.get("cause", ""),
+        missing=tuple(answer.get("missing", ())),
     )

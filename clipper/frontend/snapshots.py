@@ -142,7 +142,7 @@ class SnapshotApplier:
                 on_miss=described["on_miss"],
                 use_cache=described["cache"],
                 cache_ttl_us=described["cache_ttl_us"],
-                plan=_plan(described["policy"]["name"], current),
+                plan=_plan(described["policy"], current),
                 version_plans=_version_plans(described["input_type"], linked, models),
                 linked_models=tuple(described["models"]),
                 stats=self._stats.get(name) or ApplicationStats(name),
@@ -175,14 +175,14 @@ def _linked_model(application: str, model: str, versions: Mapping[str, Any]) -> 
     return described
 
 
-def _plan(policy: str, models: Sequence[ModelRuntime]) -> Plan | None:
+def _plan(policy: Mapping[str, Any], models: Sequence[ModelRuntime]) -> Plan | None:
     if not models:
         return None
-    if policy == "static":
+    if policy["name"] == "static":
         return Plan("arms", models[:1], probabilities=[1.0])
     if len(models) == 1:
         return Plan("arms", models, probabilities=[1.0])
-    return Plan("members", models, rule=policy)
+    return Plan("members", models, rule=policy["name"], waits_for_all=not policy.get("answer_when_decided", True))
 
 
 def _version_plans(

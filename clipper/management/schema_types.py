@@ -59,7 +59,11 @@ Policy = Annotated[
     _schema(
         anyOf=[
             _POLICY_NAME,
-            {"type": "object", "required": ["name"], "properties": {"name": _POLICY_NAME}},
+            {
+                "type": "object",
+                "required": ["name"],
+                "properties": {"name": _POLICY_NAME, names.ANSWER_WHEN_DECIDED: {"type": "boolean", "default": True}},
+            },
             {"type": "null"},
         ]
     ),

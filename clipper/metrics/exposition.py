@@ -88,6 +88,10 @@ def _http_families(http: HttpMetrics) -> Iterator[Family]:
 def _application_families(applications: Sequence[ApplicationMetrics]) -> Iterator[Family]:
     yield family_of(names.APP_QUERIES, [((a.name,), a.queries) for a in applications])
     yield family_of(
+        names.APP_PREDICTIONS,
+        [s for a in applications for s in split_samples((a.name,), a.predictions, names.ANSWER_KINDS)],
+    )
+    yield family_of(
         names.APP_DEFAULTS, [s for a in applications for s in split_samples((a.name,), a.defaults, names.REASONS)]
     )
     yield family_of(
@@ -109,6 +113,7 @@ def _model_families(models: Sequence[ModelMetrics]) -> Iterator[Family]:
     yield family_of(names.MODEL_REFUSED, [(labels, m.refused) for labels, m in labelled])
     yield family_of(names.MODEL_REQUEUES, [(labels, m.requeues) for labels, m in labelled])
     yield family_of(names.MODEL_FAILURES, [(labels, m.failures) for labels, m in labelled])
+    yield family_of(names.MODEL_MISSING, [(labels, m.missing) for labels, m in labelled])
     stages = [((*labels, stage), m.stages_us[stage]) for labels, m in labelled for stage in m.stages_us]
     yield _seconds_histogram(names.MODEL_STAGES, stages)
     replicas = [s for labels, m in labelled for s in split_samples(labels, m.replicas, names.REPLICA_STATES)]

@@ -13,6 +13,9 @@ from enum import Enum
 REASONS = ("deadline", "refused", "unavailable", "model_error")
 """Why an answer is the default output or an error; the order is that of ``MissReason`` in ``_core/counters.hpp``."""
 
+ANSWER_KINDS = ("complete", "decided", "partial")
+"""What of an ensemble is in a prediction; the order is that of ``AnswerKind`` in ``_core/counters.hpp``."""
+
 STAGES = ("parse", "queue", "batch_wait", "rpc", "compute", "gather")
 """The stretches of a query's journey; the order is that of ``Stage`` in ``_core/counters.hpp``."""
 
@@ -88,6 +91,7 @@ HTTP_SENT = _metric(_C, "http_sent_bytes", (), "bytes", "Bytes written to client
 
 # -- applications ------------------------------------------------------------------------------------------------
 APP_QUERIES = _metric(_C, "queries", _APP, "", "Queries read; every input of a batch counts.")
+APP_PREDICTIONS = _metric(_C, "predictions", (*_APP, "kind"), "", "Queries answered by models, late ones included.")
 APP_DEFAULTS = _metric(_C, "default_answers", (*_APP, "reason"), "", "Queries answered with the default output.")
 APP_ERRORS = _metric(_C, "error_answers", (*_APP, "reason"), "", 'Queries answered with an error (on_miss="error").')
 APP_BAD_REQUESTS = _metric(_C, "bad_requests", _APP, "", "Requests refused for what their body says.")
@@ -104,6 +108,7 @@ MODEL_EARLY_DROPS = _metric(_C, "model_early_drops", _MODEL, "", "Tasks dropped 
 MODEL_REFUSED = _metric(_C, "model_refused", _MODEL, "", "Tasks refused because the queue or the slot pool was full.")
 MODEL_REQUEUES = _metric(_C, "model_requeues", _MODEL, "", "Tasks queued again because their replica was lost.")
 MODEL_FAILURES = _metric(_C, "model_failures", _MODEL, "", "Tasks whose evaluation failed in the model.")
+MODEL_MISSING = _metric(_C, "model_missing", _MODEL, "", "Predictions of ensembles without this version's output.")
 MODEL_STAGES = _metric(_H, "stage_seconds", (*_MODEL, "stage"), "seconds", "Time spent in each stage of the journey.")
 MODEL_REPLICAS = _metric(_G, "model_replicas", (*_MODEL, "state"), "", "Replicas by state.")
 MODEL_CACHE_HITS = _metric(_C, "model_cache_hits", _MODEL, "", "Tasks answered from the prediction cache.")

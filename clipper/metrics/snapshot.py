@@ -27,7 +27,10 @@ class HttpMetrics:
 
 @dataclass(frozen=True)
 class ApplicationMetrics:
-    """Counts of one application; `defaults` and `errors` by reason (`clipper.metrics.names.REASONS`)."""
+    """Counts of one application.
+
+    `defaults` and `errors` are by reason (`clipper.metrics.names.REASONS`), `predictions` by kind (``ANSWER_KINDS``).
+    """
 
     name: str
     latency_slo_us: int = 0
@@ -36,6 +39,7 @@ class ApplicationMetrics:
     errors: Mapping[str, int] = field(default_factory=dict)
     late: int = 0
     bad_requests: int = 0
+    predictions: Mapping[str, int] = field(default_factory=dict)
     latency_us: HistogramSnapshot = field(default_factory=HistogramSnapshot)
 
     @classmethod
@@ -58,6 +62,7 @@ class ModelMetrics:
     refused: int = 0
     requeues: int = 0
     failures: int = 0
+    missing: int = 0
     cache_hits: int = 0
     cache_joins: int = 0
     cache_misses: int = 0

@@ -32,6 +32,9 @@ DTYPES: Final = (
     *("float16", "float32", "float64", "bool"),
 )
 POLICIES: Final = ("static", "majority", "mean")
+# Whether a query is answered as soon as the models that are still to come cannot change the output; by default yes.
+ANSWER_WHEN_DECIDED: Final = "answer_when_decided"
+_POLICY_PARAMETERS: Final[Mapping[str, Mapping[str, type]]] = {"majority": {ANSWER_WHEN_DECIDED: bool}}
 MISS_RULES: Final = ("default", "error")
 CONTROLLERS: Final = ("aimd", "fixed")
 
@@ -162,8 +165,21 @@ def check_policy(policy: str | Mapping[str, Any] | None) -> dict[str, Any] | Non
     if policy is None:
         return None
     document = {"name": policy} if isinstance(policy, str) else dict(policy)
-    _check_choice("policy", document.get("name"), POLICIES)
+    name = _check_choice("policy", document.get("name"), POLICIES)
     _check_json("policy", document)
+    known = _POLICY_PARAMETERS.get(name, {})
+    for parameter, value in document.items():
+        if parameter == "name":
+            continue
+        if parameter not in known:
+            raise InvalidArgumentError(
+                f"policy {name!r} has no parameter {parameter!r}",
+                hint=f"its parameters: {', '.join(known) or 'none'}",
+            )
+        if type(value) is not known[parameter]:
+            raise InvalidArgumentError(
+                f"{parameter}={value!r} of policy {name!r} is not valid: expected {known[parameter].__name__}"
+            )
     return document
 
 

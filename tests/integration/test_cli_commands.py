@@ -89,7 +89,7 @@ def clipper() -> Iterator[CommandLine]:
 def test_application_is_registered_shown_and_deleted(clipper: CommandLine) -> None:
     assert "clipper link texts MODEL" in clipper(
         "apps", "register", "texts", "--slo", "20ms", "--input-type", "strings", "--default", '{"label": null}',
-        "--cache-ttl", "90s",
+        "--cache-ttl", "90s", "--policy", '{"name": "majority", "answer_when_decided": false}',
     )  # fmt: skip
     shown = clipper.json("apps", "show", "texts")
     assert shown["latency_slo_us"] == 20_000 and shown["default_output"] == {"label": None} and shown["models"] == []
@@ -97,6 +97,7 @@ def test_application_is_registered_shown_and_deleted(clipper: CommandLine) -> No
     assert shown["cache_ttl_us"] == 90_000_000
     assert "strings" in clipper("apps", "show", "texts") and "on, for 90 s" in clipper("apps", "show", "texts")
     assert {item["name"] for item in clipper.json("apps")} == {"sums", "texts"}
+    assert "majority (answer_when_decided=false)" in clipper("apps", "show", "texts")
     clipper("apps", "delete", "texts")
     assert {item["name"] for item in clipper.json("apps", "list")} == {"sums"}
 

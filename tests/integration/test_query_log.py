@@ -163,6 +163,18 @@ def test_traced_query_that_joins_names_the_batch_that_evaluates_it(
     assert lines[1]["batch_id"] == lines[2]["batch_id"] == batch.header.batch_id
 
 
+def test_traced_answer_of_an_ensemble_names_the_models_that_are_missing(
+    path: DataPath, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path.apply([application(models=["a", "b"])], [model("a"), model("b")])
+    path.serving(lambda inputs: [1] * len(inputs), "a")
+    path.ready("b")
+    ask_traced(path, b'{"input": [1.0]}')
+    answered = fields(caplog, "clipper.trace")[-1]
+    assert (answered["message"], answered["outcome"], answered["missing"]) == ("answered", "prediction", "b:1")
+
+
 def test_traced_miss_is_logged_whatever_the_limit_of_misses(path: DataPath, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     path.apply([application()], [model()])

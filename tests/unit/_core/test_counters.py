@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipper._core.counters import MISS_REASONS, STAGES, CounterProbe
+from clipper._core.counters import ANSWER_KINDS, MISS_REASONS, STAGES, CounterProbe
 from clipper.metrics import names
 from clipper.metrics.snapshot import ApplicationMetrics, ModelMetrics
 
@@ -10,6 +10,7 @@ from clipper.metrics.snapshot import ApplicationMetrics, ModelMetrics
 def test_reasons_and_stages_of_the_core_are_the_published_ones() -> None:
     assert MISS_REASONS == names.REASONS
     assert STAGES == names.STAGES
+    assert ANSWER_KINDS == names.ANSWER_KINDS
 
 
 def test_application_counts_arrive_in_the_snapshot_under_their_reason() -> None:
@@ -19,9 +20,13 @@ def test_application_counts_arrive_in_the_snapshot_under_their_reason() -> None:
         for _ in range(index + 1):
             probe.count_default(index)
         probe.count_error(index)
+    for index in range(len(ANSWER_KINDS)):
+        for _ in range(index + 5):
+            probe.count_prediction(index)
     metrics = ApplicationMetrics.from_core("digits", 20_000, probe.export_application())
     assert metrics.defaults == {"deadline": 1, "refused": 2, "unavailable": 3, "model_error": 4}
     assert set(metrics.errors.values()) == {1}
+    assert metrics.predictions == {"complete": 5, "decided": 6, "partial": 7}
     assert metrics.queries == metrics.latency_us.count == 1
     assert metrics.latency_us.max == 1_000
 

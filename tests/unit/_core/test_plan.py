@@ -78,6 +78,7 @@ def test_probabilities_that_sum_to_a_little_more_than_one_give_no_negative_prope
         ("arms", 0, {}, "at least one model"),
         ("members", 0, {}, "at least one model"),
         ("stages", 1, {}, "unknown plan kind 'stages'"),
+        ("members", 2, {"rule": ""}, "unknown combine rule ''"),
         ("members", 2, {"rule": "median"}, "unknown combine rule 'median'"),
         ("arms", 2, {"probabilities": [1.0]}, "2 arms need as many probabilities"),
         ("arms", 2, {"probabilities": [0.5, 0.6]}, "must sum to 1"),
@@ -88,6 +89,11 @@ def test_probabilities_that_sum_to_a_little_more_than_one_give_no_negative_prope
 def test_plan_that_makes_no_sense_is_refused(kind: str, count: int, options: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Plan(kind, MODELS[:count], **options)  # type: ignore[arg-type]
+
+
+def test_plan_that_asks_a_model_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"twice among the members m0:1\+m1:1\+m0:1"):
+        Plan("members", [MODELS[0], MODELS[1], MODELS[0]])
 
 
 def test_plan_of_too_many_models_is_refused() -> None:

@@ -46,6 +46,13 @@ def test_prediction_without_optional_fields_is_complete() -> None:
     assert to_prediction(answer) == Prediction(1, None, is_default=True, default_explanation="too late")
 
 
+def test_prediction_of_an_ensemble_names_the_models_that_are_missing() -> None:
+    answer = {"query_id": 1, "output": 2, "default": False, "model": "a:1+b:1", "confidence": 0.5, "missing": ["b:1"]}
+    assert to_prediction(answer).missing == ("b:1",)
+    del answer["missing"]
+    assert to_prediction(answer).missing == ()
+
+
 def test_input_of_a_batch_that_missed_with_an_error_carries_it_and_no_output() -> None:
     answer = {"query_id": 1, "error": "overloaded", "cause": "The batch queue of the model is full"}
     missed = to_prediction(answer)

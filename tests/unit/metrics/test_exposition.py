@@ -16,12 +16,13 @@ LATENCY = HistogramSnapshot.from_export((5, 40_020_150, 40_000_000, [(50, 3), (3
 SNAPSHOT = MetricsSnapshot(
     http=HttpMetrics(requests=9, refusals={"json_error": 2}, connections_open=1, connections_total=4, sent_bytes=77),
     applications=[
-        ApplicationMetrics("digits", 20_000, 5, {"deadline": 1}, {"refused": 2}, late=1, latency_us=LATENCY),
+        ApplicationMetrics("digits", 20_000, 5, {"deadline": 1}, {"refused": 2}, late=1, predictions={"decided": 3},
+                           latency_us=LATENCY),
         ApplicationMetrics('quo"ted\n', 1_000),
     ],
     models=[
         ModelMetrics(
-            "svm", "1", queue_depth=3, replicas={"ready": 2}, tasks=5, batches=2,
+            "svm", "1", queue_depth=3, replicas={"ready": 2}, tasks=5, batches=2, missing=4,
             batch_size=HistogramSnapshot(2, 5, 3, ((2, 1), (3, 1))), stages_us={"parse": LATENCY},
         )
     ],
@@ -63,6 +64,10 @@ def test_counts_are_exposed_under_their_labels() -> None:
     total = "clipper_default_answers_total"
     assert value(families, "clipper_default_answers", total, application="digits", reason="deadline") == 1
     assert value(families, "clipper_default_answers", total, application="digits", reason="refused") == 0
+    total = "clipper_predictions_total"
+    assert value(families, "clipper_predictions", total, application="digits", kind="decided") == 3
+    assert value(families, "clipper_predictions", total, application="digits", kind="partial") == 0
+    assert value(families, "clipper_model_missing", "clipper_model_missing_total", model="svm", version="1") == 4
     assert value(families, "clipper_http_refusals", "clipper_http_refusals_total", reason="json_error") == 2
     assert value(families, "clipper_model_replicas", model="svm", version="1", state="ready") == 2
     assert value(families, "clipper_model_replicas", model="svm", version="1", state="loading") == 0

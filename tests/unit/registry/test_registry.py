@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from clipper.errors import AlreadyExistsError, ConflictError, InternalError
-from clipper.registry import changes
+from clipper.errors import AlreadyExistsError, ConflictError, InternalError, InvalidArgumentError
+from clipper.registry import changes, names
 from clipper.registry.records import Application, ModelVersion, RegistryState
 from clipper.registry.registry import Registry
 from clipper.registry.snapshot import to_snapshot
@@ -111,6 +113,33 @@ def test_snapshot_has_the_fields_of_the_control_channel() -> None:
             }
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (None, None),
+        ("mean", {"name": "mean"}),
+        ({"name": "majority", "answer_when_decided": False}, {"name": "majority", "answer_when_decided": False}),
+    ],
+)
+def test_policy_is_kept_with_its_parameters(policy: Any, expected: Any) -> None:
+    assert names.check_policy(policy) == expected
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("median", "expected one of static, majority, mean"),
+        ({"answer_when_decided": True}, "policy=None is not valid"),
+        ({"name": "mean", "answer_when_decided": True}, "policy 'mean' has no parameter 'answer_when_decided'"),
+        ({"name": "majority", "answer_when_decide": True}, "has no parameter 'answer_when_decide'"),
+        ({"name": "majority", "answer_when_decided": 1}, "answer_when_decided=1 of policy 'majority' is not valid"),
+    ],
+)
+def test_policy_that_means_nothing_is_refused(policy: Any, said: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=said):
+        names.check_policy(policy)
 
 
 @pytest.mark.parametrize(("count", "policy"), [(0, "static"), (1, "static"), (2, "majority")])
