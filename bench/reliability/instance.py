@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,13 +17,15 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bench.procfs import command_line, rss_bytes
+from bench.reliability import commanded_container
 from clipper import Clipper, ClipperError
-from clipper.config import ClipperConfig, ListenConfig
+from clipper.config import ClipperConfig, ListenConfig, ManagementConfig
 from clipper.supervisor.launch import make_run_dir
 
 FRONTEND: Final = "clipper.frontend"
 MANAGEMENT: Final = "clipper.management"
 SUPERVISOR: Final = "clipper.supervisor"
+COMMANDED: Final = "commanded"  # a container that obeys `Instance.command`
 DEFAULT: Final = "default"  # the default output of every application here
 _NUMBERS: Final = itertools.count(1)
 
@@ -52,7 +55,13 @@ class Instance:
     def start(cls, **sections: Any) -> Instance:
         """Start one on free ports; ``sections`` replace those of the configuration, see `ClipperConfig`."""
         run_dir = make_run_dir()
-        config = replace(ClipperConfig(run_dir, listen=ListenConfig(query_port=0, management_port=0)), **sections)
+        programs = {COMMANDED: (sys.executable, commanded_container.__file__)}
+        config = ClipperConfig(
+            run_dir,
+            listen=ListenConfig(query_port=0, management_port=0),
+            management=ManagementConfig(containers=programs),
+        )
+        config = replace(config, **sections)
         try:
             return cls(Clipper.start(config=config), run_dir)
         except BaseException:
@@ -125,6 +134,7 @@ class Instance:
         """
         name = f"row{next(_NUMBERS)}"
         environment = {f"CLIPPER_SIMULATED_{key.upper()}": str(value) for key, value in simulated.items()}
+        environment[commanded_container.COMMAND_VARIABLE] = str(self._command_file(name))
         self.clipper.register_application(name, "doubles", DEFAULT, slo_us, cache=False, shape=1)
         self.clipper.deploy_model(
             name, 1, None, "doubles", replicas, container=container, environment=environment, **(model or {})
@@ -135,6 +145,16 @@ class Instance:
         self.clipper.delete_model_version(name, 1)
         self.clipper.delete_application(name)
 
+    def command(self, model: str, order: str) -> None:
+        """Have one batch of one replica of a `COMMANDED` model carry out an order, see `commanded_container`."""
+        file = self._command_file(model)
+        unfinished = file.with_suffix(".new")
+        unfinished.write_text(order, encoding="ascii")
+        unfinished.rename(file)
+
+    def _command_file(self, model: str) -> Path:
+        return self.run_dir / f"command-{model}"
+
     def replicas(self, model: str, states: Collection[str] = ("ready",)) -> dict[int, str]:
         """Return pid -> replica id of a model's replicas in one of the states, as management sees them."""
         return {
@@ -143,10 +163,9 @@ class Instance:
             if one["model"] == model and one["state"] in states
         }
 
-    def state_of(self, replica_id: str) -> str:
-        """Return a replica's state as management sees it; "gone" if its process is."""
-        states = {one["replica_id"]: one["state"] for one in self.clipper.status()["replicas"]}
-        return str(states.get(replica_id, "gone"))
+    def count(self, model: str, state: str = "ready") -> int:
+        """Return how many replicas the frontend has in a state."""
+        return int(self.metric("clipper_model_replicas", model=model, state=state))
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric of the query port over all samples with these labels."""
