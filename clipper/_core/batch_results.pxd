@@ -14,4 +14,5 @@ cdef class BatchResults(ReplicaEvents):
     cdef vector[uint32_t] slots             # of the batch being answered
     cdef int take_batch(self, Replica replica, InFlightBatch* batch, uint64_t compute_us, uint64_t now_us) except -1
     cdef int end_probe(self, Replica replica, InFlightBatch* batch, str cause, uint64_t now_us) except -1
+    cdef int count_losses(self, Replica replica, uint64_t now_us) except -1
     cdef int ends(self, Replica replica, uint64_t batch_id) except -1

@@ -5,13 +5,13 @@ import json
 
 import cython
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, strlen
 from libcpp.string cimport string
 
 from clipper._core.counters cimport Stage
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
-from clipper._core.query cimport MemberState
+from clipper._core.query cimport MemberState, TaskRecord
 from clipper._core.reply cimport append_json_string
 from clipper._core.rpc_codec cimport ItemResult
 from clipper._core.slot_pool cimport SlotPool
@@ -19,6 +19,9 @@ from clipper._core.slot_pool cimport SlotPool
 # What a container is told about a sample. Nobody waits for it; management bounds the whole of a start.
 cdef enum:
     PROBE_DEADLINE_US = 60_000_000
+    MAX_LOSSES = 2                 # of one query: it may be what its replicas die of, and it must not take them all
+
+cdef const char* LOST_TWICE = b'"the replicas that evaluated it were lost, one after the other"'
 
 
 @cython.final
@@ -113,6 +116,7 @@ cdef class BatchResults(ReplicaEvents):
         cdef bint is_over = model.retired and model.ready_count == 0       # nobody comes who could answer
         cdef MemberState missed = MemberState.NoReplica if is_over else MemberState.Deadline
         cdef InFlightBatch* front
+        cdef Output* output
         cdef vector[uint32_t] lost
         cdef uint32_t slot
         cdef uint64_t batch_id
@@ -124,15 +128,34 @@ cdef class BatchResults(ReplicaEvents):
             processor.dispatcher.take_result(replica, front, 0, now_us, lost)
             processor.pool.release(lost[0])
             return processor.end_queue(model, now_us) if is_over else 0
+        self.count_losses(replica, now_us)
         processor.dispatcher.give_up(replica, not is_over, now_us, lost)
         self.ends(replica, batch_id)
+        output = Output.create(LOST_TWICE, <uint32_t>strlen(LOST_TWICE))
         for slot in lost:
-            processor.complete_task(slot, missed, NULL, now_us)
+            if processor.tasks[slot].losses >= MAX_LOSSES:
+                processor.complete_task(slot, MemberState.Failed, output, now_us)
+            else:
+                processor.complete_task(slot, missed, NULL, now_us)
+        output.release()
         self.ends(None, 0)
         if is_over:
             processor.end_queue(model, now_us)
         processor.server.turn_now_us()         # opens a turn, whose end dispatches what was queued again
         return processor.mark_dirty(model)
+
+    cdef int count_losses(self, Replica replica, uint64_t now_us) except -1:
+        """Ends the deadlines of what was lost too often: it is not queued again."""
+        cdef TaskRecord* task
+        cdef uint32_t slot
+        cdef size_t position
+        for position in range(replica.in_flight.size()):
+            for slot in replica.in_flight.at(position).slots:
+                task = &self.processor.tasks[slot]
+                task.losses += 1
+                if task.losses >= MAX_LOSSES:
+                    self.processor.pool.set_deadlines(slot, task.deadline_us, now_us)
+        return 0
 
     cdef ModelRuntime find_model(self, str name, str version):
         return self.lookup(name, version)

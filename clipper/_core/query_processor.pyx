@@ -201,6 +201,7 @@ cdef class QueryProcessor(QueryGather):
         task = &self.tasks[slot]
         task.waiters = NULL
         task.model = <void*>model
+        task.losses = 0
         task.in_cache = use_cache
         task.key = key
         task.deadline_us = query.fire_us
