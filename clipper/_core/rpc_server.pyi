@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import final
 
 from clipper._core.replica import Replica
+from clipper._core.rpc_offences import OffenceLog
 from clipper._core.rpc_sender import RpcSender
 from clipper._core.rpc_transport import RpcTransport
 from clipper.types import ReplicaListener
@@ -40,7 +41,7 @@ class RpcServer(RpcSender):
     heartbeat_interval_us: int
     heartbeat_timeout_us: int
     overdue_floor_us: int
-    protocol_errors: int
+    offences: OffenceLog
     late_results: int
 
     def __init__(
