@@ -31,7 +31,7 @@ class SettingsError(Exception):
 class ContainerLimits:
     """Times of the session; ``CLIPPER_RPC_`` and the name in capitals overrides one."""
 
-    heartbeat_interval_us: int = 500_000  # longest time between two signs of life from here
+    heartbeat_interval_us: int = 200_000  # longest time between two signs of life from here
     frontend_silence_us: int = 5_000_000  # then connect afresh, to the next address; ten missed heartbeats
     orphan_exit_us: int = 600_000_000  # then exit: a restarted frontend is back long before
     drain_answer_us: int = 250_000  # after SIGTERM: how long to wait, with empty hands, for the frontend's DRAIN

@@ -17,6 +17,7 @@ cdef class FinishModel:
 
     cdef void observe(self, uint32_t size, uint64_t duration_us) noexcept
     cdef FinishEstimate estimate(self) noexcept
+    cdef uint64_t longest_us(self, uint32_t size) noexcept
     cdef double _predict(self, double size) noexcept
     cdef void _rescale(self, double ratio) noexcept
     cdef void _fit(self, double size, double duration_us) noexcept

@@ -27,6 +27,9 @@ class FinishModel:
     def predict_us(self, size: int) -> int:
         """Predicted duration of a batch."""
 
+    def longest(self, size: int) -> int:
+        """What a batch may take if the slope is not known yet: never less than predicted; 0 if nothing was seen."""
+
     @property
     def base_us(self) -> int: ...
     @property

@@ -88,11 +88,20 @@ cdef class FinishModel:
         estimate.per_item_us = self._slope_us
         return estimate
 
+    cdef uint64_t longest_us(self, uint32_t size) noexcept:
+        """What a batch may take if all of the mean batch's time turns out to be its items': no estimate, a bound."""
+        if self._weight == 0.0:
+            return 0
+        return <uint64_t>max(self._predict(size), min(self._mean_us * size / self._mean_size, LONGEST_US))
+
     def record(self, uint32_t size, uint64_t duration_us):
         self.observe(size, duration_us)
 
     def predict_us(self, uint32_t size):
         return self.estimate().finish_us(0, size)
+
+    def longest(self, uint32_t size):
+        return self.longest_us(size)
 
     @property
     def base_us(self):

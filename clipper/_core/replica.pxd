@@ -29,6 +29,9 @@ cdef class Replica:
     cdef vector[uint32_t] slots
     # liveness
     cdef uint64_t last_seen_us
+    cdef uint64_t owed_batch_id             # given up when it was suspected: it has this to answer first; 0 = nothing
+    cdef uint64_t owed_since_us             # when that was sent, if it was overdue; 0 = it was silent
+    cdef uint64_t slowest_us                # the longest batch that was overdue and came all the same; fades
     # counters
     cdef readonly uint64_t batches
     cdef readonly uint64_t items

@@ -6,6 +6,7 @@ from libcpp.vector cimport vector
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.replica cimport Replica
 from clipper._core.rpc_codec cimport ItemResult, RpcHeader
+from clipper._core.rpc_liveness cimport RpcLiveness
 from clipper._core.rpc_offences cimport OffenceLog
 from clipper._core.rpc_sender cimport RpcSender
 from clipper._core.rpc_transport cimport RpcTransport
@@ -29,8 +30,8 @@ cdef class RpcServer(RpcSender):
     # sessions
     cdef readonly dict replicas_by_id       # replica_id -> Replica
     cdef readonly uint64_t heartbeat_interval_us
-    cdef readonly uint64_t heartbeat_timeout_us
-    cdef public uint64_t overdue_floor_us   # no batch is overdue before
+    cdef uint64_t beat_us                   # when heartbeats were sent last
+    cdef readonly RpcLiveness liveness
     # reuse
     cdef vector[ItemResult] items
     # counters
@@ -44,13 +45,14 @@ cdef class RpcServer(RpcSender):
     cdef int register(self, RpcTransport transport, bytes identity, object who, uint64_t now_us) except -1
     cdef int handle_known(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
     cdef int step(self, Replica replica, int event, str reason) except -1
-    cdef bint is_overdue(self, Replica replica, uint64_t now_us) noexcept
     cdef int judge(self, Replica replica, uint64_t now_us) except -1
+    cdef int give_up_batch(self, Replica replica, bint is_overdue, uint64_t now_us) except -1
     cdef int end_probe(self, Replica replica, str cause, uint64_t now_us) except -1
     cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1
     cdef int drain(self, Replica replica) except -1
     cdef int drain_waiting(self, ModelRuntime model) except -1
     # results
+    cdef int handle_late(self, Replica replica, uint64_t batch_id, uint64_t now_us) except -1
     cdef int handle_result(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
     cdef int handle_batch_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
     cdef int handle_session_error(self, Replica replica, uint64_t now_us) except -1

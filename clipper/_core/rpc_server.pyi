@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from typing import final
 
 from clipper._core.replica import Replica
+from clipper._core.rpc_liveness import RpcLiveness
 from clipper._core.rpc_offences import OffenceLog
 from clipper._core.rpc_sender import RpcSender
 from clipper._core.rpc_transport import RpcTransport
 from clipper.types import ReplicaListener
 
 DEFAULT_HEARTBEAT_INTERVAL_US: int
-DEFAULT_HEARTBEAT_TIMEOUT_US: int
-DEFAULT_OVERDUE_FLOOR_US: int
 
 class ReplicaEvents:
     """What the owner of the queries is told; its methods exist in Cython alone."""
@@ -29,18 +28,15 @@ class RpcServer(RpcSender):
         Told of results, failures and losses.
     listener : callable (replica_id, model, version, state, reason)
         Called at every change of a replica's state.
+    liveness : RpcLiveness
+        Says who is to be suspected: such a replica gets no more batches, and what it holds goes to others.
     heartbeat_interval_us : int
-        How often :meth:`tick` is to be called.
-    heartbeat_timeout_us : int
-        A replica that is silent for longer is suspected: it gets no more batches, and its batch goes to others.
-    overdue_floor_us : int
-        A replica is suspected, too, if its batch takes ten times the predicted time, and at least this long.
+        How often a sign of life is sent to each container.
     """
 
     replicas_by_id: dict[str, Replica]
     heartbeat_interval_us: int
-    heartbeat_timeout_us: int
-    overdue_floor_us: int
+    liveness: RpcLiveness
     offences: OffenceLog
     late_results: int
 
@@ -49,10 +45,9 @@ class RpcServer(RpcSender):
         transports: Sequence[RpcTransport],
         events: ReplicaEvents,
         listener: ReplicaListener,
+        liveness: RpcLiveness,
         *,
         heartbeat_interval_us: int = ...,
-        heartbeat_timeout_us: int = ...,
-        overdue_floor_us: int = ...,
     ) -> None: ...
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Serve on this loop."""
@@ -67,4 +62,4 @@ class RpcServer(RpcSender):
         """Ask a container to finish its batch and leave."""
 
     def tick(self, now_us: int) -> None:
-        """Send heartbeats, suspect silent and overdue replicas. Called every heartbeat interval."""
+        """Suspect silent and overdue replicas; send heartbeats if they are due. Called every look interval."""

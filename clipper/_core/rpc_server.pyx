@@ -6,13 +6,15 @@ import logging
 import cython
 from libc.stdint cimport uint16_t, uint32_t
 
-from clipper._core.finish_estimate cimport FinishEstimate
 from clipper._core.finish_model cimport FinishModel
 from clipper._core.rpc_codec import decode_register
 from clipper._core.rpc_codec cimport (
     FrameView, RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeartbeat, kRpcReady,
     kRpcRefused, kRpcRegister, kRpcResult, kRpcUnknownSession, kRpcWrongVersion, rpc_decode_cause, rpc_decode_header,
     rpc_decode_result, rpc_status_text,
+)
+from clipper._core.rpc_liveness cimport (
+    LIVENESS_FINE, LIVENESS_GONE, LIVENESS_OVERDUE, LivenessVerdict, RpcLiveness,
 )
 from clipper._core.rpc_offences cimport OffenceLog
 from clipper._core.rpc_session import SessionEvent, SessionState
@@ -27,10 +29,8 @@ from clipper.errors import ProtocolError
 _log = logging.getLogger("clipper.frontend.rpc")
 
 DEFAULT_HEARTBEAT_INTERVAL_US = 500_000
-DEFAULT_HEARTBEAT_TIMEOUT_US = 3_000_000   # six heartbeats
-DEFAULT_OVERDUE_FLOOR_US = 10_000_000      # a first batch may compile its model
-cdef double OVERDUE_RATIO = 10.0           # of the predicted duration
-cdef uint64_t LOST_TIMEOUTS = 10           # of silence, until a suspect is given up for good
+cdef enum:
+    FADING = 10                # slowest_us loses a thousandth a look: at ten looks a second half of it in 70 s
 
 
 cdef class ReplicaEvents:
@@ -60,18 +60,15 @@ cdef class ReplicaEvents:
 
 @cython.final
 cdef class RpcServer(RpcSender):
-    def __init__(self, transports, ReplicaEvents events, listener, *,
-                 uint64_t heartbeat_interval_us=DEFAULT_HEARTBEAT_INTERVAL_US,
-                 uint64_t heartbeat_timeout_us=DEFAULT_HEARTBEAT_TIMEOUT_US,
-                 uint64_t overdue_floor_us=DEFAULT_OVERDUE_FLOOR_US):
+    def __init__(self, transports, ReplicaEvents events, listener, RpcLiveness liveness, *,
+                 uint64_t heartbeat_interval_us=DEFAULT_HEARTBEAT_INTERVAL_US):
         super().__init__(transports)
         for transport in self.transports:
             transport.attach(self)
         self.events = events
         self.listener = listener
         self.heartbeat_interval_us = heartbeat_interval_us
-        self.heartbeat_timeout_us = heartbeat_timeout_us
-        self.overdue_floor_us = overdue_floor_us
+        self.liveness = liveness
         self.replicas_by_id = {}
         self.offences = OffenceLog()
 
@@ -126,7 +123,7 @@ cdef class RpcServer(RpcSender):
             return self.handle_stranger(transport, identity, header, now_us)
         replica.last_seen_us = now_us
         self.handle_known(replica, header, now_us)
-        if replica.session_state == STATE_SUSPECT and not self.is_overdue(replica, now_us):
+        if replica.session_state == STATE_SUSPECT and replica.owed_batch_id == 0:
             self.step(replica, EVENT_RECOVERED, "heard again")
             self.events.on_replica_ready(replica, now_us)
         return 0
@@ -222,7 +219,7 @@ cdef class RpcServer(RpcSender):
             raise ProtocolError(
                 f"{who.replica_id} takes {who.input_type!r}, but {model.model_id} takes {model.input_type!r}")
         if known is not None:
-            if known.nonce != who.nonce and now_us - known.last_seen_us < self.heartbeat_timeout_us:
+            if known.nonce != who.nonce and self.liveness.judge(known, now_us) in (LIVENESS_FINE, LIVENESS_OVERDUE):
                 return self.refuse(transport, identity, kRpcDuplicateReplica,
                                    f"another live process has the replica id {who.replica_id}", now_us)
             self.lose(known, "its container connected again", now_us)
@@ -291,17 +288,21 @@ cdef class RpcServer(RpcSender):
         return 0
 
     def tick(self, uint64_t now_us):
-        """Heartbeats out, silent sessions ended. Called every heartbeat interval."""
+        """Silent and overdue replicas suspected, heartbeats sent if they are due. Called every look interval."""
         cdef Replica replica
         cdef RpcTransport transport
         cdef bint heard_all = True
+        cdef bint is_beat = now_us >= self.beat_us + self.heartbeat_interval_us
+        if is_beat:
+            self.beat_us = now_us
         for transport in self.transports:      # it may be this process that was not running: first hear, then judge
             heard_all = transport.hear(now_us) and heard_all
+        self.liveness.look(now_us)
         if heard_all:
             for replica in list(self.replicas_by_id.values()):
                 self.judge(replica, now_us)
         for replica in list(self.replicas_by_id.values()):
-            if self.send_control(replica.transport, replica.identity, kRpcHeartbeat, 0, None) != 0:
+            if is_beat and self.send_control(replica.transport, replica.identity, kRpcHeartbeat, 0, None) != 0:
                 self.lose(replica, "its connection is gone", now_us)
             elif replica.drain_waits and (<ModelRuntime>replica.model).queue.depth() == 0:
                 self.drain_waiting(<ModelRuntime>replica.model)    # its last tasks were dropped, not answered
@@ -311,30 +312,30 @@ cdef class RpcServer(RpcSender):
 
     # -- liveness ----------------------------------------------------------------------------------------------------
 
-    cdef bint is_overdue(self, Replica replica, uint64_t now_us) noexcept:
-        """Whether it holds its batch far beyond the predicted time."""
-        cdef FinishEstimate estimate
-        if not replica.busy:
-            return False
-        estimate = replica.finish_model.estimate()
-        estimate.base_us = max(<uint64_t>(<double>estimate.base_us * OVERDUE_RATIO), self.overdue_floor_us)
-        estimate.per_item_us *= OVERDUE_RATIO
-        return now_us > estimate.finish_us(replica.sent_us, replica.slots.size())
-
     cdef int judge(self, Replica replica, uint64_t now_us) except -1:
         """Suspects a replica that is silent or overdue, by the session's table: it gets no more work."""
-        cdef uint64_t silence_us = now_us - replica.last_seen_us if now_us > replica.last_seen_us else 0
+        cdef LivenessVerdict verdict = self.liveness.judge(replica, now_us)
         cdef bint was_ready = replica.ready
-        if silence_us > self.heartbeat_timeout_us:
-            if replica.session_state == STATE_SUSPECT and silence_us > LOST_TIMEOUTS * self.heartbeat_timeout_us:
-                return self.lose(replica, f"it was silent for {silence_us / 1e6:.1f} s", now_us)
-            self.step(replica, EVENT_SILENT, f"it was silent for {silence_us / 1e6:.1f} s")
-            if was_ready:
-                return self.events.on_replica_lost(replica, now_us)     # others may still answer its batch in time
-        elif self.is_overdue(replica, now_us):
-            # Its batch stays with it: what it still answers is good for the cache.
+        replica.slowest_us -= replica.slowest_us >> FADING
+        if verdict == LIVENESS_FINE:
+            return 0
+        if verdict == LIVENESS_OVERDUE:
             self.step(replica, EVENT_OVERDUE, f"it has had its batch for {(now_us - replica.sent_us) / 1e6:.1f} s")
-        return 0
+        else:
+            reason = f"it was silent for {(now_us - replica.last_seen_us) / 1e6:.1f} s"
+            if verdict == LIVENESS_GONE and replica.session_state == STATE_SUSPECT:
+                return self.lose(replica, reason, now_us)
+            self.step(replica, EVENT_SILENT, reason)
+        return self.give_up_batch(replica, verdict == LIVENESS_OVERDUE, now_us) if was_ready else 0
+
+    cdef int give_up_batch(self, Replica replica, bint is_overdue, uint64_t now_us) except -1:
+        """Others may still answer its batch in time. It gets no other until it has answered this one, or is replaced.
+
+        Whatever it says of the batch comes too late for the queries, and must not be taken for an answer to another.
+        """
+        replica.owed_batch_id = replica.batch_id if replica.busy else 0
+        replica.owed_since_us = replica.sent_us if is_overdue else 0
+        return self.events.on_replica_lost(replica, now_us)
 
     # -- results -----------------------------------------------------------------------------------------------------
 
@@ -343,20 +344,27 @@ cdef class RpcServer(RpcSender):
         cdef vector[FrameView]* views = &(<RpcTransport>replica.transport).views
         cdef RpcStatus status
         if not replica.busy or header.batch_id != replica.batch_id:
-            self.late_results += 1             # of a batch that was given up: its queries have been answered
-            return 0
+            return self.handle_late(replica, header.batch_id, now_us)
         status = rpc_decode_result(header, views.data() + 1, views.size() - 1, <uint32_t>replica.slots.size(),
                                self.items, cause)
         if status != RpcStatus.Ok:
             return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)
         return self.events.on_batch_result(replica, self.items, header.compute_us, now_us)
 
+    cdef int handle_late(self, Replica replica, uint64_t batch_id, uint64_t now_us) except -1:
+        """An answer to a batch that was given up: its queries have been answered, or are with another replica."""
+        self.late_results += 1
+        if batch_id != 0 and batch_id == replica.owed_batch_id:
+            replica.owed_batch_id = 0
+            if replica.owed_since_us != 0:     # slow, not broken: the next time it is waited for
+                replica.slowest_us = max(replica.slowest_us, now_us - replica.owed_since_us)
+        return 0
+
     cdef int handle_batch_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
         cdef string cause
         cdef vector[FrameView]* views = &(<RpcTransport>replica.transport).views
         if not replica.busy or header.batch_id != replica.batch_id:
-            self.late_results += 1
-            return 0
+            return self.handle_late(replica, header.batch_id, now_us)
         if rpc_decode_cause(views.data() + 1, views.size() - 1, cause) != RpcStatus.Ok:
             cause = b"the container gave no cause"
         return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)

@@ -75,13 +75,19 @@ class ManagementConfig:
     )
     drain_limit_us: int = duration(5_000_000, "a replica's batch in flight, before its process is told to end")
     stop_grace_us: int = duration(5_000_000, "from SIGTERM to SIGKILL of a container")
+    suspect_grace_us: int = duration(1_000_000, "a suspected replica that has not recovered in this time is replaced")
+    suspect_keep_us: int = duration(
+        5_000_000,
+        "so long, or the longest objective of its queries, a suspect is kept beside its replacement: it may recover",
+    )
     replace_backoff_min_us: int = duration(
         100_000, "before a dead replica is replaced; doubles with each failure in a row", minimum=1
     )
     replace_backoff_max_us: int = duration(10_000_000, "the longest delay of a replacement", minimum=1)
-    replace_stable_us: int = duration(10_000_000, "a replica that was ready this long ends a row of failures")
+    # systemd gives a unit up that is started five times within ten seconds: 2 s a start.
+    replace_stable_us: int = duration(2_000_000, "a replica that was ready this long ends a row of failures")
     quarantine_failures: int = option(
-        5, "failures in a row after which a model version is no longer restarted", minimum=1
+        5, "starts that failed in a row, after which a model version is no longer restarted", minimum=1
     )
     # What callers of the management port may use up.
     max_connections: int = option(512, "open connections to management; beyond: 503, closed", minimum=1)

@@ -57,7 +57,7 @@ class CoreConfig:
 class RpcConfig:
     """Sessions of a worker with its containers.
 
-    The bounds come from the containers: they show a sign of life every 500 ms, and give a frontend up that shows none
+    The bounds come from the containers: they show a sign of life every 200 ms, and give a frontend up that shows none
     for 5 s (`model_containers.settings.ContainerLimits`).
     """
 
@@ -70,25 +70,33 @@ class RpcConfig:
     heartbeat_interval_us: int = option(
         500_000, "time between two signs of life to a container", minimum=10_000, maximum=2_500_000
     )
+    look_interval_us: int = option(
+        100_000,
+        "time between two looks at which replicas are silent or overdue",
+        minimum=10_000,
+        maximum=1_000_000,
+    )
     heartbeat_timeout_us: int = duration(
-        3_000_000,
-        "a replica that is silent for longer gets no more batches, and its batch goes to others",
-        minimum=1_000_000,
+        700_000,
+        "a replica that is silent for longer is suspected: it gets no more batches, and its batch goes to others; a "
+        "busy one may be silent as long as its batch may take",
+        minimum=400_000,
     )
     overdue_floor_us: int = duration(
-        10_000_000,
-        "so does a replica whose batch takes ten times the predicted time, and at least this long",
-        minimum=1,
+        700_000, "so is a replica whose batch takes five times the predicted time, and at least this long", minimum=1
+    )
+    first_batch_limit_us: int = duration(
+        10_000_000, "the least limit of a replica's first batch, which may compile its model", minimum=1
     )
 
     def __post_init__(self) -> None:
         check(self)
         if self.tcp_host:
             require_host("tcp_host", self.tcp_host, also="nothing, or ")
-        if self.heartbeat_timeout_us < 2 * self.heartbeat_interval_us:
+        if self.heartbeat_timeout_us < 2 * self.look_interval_us:
             raise OptionError(
                 "heartbeat_timeout_us",
                 str(self.heartbeat_timeout_us),
-                f"at least twice heartbeat_interval_us={self.heartbeat_interval_us}",
-                hint="one late sign of life must not cost a replica its work",
+                f"at least twice look_interval_us={self.look_interval_us}",
+                hint="silence is measured in looks",
             )

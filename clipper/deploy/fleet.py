@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -216,10 +216,11 @@ class Fleet:
             return Decision((), None)
         return reconcile(
             {model_id: model.replicas for model_id, model in self._desired.items()},
-            [self.table.view(replica) for replica in self.table],
+            [replace(self.table.view(one), keep_us=self._keep_us(one.model_id)) for one in self.table],
             {model_id: row.restraint for model_id, row in self._failures.items()},
             _now_us(),
             self._config.ready_limit_us,
+            self._config.suspect_grace_us,
             self._frontend_since_us,
         )
 
@@ -279,6 +280,10 @@ class Fleet:
 
     def _drain_limit_us(self, model_id: ModelId) -> int:
         return max(self._config.drain_limit_us, self._longest_slo_us.get(model_id.name, 0))
+
+    def _keep_us(self, model_id: ModelId) -> int:
+        # What takes a suspect longer than anything before may be an answer that somebody still waits for.
+        return max(self._config.suspect_keep_us, self._longest_slo_us.get(model_id.name, 0))
 
     def _is_drained(self, replica: Replica) -> bool:
         session = self.table.session(replica.replica_id)

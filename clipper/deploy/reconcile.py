@@ -16,7 +16,7 @@ class ReplicaState(StrEnum):
     STARTING = "starting"  # its process lives; no session with a frontend yet, or none any more
     LOADING = "loading"  # it has registered and loads its model
     READY = "ready"  # it gets batches
-    SUSPECT = "suspect"  # it holds a batch far too long and gets no more
+    SUSPECT = "suspect"  # it is silent, or holds a batch far too long: it gets no more
     STOPPING = "stopping"  # told to end; no longer counted
 
 
@@ -29,6 +29,7 @@ class ReplicaView:
     state: ReplicaState
     since_us: int
     was_late: bool = False  # STOPPING because it never became ready: a failure that counts when it is gone
+    keep_us: int = 0  # so long a suspect is kept even when others have taken its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def reconcile(
     restraints: Mapping[ModelId, Restraint],
     now_us: int,
     ready_limit_us: int,
+    suspect_grace_us: int,
     frontend_since_us: int | None,
 ) -> Decision:
     """Return the fewest actions that lead from ``actual`` to ``desired``.
@@ -88,6 +90,8 @@ def reconcile(
         Of versions whose replicas have failed.
     ready_limit_us : int
         A replica that has not become ready for this long has failed.
+    suspect_grace_us : int
+        A suspect that has not recovered for this long is replaced.
     frontend_since_us : int or None
         Since when there is a frontend that serves from the present snapshot. Without one no replica is late, since it
         could not register; and none is stopped, since a frontend that management does not see may still use it.
@@ -101,7 +105,12 @@ def reconcile(
             stops, limits_us = _stops(replicas, wanted, now_us, ready_limit_us, frontend_since_us)
             actions += stops
             wakes_us += limits_us
-        starts = _starts(model_id, replicas, wanted, has_frontend=frontend_since_us is not None)
+        # Without a frontend a suspicion is old news; what would replace the suspect could not be stopped again.
+        trusted_since_us = now_us - suspect_grace_us if frontend_since_us is not None else -1
+        starts = _starts(model_id, replicas, wanted, trusted_since_us)
+        if frontend_since_us is not None:
+            graces_us = [one.since_us + suspect_grace_us for one in replicas if one.state is ReplicaState.SUSPECT]
+            wakes_us += [end_us for end_us in graces_us if end_us > now_us]
         restraint = restraints.get(model_id, Restraint())
         if starts and not restraint.is_quarantined and restraint.not_before_us > now_us:
             wakes_us.append(restraint.not_before_us)
@@ -126,18 +135,18 @@ def _stops(
             limits_us.append(limit_us)
         if replica.state is not ReplicaState.STOPPING:
             in_time.append(replica)
-    stops += [Stop(replica.model_id, replica.index) for replica in _surplus(in_time, wanted)]
-    return stops, limits_us
+    surplus, ends_us = _surplus(in_time, wanted, now_us)
+    stops += [Stop(replica.model_id, replica.index) for replica in surplus]
+    return stops, limits_us + ends_us
 
 
-def _starts(model_id: ModelId, replicas: Sequence[ReplicaView], wanted: int, has_frontend: bool) -> list[Start]:
-    """Return what is missing, as far as failures allow."""
-    # A late replica is a failure that the restraint does not know of yet: it is replaced when it is gone. And without
-    # a frontend a suspicion is old news; what would replace the suspect could not be stopped again.
+def _starts(model_id: ModelId, replicas: Sequence[ReplicaView], wanted: int, trusted_since_us: int) -> list[Start]:
+    """Return what is missing, as far as failures allow; suspects since ``trusted_since_us`` may recover yet."""
+    # A late replica is a failure that the restraint does not know of yet: it is replaced when it is gone.
     counted = sum(
         replica.was_late
         if replica.state is ReplicaState.STOPPING
-        else replica.state is not ReplicaState.SUSPECT or not has_frontend
+        else replica.state is not ReplicaState.SUSPECT or replica.since_us > trusted_since_us
         for replica in replicas
     )
     taken = {replica.index for replica in replicas}
@@ -145,11 +154,11 @@ def _starts(model_id: ModelId, replicas: Sequence[ReplicaView], wanted: int, has
     return [Start(model_id, index) for index in free[: max(0, wanted - counted)]]
 
 
-def _surplus(living: Sequence[ReplicaView], wanted: int) -> list[ReplicaView]:
+def _surplus(living: Sequence[ReplicaView], wanted: int, now_us: int) -> tuple[list[ReplicaView], list[int]]:
     """Choose whom to stop: of the healthy those least far on, then the newest; of the suspects those replaced.
 
-    A suspect may recover, so it goes only when enough others are ready, or when suspects pile up to as many as are
-    wanted (then the oldest go).
+    A suspect may recover, so it goes only when enough others are ready and it was kept for as long as it should be, or
+    when suspects pile up to as many as are wanted (then the oldest go). Also returns when those that are kept may go.
     """
     usefulness = (ReplicaState.STARTING, ReplicaState.LOADING, ReplicaState.READY)
     healthy = [replica for replica in living if replica.state is not ReplicaState.SUSPECT]
@@ -157,5 +166,10 @@ def _surplus(living: Sequence[ReplicaView], wanted: int) -> list[ReplicaView]:
     suspects = [replica for replica in living if replica.state is ReplicaState.SUSPECT]
     suspects.sort(key=lambda replica: (replica.since_us, replica.index))
     ready_count = sum(replica.state is ReplicaState.READY for replica in healthy)
-    kept_suspects = 0 if ready_count >= wanted else wanted
-    return healthy[: max(0, len(healthy) - wanted)] + suspects[: max(0, len(suspects) - kept_suspects)]
+    too_many = suspects[: max(0, len(suspects) - wanted)]
+    if ready_count >= wanted:
+        ended = [replica for replica in suspects if replica in too_many or replica.since_us + replica.keep_us <= now_us]
+        ends_us = [replica.since_us + replica.keep_us for replica in suspects if replica not in ended]
+    else:
+        ended, ends_us = too_many, []
+    return healthy[: max(0, len(healthy) - wanted)] + ended, ends_us

@@ -16,6 +16,7 @@ from clipper._core.model_runtime import ModelRuntime
 from clipper._core.prediction_cache import PredictionCacheHandle
 from clipper._core.query_processor import QueryProcessor
 from clipper._core.route_table import RouteTable
+from clipper._core.rpc_liveness import RpcLiveness
 from clipper._core.rpc_server import RpcServer
 from clipper._core.rpc_transport import RpcTransport
 from clipper._core.slot_pool import SlotPoolHandle
@@ -88,9 +89,13 @@ def build_core(
         transports,
         BatchResults(processor, find_model),
         on_replica,
+        RpcLiveness(
+            look_interval_us=sessions.look_interval_us,
+            silence_limit_us=sessions.heartbeat_timeout_us,
+            overdue_floor_us=sessions.overdue_floor_us,
+            first_batch_limit_us=sessions.first_batch_limit_us,
+        ),
         heartbeat_interval_us=sessions.heartbeat_interval_us,
-        heartbeat_timeout_us=sessions.heartbeat_timeout_us,
-        overdue_floor_us=sessions.overdue_floor_us,
     )
     processor.wire(server, rpc)
     loop.add_reader(timer.file_descriptor, processor.on_timer)

@@ -26,6 +26,7 @@ from clipper.security.certificates import listen_options, server_certificate
 
 _log = logging.getLogger("clipper.frontend")
 _queries = logging.getLogger("clipper.query")
+_SWEEP_INTERVAL_US = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,16 @@ class Worker:
             _log.warning("%d requests were still open when the drain time was over", server.open_requests)
 
     async def _housekeep(self) -> None:
-        """What no query pays for: heartbeats, dead sessions, idle and slow connections, a renewed certificate."""
-        interval_s = self.core.rpc.heartbeat_interval_us / 1e6
+        """What no query pays for: looks at replicas, idle and slow connections, a renewed certificate."""
+        swept_us = 0
         while True:
-            await asyncio.sleep(interval_s)
+            await asyncio.sleep(self.core.rpc.liveness.look_interval_us / 1e6)
             now_us = time.monotonic_ns() // 1_000
             try:
                 self.core.rpc.tick(now_us)
+                if now_us - swept_us < _SWEEP_INTERVAL_US:
+                    continue
+                swept_us = now_us
                 self.core.server.sweep(now_us)
                 self._tell_suppressed(now_us)
                 if self._certificate is not None:

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from clipper.deploy.reconcile import ReplicaState, ReplicaView, Restraint, Start, reconcile
 from clipper.types import ModelId
-from tests.support.fleet_world import NOW_US, READY_LIMIT_US, World
+from tests.support.fleet_world import GRACE_US, NOW_US, READY_LIMIT_US, World
 
 MODELS = [ModelId("svm", "1"), ModelId("svm", "2"), ModelId("tree", "1")]
 UNKNOWN = ModelId("nobody", "9")  # runs, and no registry has heard of it
-ROUNDS = 4  # a round of stops, one of starts, one until suspects are replaced, one to see that it rests
+# A round of stops, one until suspects have had their grace, one of starts, one until they are replaced and gone, one
+# until what was replaced too late is gone.
+ROUNDS = 5
 
 desired_states = st.dictionaries(st.sampled_from(MODELS), st.integers(1, 4))
 # Duplicates have several indexes; late ones are on their way since before the limit.
@@ -100,9 +102,10 @@ def test_restrained_models_are_not_started_and_looked_at_again_in_time(
     desired: dict[ModelId, int], replicas: list[ReplicaView], not_before_us: int, is_quarantined: bool
 ) -> None:
     restraints = {model_id: Restraint(not_before_us, is_quarantined) for model_id in MODELS}
-    decision = reconcile(desired, replicas, restraints, NOW_US, READY_LIMIT_US, None)
+    limits = (NOW_US, READY_LIMIT_US, GRACE_US, None)
+    decision = reconcile(desired, replicas, restraints, *limits)
     starts = [action for action in decision.actions if isinstance(action, Start)]
-    free = reconcile(desired, replicas, {}, NOW_US, READY_LIMIT_US, None)
+    free = reconcile(desired, replicas, {}, *limits)
     if is_quarantined or not_before_us > NOW_US:
         assert not starts
         if not is_quarantined and any(isinstance(action, Start) for action in free.actions):

@@ -190,8 +190,15 @@ class DataPath:
         self.call(lambda: self.snapshots.apply(snapshot))
 
     def tick(self, ahead_us: int = 0) -> None:
-        """Do a beat of the housekeeping, as if it were later by this much."""
-        self.call(lambda: self.core.rpc.tick(time.monotonic_ns() // 1_000 + ahead_us))
+        """Do the housekeeping's looks, as if time went on to later by this much; they come in time, as they should."""
+
+        def look() -> None:
+            now_us = time.monotonic_ns() // 1_000
+            interval_us = self.core.rpc.liveness.look_interval_us
+            for later_us in [*range(0, ahead_us, interval_us), ahead_us]:
+                self.core.rpc.tick(now_us + later_us)
+
+        self.call(look)
 
     def wait_until(self, condition: Callable[[], Any], limit_s: float = WAIT_S) -> None:
         """Wait until the condition holds on the loop's thread."""

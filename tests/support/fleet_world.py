@@ -14,6 +14,7 @@ from clipper.deploy.reconcile import Decision, ReplicaState, ReplicaView, Restra
 from clipper.types import ModelId
 
 READY_LIMIT_US = 1_000
+GRACE_US, KEEP_US = 5, 8
 NOW_US = 10_000
 Key = tuple[ModelId, int]
 UNHEALTHY = (ReplicaState.SUSPECT, ReplicaState.STOPPING)
@@ -47,16 +48,10 @@ class World:
 
     def decide(self) -> Decision:
         """Ask, check the answer against what it must never do, and return it."""
-        views = list(self.replicas.values())
-        decision = reconcile(self.desired, views, self.restraints, self.now_us, READY_LIMIT_US, self.frontend_since_us)
-        again = reconcile(
-            dict(reversed(self.desired.items())),
-            views[::-1],
-            self.restraints,
-            self.now_us,
-            READY_LIMIT_US,
-            self.frontend_since_us,
-        )
+        views = [replace(one, keep_us=KEEP_US) for one in self.replicas.values()]
+        limits = (self.now_us, READY_LIMIT_US, GRACE_US, self.frontend_since_us)
+        decision = reconcile(self.desired, views, self.restraints, *limits)
+        again = reconcile(dict(reversed(self.desired.items())), views[::-1], self.restraints, *limits)
         assert set(again.actions) == set(decision.actions), "the order of what is told must not matter"
         assert again.wake_us == decision.wake_us
         assert decision.wake_us is None or decision.wake_us > self.now_us, "it would be asked for ever"

@@ -159,8 +159,7 @@ def test_management_answers_under_local_names_its_own_and_the_allowed_ones() -> 
 ROOM: dict[str, dict[str, int]] = {
     "http.max_body_bytes": {"max_buffered_body_bytes": LARGEST_INTEGER},
     "http.max_buffered_body_bytes": {"max_body_bytes": 1},
-    "rpc.heartbeat_interval_us": {"heartbeat_timeout_us": LONGEST_DURATION_US},
-    "rpc.heartbeat_timeout_us": {"heartbeat_interval_us": 10_000},
+    "rpc.look_interval_us": {"heartbeat_timeout_us": LONGEST_DURATION_US},
     "supervisor.restart_backoff_min_us": {"restart_backoff_max_us": LONGEST_DURATION_US},
     "supervisor.restart_backoff_max_us": {"restart_backoff_min_us": 1},
     "management.replace_backoff_min_us": {"replace_backoff_max_us": LONGEST_DURATION_US},
@@ -191,7 +190,7 @@ def test_every_duration_has_the_bound_that_processes_can_wait() -> None:
     ("make", "culprit"),
     [
         (lambda: HttpConfig(max_body_bytes=11, max_buffered_body_bytes=10), "max_body_bytes"),
-        (lambda: RpcConfig(heartbeat_timeout_us=1_999_999, heartbeat_interval_us=1_000_000), "heartbeat_timeout_us"),
+        (lambda: RpcConfig(heartbeat_timeout_us=1_999_999, look_interval_us=1_000_000), "heartbeat_timeout_us"),
         (lambda: SupervisorConfig(restart_backoff_min_us=11, restart_backoff_max_us=10), "restart_backoff_min_us"),
         (lambda: ManagementConfig(replace_backoff_min_us=11, replace_backoff_max_us=10), "replace_backoff_min_us"),
         (lambda: SecurityConfig(tls_key_file=Path("/k")), "tls_certificate_file"),
@@ -215,7 +214,7 @@ def test_options_that_contradict_each_other_or_their_type_are_refused(make: Any,
 
 def test_options_at_the_edge_of_what_another_one_allows_are_accepted() -> None:
     HttpConfig(max_body_bytes=10, max_buffered_body_bytes=10)
-    RpcConfig(heartbeat_timeout_us=2_000_000, heartbeat_interval_us=1_000_000)
+    RpcConfig(heartbeat_timeout_us=2_000_000, look_interval_us=1_000_000)
     SupervisorConfig(restart_backoff_min_us=10, restart_backoff_max_us=10)
     ManagementConfig(replace_backoff_min_us=10, replace_backoff_max_us=10)
     assert CoreConfig(cache_bytes=0).cache_bytes == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clipper._core import query_processor, rpc_server, slot_pool
+from clipper._core import query_processor, rpc_liveness, rpc_server, slot_pool
 from clipper._core.http_limits import HttpLimits
 from clipper.config import ClipperConfig, CoreConfig, HttpConfig, RpcConfig
 from clipper.frontend.__main__ import main as frontend_main
@@ -27,8 +27,10 @@ def test_defaults_of_the_data_path_are_those_of_its_parts() -> None:
     assert core.arena_bytes == slot_pool.DEFAULT_ARENA_BYTES
     assert core.reply_margin_us == query_processor.DEFAULT_REPLY_MARGIN_US
     assert rpc.heartbeat_interval_us == rpc_server.DEFAULT_HEARTBEAT_INTERVAL_US
-    assert rpc.heartbeat_timeout_us == rpc_server.DEFAULT_HEARTBEAT_TIMEOUT_US
-    assert rpc.overdue_floor_us == rpc_server.DEFAULT_OVERDUE_FLOOR_US
+    assert rpc.look_interval_us == rpc_liveness.DEFAULT_LOOK_INTERVAL_US
+    assert rpc.heartbeat_timeout_us == rpc_liveness.DEFAULT_SILENCE_LIMIT_US
+    assert rpc.overdue_floor_us == rpc_liveness.DEFAULT_OVERDUE_FLOOR_US
+    assert rpc.first_batch_limit_us == rpc_liveness.DEFAULT_FIRST_BATCH_LIMIT_US
 
 
 def test_bounds_of_the_heartbeats_leave_containers_two_of_them() -> None:
@@ -42,7 +44,13 @@ def test_worker_builds_its_data_path_as_configured(tmp_path: Path) -> None:
         tmp_path,
         http=HttpConfig(max_body_bytes=1000, max_connections=7),
         core=CoreConfig(slot_count=64, arena_bytes=1 << 20, cache_bytes=1 << 20, reply_margin_us=100),
-        rpc=RpcConfig(heartbeat_interval_us=20_000, heartbeat_timeout_us=1_000_000, overdue_floor_us=5_000_000),
+        rpc=RpcConfig(
+            heartbeat_interval_us=20_000,
+            look_interval_us=30_000,
+            heartbeat_timeout_us=1_000_000,
+            overdue_floor_us=5_000_000,
+            first_batch_limit_us=6_000_000,
+        ),
     )
 
     async def build() -> None:
@@ -51,8 +59,10 @@ def test_worker_builds_its_data_path_as_configured(tmp_path: Path) -> None:
             assert core.server.limits == HttpLimits(max_body_bytes=1000, max_connections=7)
             assert core.cache.budget_bytes == 1 << 20
             assert core.rpc.heartbeat_interval_us == 20_000
-            assert core.rpc.heartbeat_timeout_us == 1_000_000
-            assert core.rpc.overdue_floor_us == 5_000_000
+            assert core.rpc.liveness.look_interval_us == 30_000
+            assert core.rpc.liveness.silence_limit_us == 1_000_000
+            assert core.rpc.liveness.overdue_floor_us == 5_000_000
+            assert core.rpc.liveness.first_batch_limit_us == 6_000_000
         finally:
             core.rpc.close()
             asyncio.get_running_loop().remove_reader(core.timer.file_descriptor)

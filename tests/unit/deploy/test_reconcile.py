@@ -7,6 +7,7 @@ from clipper.types import ModelId
 
 SVM = ModelId("svm", "1")
 LIMIT_US = 1_000
+GRACE_US = 100
 
 
 def view(index: int, state: ReplicaState = ReplicaState.READY, since_us: int = 0) -> ReplicaView:
@@ -14,7 +15,7 @@ def view(index: int, state: ReplicaState = ReplicaState.READY, since_us: int = 0
 
 
 def decide(wanted: int, *replicas: ReplicaView, now_us: int = 0, frontend_since_us: int | None = 0) -> Decision:
-    return reconcile({SVM: wanted} if wanted else {}, replicas, {}, now_us, LIMIT_US, frontend_since_us)
+    return reconcile({SVM: wanted} if wanted else {}, replicas, {}, now_us, LIMIT_US, GRACE_US, frontend_since_us)
 
 
 def test_missing_replicas_start_under_the_lowest_free_indexes() -> None:
@@ -48,11 +49,26 @@ def test_nobody_is_late_without_a_frontend_to_register_with() -> None:
     assert decide(1, starting, now_us=late_us, frontend_since_us=5_000).actions != ()
 
 
-def test_suspect_gets_a_replacement_and_goes_when_that_is_ready() -> None:
-    suspect = view(0, ReplicaState.SUSPECT)
-    assert decide(1, suspect).actions == (Start(SVM, 1),)
-    assert decide(1, suspect, view(1, ReplicaState.LOADING)).actions == ()
-    assert decide(1, suspect, view(1)).actions == (Stop(SVM, 0),)
+def test_suspect_gets_a_replacement_when_its_grace_is_over_and_not_a_tick_before() -> None:
+    suspect = view(0, ReplicaState.SUSPECT, since_us=50)
+    assert decide(1, suspect, now_us=50 + GRACE_US - 1) == Decision((), wake_us=50 + GRACE_US)
+    assert decide(1, suspect, now_us=50 + GRACE_US).actions == (Start(SVM, 1),)
+
+
+def test_suspect_goes_when_its_replacement_is_ready_and_it_was_kept_for_long_enough() -> None:
+    suspect = ReplicaView(SVM, 0, ReplicaState.SUSPECT, since_us=50, keep_us=500)
+    assert decide(1, suspect, view(1, ReplicaState.LOADING), now_us=600).actions == ()
+    assert decide(1, suspect, view(1), now_us=549) == Decision((), wake_us=550)
+    assert decide(1, suspect, view(1), now_us=550).actions == (Stop(SVM, 0),)
+
+
+def test_suspect_that_recovers_before_its_replacement_is_ready_stays_and_the_other_goes() -> None:
+    assert decide(1, view(0), view(1, ReplicaState.LOADING), now_us=200).actions == (Stop(SVM, 1),)
+
+
+def test_suspect_of_a_version_that_is_not_wanted_goes_at_once() -> None:
+    suspect = ReplicaView(SVM, 0, ReplicaState.SUSPECT, since_us=50, keep_us=500)
+    assert decide(0, suspect, now_us=51).actions == (Stop(SVM, 0),)
 
 
 def test_suspects_do_not_pile_up() -> None:

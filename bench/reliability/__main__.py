@@ -1,0 +1,83 @@
+"""``python -m bench.reliability``: run rows of the reliability table; see docs/reliability.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.reliability.context import Bench
+from bench.reliability.report import DOCUMENT, Result, load_record, render, save_record, with_table
+from bench.reliability.scenario import Missing, Row, load_rows
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the rows that are asked for; 0 if all of them hold."""
+    rows = load_rows()
+    parser = argparse.ArgumentParser(prog="python -m bench.reliability", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="the figures of the table, not a few seconds a row")
+    parser.add_argument("--rows", nargs="+", choices=list(rows), metavar="ROW", help=f"of: {', '.join(rows)}")
+    parser.add_argument("--json", type=Path, metavar="F", help="also write the results here")
+    parser.add_argument("--record", action="store_true", help="keep the results and render docs/reliability.md")
+    parser.add_argument("--render", action="store_true", help="run nothing: only render docs/reliability.md")
+    options = parser.parse_args(arguments)
+    if options.render:
+        _render(rows)
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
+    bench = Bench(options.full, tell=lambda line: print(line, flush=True))
+    results = []
+    try:
+        for name in options.rows or rows:
+            results.append(run_row(bench, rows[name]))
+            if options.record:
+                save_record(results)
+    finally:
+        bench.close()
+    if options.record:
+        _render(rows)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(result) for result in results], indent=1), encoding="utf-8")
+    bad = [result.name for result in results if not result.holds and not result.missing]
+    print(f"{len(results) - len(bad)} of {len(results)} rows hold" + (f"; not: {', '.join(bad)}" if bad else ""))
+    return 1 if bad else 0
+
+
+def run_row(bench: Bench, row: Row) -> Result:
+    """Run one row; what it raises is its result as well."""
+    bench.tell(f"{row.name}: {row.scenario}")
+    bench.checks.clear()
+    started_s, missing, error = time.monotonic(), "", ""
+    try:
+        row.run(bench)
+    except Missing as reason:
+        missing = str(reason)
+    except Exception as broken:  # noqa: BLE001 - whatever it is, the other rows are run, and the table says so
+        error = f"{type(broken).__name__}: {broken}".splitlines()[0]
+        bench.close()  # it may be in any state
+    duration_s = time.monotonic() - started_s
+    if missing or error:
+        bench.tell(f"  {'left out: ' + missing if missing else 'broke off: ' + error}")
+    form = "full" if bench.is_full else "short"
+    return Result(row.name, form, tuple(bench.checks), round(duration_s, 1), _when(), missing, error)
+
+
+def _render(rows: dict[str, Row]) -> None:
+    table = render(rows, load_record())
+    DOCUMENT.write_text(with_table(DOCUMENT.read_text(encoding="utf-8"), table), encoding="utf-8")
+
+
+def _when() -> str:
+    command = ["git", "rev-parse", "--short=8", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime()) + (f" {done.stdout.strip()}" if done.returncode == 0 else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""What a row of the reliability table is: a function that breaks something, and the claims that it checks.
+
+A row is registered where it is written, in a module of `bench.reliability.scenarios`::
+
+    @row("freeze-replica", scenario="SIGSTOP a replica", claim="suspect in under 1 s; sibling carries on")
+    def freeze_replica(bench: Bench) -> None:
+        ...
+        bench.check("suspect after", f"{suspect_ms:.0f} ms", suspect_ms < 1000, is_timed=True)
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import bench.reliability.scenarios as families
+
+if TYPE_CHECKING:
+    from bench.reliability.context import Bench
+
+RowFunction = Callable[["Bench"], None]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    what, measured : str
+        For people: "suspect after", "612 ms".
+    is_timed : bool
+        It measures how fast the machine is, too: shown and judged in the table, not asserted by tests, which may
+        run beside anything.
+    """
+
+    what: str
+    measured: str
+    holds: bool
+    is_timed: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A scenario with its claim. ``order`` is its place in the table."""
+
+    name: str
+    family: str
+    scenario: str
+    claim: str
+    run: RowFunction
+    order: int
+
+
+class Missing(Exception):  # noqa: N818 - it is no error: the row is left out, and says why
+    """The row needs something that this machine lacks; the text names it, with its install line."""
+
+
+_ROWS: Final[dict[str, Row]] = {}
+
+
+def row(name: str, *, scenario: str, claim: str, order: int) -> Callable[[RowFunction], RowFunction]:
+    """Register a function as a row.
+
+    Parameters
+    ----------
+    name : str
+        For the command line; unique.
+    scenario, claim : str
+        What is done, and what must hold: two cells of the table.
+    order : int
+        Place in the table; unique.
+    """
+
+    def register(function: RowFunction) -> RowFunction:
+        if name in _ROWS or any(other.order == order for other in _ROWS.values()):
+            raise ValueError(f"the row {name!r} or its order {order} is there already")
+        _ROWS[name] = Row(name, function.__module__.rpartition(".")[2], scenario, claim, function, order)
+        return function
+
+    return register
+
+
+def load_rows() -> dict[str, Row]:
+    """Import every family and return all rows by name, in the order of the table."""
+    for module in pkgutil.iter_modules(families.__path__):
+        importlib.import_module(f"{families.__name__}.{module.name}")
+    return dict(sorted(_ROWS.items(), key=lambda item: item[1].order))
