@@ -28,7 +28,7 @@ cdef extern from "sys/socket.h" nogil:
     const int MSG_DONTWAIT
 
 SCHEME = "ipc://"
-CREDENTIALS = struct.Struct("3i")          # struct ucred: pid, uid, gid
+_CREDENTIALS = struct.Struct("3i")          # struct ucred: pid, uid, gid
 MAX_PEERS = 4096                           # connections of containers to one worker; more are hung up on
 ACCEPT_PAUSE_S = 1.0                       # until the next try, after a connection could not be taken
 CLOSE_LINGER_US = 1_000_000                # for the last messages, DRAIN above all; who computes reads every 250 ms
@@ -342,8 +342,8 @@ cdef class UnixTransport(RpcTransport):
         cdef UnixPeer peer = self.peers.get(identity)
         if peer is None:
             return "a connection that is gone"
-        credentials = peer.socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, CREDENTIALS.size)
-        return f"process {CREDENTIALS.unpack(credentials)[0]}"
+        credentials = peer.socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, _CREDENTIALS.size)
+        return f"process {_CREDENTIALS.unpack(credentials)[0]}"
 
     cdef bint hear(self, uint64_t now_us) except? True:
         cdef UnixPeer peer

@@ -20,6 +20,7 @@ from clipper._core.rpc_transport cimport kRpcMaxFrames, kRpcMaxMessageBytes, mon
 _log = logging.getLogger("clipper.frontend.rpc")
 
 CLOSE_LINGER_MS = 200                      # for the last messages, DRAIN above all
+DEAD_PEER_MS = 30_000                      # a host that answers nothing for so long is gone, and its connection is closed
 MAX_BANNED = 4096                          # connections that are not heard; beyond them the oldest gets another chance
 cdef enum:
     MESSAGES_PER_TURN = 256                # then the HTTP side of the loop gets its turn
@@ -38,6 +39,13 @@ cdef class ZmqTransport(RpcTransport):
             self.socket.setsockopt(zmq.LINGER, 0)
             self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)    # a send to a peer that is gone fails, not vanishes
             self.socket.setsockopt(zmq.MAXMSGSIZE, kRpcMaxMessageBytes)
+            # A host that lost its power says no goodbye, and TCP alone would hold its connection for a quarter of an
+            # hour where something waits for it, and for ever where nothing does.
+            self.socket.setsockopt(zmq.TCP_MAXRT, DEAD_PEER_MS)
+            self.socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+            self.socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, DEAD_PEER_MS // 2000)
+            self.socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, DEAD_PEER_MS // 6000)
+            self.socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
             if configure is not None:
                 configure(self.socket)
             self.socket.bind(address)

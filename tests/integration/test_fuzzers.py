@@ -29,9 +29,8 @@ def test_every_fuzzer_has_a_corpus() -> None:
 @pytest.mark.optional("clang++-19", "apt-get install -y --no-install-recommends clang-19 libclang-rt-19-dev")
 @pytest.mark.timeout(600)
 def test_fuzzers_find_nothing_in_a_short_run() -> None:
+    command = ["scripts/fuzz", "--seconds", str(RUN_S)]
     environment = {**os.environ, "PYTHON": sys.executable}
-    done = subprocess.run(
-        ["scripts/fuzz", "--seconds", str(RUN_S)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("no finding") >= 5

@@ -6,6 +6,7 @@ import functools
 import select
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,15 @@ def test_near_and_far_replica_of_one_model_share_its_queries(path: DataPath, rem
     batch = far.take_batch()
     far.answer(batch, [batch.inputs[0][0]])
     assert sorted([first.response().json["output"], second.response().json["output"]]) == [1.0, 2.0]
+
+
+def test_far_host_that_is_gone_without_a_word_is_asked_for(path: DataPath, remote_address: str) -> None:
+    remote(path, remote_address)
+    port = int(remote_address.rpartition(":")[2])
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    established = "01"
+    timers = [line[5][:2] for line in lines if line[1].endswith(f":{port:04X}") and line[3] == established]
+    assert timers == ["02"], "the kernel's keep-alive timer runs on no connection of the port"
 
 
 def test_send_to_a_far_container_hides_no_message_of_another(path: DataPath, remote_address: str) -> None:

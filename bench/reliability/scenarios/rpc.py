@@ -49,7 +49,7 @@ def rpc_frames(bench: Bench) -> None:
     with (
         bench.own() as instance,
         instance.serving(SLO_US, container="noop") as app,
-        instance.serving(1_000_000, container="noop", model={"replicas": 0}) as target,
+        instance.serving(1_000_000, container="noop") as target,
         Load(instance, app, RATE_PER_S, limit_s=SLO_US / 1e6) as load,
         Load(instance, target, RATE_PER_S) as target_load,
     ):
