@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.reliability.context import Bench
 from bench.reliability.report import DOCUMENT, Result, load_record, render, save_record, with_table
-from bench.reliability.scenario import Missing, Row, load_rows
+from bench.reliability.scenario import Row, load_rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,11 +53,10 @@ def run_row(bench: Bench, row: Row) -> Result:
     """Run one row; what it raises is its result as well."""
     bench.tell(f"{row.name}: {row.scenario}")
     bench.checks.clear()
-    started_s, missing, error = time.monotonic(), "", ""
+    started_s, missing, error = time.monotonic(), row.missing, ""
     try:
-        row.run(bench)
-    except Missing as reason:
-        missing = str(reason)
+        if not missing:
+            row.run(bench)
     except Exception as broken:  # noqa: BLE001 - whatever it is, the other rows are run, and the table says so
         error = f"{type(broken).__name__}: {broken}".splitlines()[0]
         bench.close()  # it may be in any state

@@ -111,6 +111,10 @@ class Instance:
         """Return the resident size of the frontend."""
         return rss_bytes(self.pid_of(FRONTEND))
 
+    def log(self, process: str) -> str:
+        """Return what a process has logged: ``supervisor``, ``management``, ``frontend-0``."""
+        return (self.run_dir / "logs" / f"{process}.log").read_text(encoding="utf-8", errors="replace")
+
     # -- models --------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -141,6 +145,8 @@ class Instance:
         )
         self.clipper.link_model_to_app(name, name)
         yield name
+        if not self.is_running:  # that was the point of the row
+            return
         self.clipper.unlink_model_from_app(name, name)
         self.clipper.delete_model_version(name, 1)
         self.clipper.delete_application(name)

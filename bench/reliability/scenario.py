@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -45,7 +46,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Row:
-    """A scenario with its claim. ``order`` is its place in the table."""
+    """A scenario with its claim, see `row`."""
 
     name: str
     family: str
@@ -53,16 +54,22 @@ class Row:
     claim: str
     run: RowFunction
     order: int
+    needs: tuple[str, str] | None = None
 
-
-class Missing(Exception):  # noqa: N818 - it is no error: the row is left out, and says why
-    """The row needs something that this machine lacks; the text names it, with its install line."""
+    @property
+    def missing(self) -> str:
+        """What this machine lacks for the row, with its install line; "" if nothing."""
+        if self.needs is None or shutil.which(self.needs[0]) is not None:
+            return ""
+        return f"{self.needs[0]} is not installed: {self.needs[1]}"
 
 
 _ROWS: Final[dict[str, Row]] = {}
 
 
-def row(name: str, *, scenario: str, claim: str, order: int) -> Callable[[RowFunction], RowFunction]:
+def row(
+    name: str, *, scenario: str, claim: str, order: int, needs: tuple[str, str] | None = None
+) -> Callable[[RowFunction], RowFunction]:
     """Register a function as a row.
 
     Parameters
@@ -73,12 +80,14 @@ def row(name: str, *, scenario: str, claim: str, order: int) -> Callable[[RowFun
         What is done, and what must hold: two cells of the table.
     order : int
         Place in the table; unique.
+    needs : (str, str), optional
+        A program without which it cannot run, and the line that installs it.
     """
 
     def register(function: RowFunction) -> RowFunction:
         if name in _ROWS or any(other.order == order for other in _ROWS.values()):
             raise ValueError(f"the row {name!r} or its order {order} is there already")
-        _ROWS[name] = Row(name, function.__module__.rpartition(".")[2], scenario, claim, function, order)
+        _ROWS[name] = Row(name, function.__module__.rpartition(".")[2], scenario, claim, function, order, needs)
         return function
 
     return register

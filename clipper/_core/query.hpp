@@ -70,6 +70,7 @@ struct TaskRecord {
   Member* waiters = nullptr;
   void* model = nullptr;            // borrowed ModelRuntime; it outlives its tasks
   CacheKey key{};
+  uint8_t losses = 0;               // replicas that were lost or suspected with it in hand
   bool in_cache = false;            // an in-flight mark stands in the prediction cache under `key`
   uint64_t deadline_us = 0;         // earliest waiter
   uint64_t drop_deadline_us = 0;    // latest waiter

@@ -1,5 +1,5 @@
 # The objects that travel, and the rules that combine them: see query.hpp and gather.hpp.
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
@@ -47,6 +47,7 @@ cdef extern from "query.hpp" namespace "clipper" nogil:
         Member* waiters
         void* model
         CacheKey key
+        uint8_t losses
         bint in_cache
         uint64_t deadline_us
         uint64_t drop_deadline_us

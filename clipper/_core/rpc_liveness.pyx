@@ -82,22 +82,26 @@ cdef class RpcLiveness:
         return limit_us if has_answered else max(limit_us, self.first_batch_limit_us)
 
     cdef uint64_t _limit_of_batch(self, Replica replica) noexcept:
+        # Of the one in service: a second one, sent ahead, is not its turn yet.
         cdef FinishModel model = replica.finish_model
-        return self.batch_limit_us(model.longest_us(<uint32_t>replica.slots.size()), replica.batches > 0,
+        return self.batch_limit_us(model.longest_us(<uint32_t>replica.in_flight.front().slots.size()), replica.batches > 0,
                                    replica.slowest_us)
 
     cdef uint64_t replica_silence_limit_us(self, Replica replica) noexcept:
         """How long a replica may be silent: one that computes may be unable to say anything."""
-        if not replica.busy:
+        if replica.in_flight.empty():
             return self.silence_limit_us
         return max(self.silence_limit_us, self._limit_of_batch(replica))
 
     cdef LivenessVerdict judge(self, Replica replica, uint64_t now_us) noexcept:
+        cdef uint64_t since_us
         cdef uint64_t silence_us = self.elapsed_us(replica.last_seen_us, now_us)
         if silence_us > self.replica_silence_limit_us(replica):
             return LIVENESS_GONE if silence_us > GONE_US else LIVENESS_SILENT
-        if replica.busy and self.elapsed_us(replica.sent_us, now_us) > self._limit_of_batch(replica):
-            return LIVENESS_OVERDUE
+        if not replica.in_flight.empty():
+            since_us = replica.service_start_us(&replica.in_flight.front())
+            if self.elapsed_us(since_us, now_us) > self._limit_of_batch(replica):
+                return LIVENESS_OVERDUE
         return LIVENESS_FINE
 
     def begin_look(self, uint64_t now_us):

@@ -3,6 +3,7 @@ from libc.stdint cimport uint16_t, uint64_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
+from clipper._core.in_flight cimport InFlightBatch
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.replica cimport Replica
 from clipper._core.rpc_codec cimport ItemResult, RpcHeader
@@ -13,10 +14,10 @@ from clipper._core.rpc_transport cimport RpcTransport
 
 cdef class ReplicaEvents:
     # What the owner of the queries is told. Implemented by the query processor.
-    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us,
-                             uint64_t now_us) except -1
-    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
-                             uint64_t now_us) except -1
+    cdef int on_batch_result(self, Replica replica, InFlightBatch* batch, vector[ItemResult]& items,
+                             uint64_t compute_us, uint64_t now_us) except -1
+    cdef int on_batch_failed(self, Replica replica, InFlightBatch* batch, const string& cause,
+                             uint64_t compute_us, uint64_t now_us) except -1
     cdef int on_replica_loaded(self, Replica replica, uint64_t now_us) except -1    # WARMING: send it the sample
     cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1
     cdef int on_replica_lost(self, Replica replica, uint64_t now_us) except -1
@@ -46,7 +47,7 @@ cdef class RpcServer(RpcSender):
     cdef int handle_known(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
     cdef int step(self, Replica replica, int event, str reason) except -1
     cdef int judge(self, Replica replica, uint64_t now_us) except -1
-    cdef int give_up_batch(self, Replica replica, bint is_overdue, uint64_t now_us) except -1
+    cdef int give_up_batches(self, Replica replica, bint is_overdue, uint64_t now_us) except -1
     cdef int end_probe(self, Replica replica, str cause, uint64_t now_us) except -1
     cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1
     cdef int drain(self, Replica replica) except -1

@@ -7,6 +7,7 @@ import cython
 from libc.stdint cimport uint16_t, uint32_t
 
 from clipper._core.finish_model cimport FinishModel
+from clipper._core.in_flight cimport InFlightBatch
 from clipper._core.rpc_codec import decode_register
 from clipper._core.rpc_codec cimport (
     FrameView, RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeartbeat, kRpcReady,
@@ -34,12 +35,12 @@ cdef enum:
 
 
 cdef class ReplicaEvents:
-    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us,
-                             uint64_t now_us) except -1:
+    cdef int on_batch_result(self, Replica replica, InFlightBatch* batch, vector[ItemResult]& items,
+                             uint64_t compute_us, uint64_t now_us) except -1:
         raise NotImplementedError
 
-    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
-                             uint64_t now_us) except -1:
+    cdef int on_batch_failed(self, Replica replica, InFlightBatch* batch, const string& cause,
+                             uint64_t compute_us, uint64_t now_us) except -1:
         raise NotImplementedError
 
     cdef int on_replica_loaded(self, Replica replica, uint64_t now_us) except -1:
@@ -225,7 +226,7 @@ cdef class RpcServer(RpcSender):
             self.lose(known, "its container connected again", now_us)
         replica = Replica(who.replica_id, who.nonce, transport, identity, model, model.new_controller(), FinishModel())
         replica.last_seen_us = now_us
-        replica.idle_since_us = now_us
+        replica.free_since_us = now_us
         transport.replicas[identity] = replica
         self.replicas_by_id[replica.replica_id] = replica
         model.replicas.append(replica)
@@ -320,21 +321,23 @@ cdef class RpcServer(RpcSender):
         if verdict == LIVENESS_FINE:
             return 0
         if verdict == LIVENESS_OVERDUE:
-            self.step(replica, EVENT_OVERDUE, f"it has had its batch for {(now_us - replica.sent_us) / 1e6:.1f} s")
+            self.step(replica, EVENT_OVERDUE, f"it has had its batch for {replica.held_us(now_us) / 1e6:.1f} s")
         else:
             reason = f"it was silent for {(now_us - replica.last_seen_us) / 1e6:.1f} s"
             if verdict == LIVENESS_GONE and replica.session_state == STATE_SUSPECT:
                 return self.lose(replica, reason, now_us)
             self.step(replica, EVENT_SILENT, reason)
-        return self.give_up_batch(replica, verdict == LIVENESS_OVERDUE, now_us) if was_ready else 0
+        return self.give_up_batches(replica, verdict == LIVENESS_OVERDUE, now_us) if was_ready else 0
 
-    cdef int give_up_batch(self, Replica replica, bint is_overdue, uint64_t now_us) except -1:
-        """Others may still answer its batch in time. It gets no other until it has answered this one, or is replaced.
+    cdef int give_up_batches(self, Replica replica, bint is_overdue, uint64_t now_us) except -1:
+        """Others may still answer its batches in time. It gets no other until it has answered these, or is replaced.
 
-        Whatever it says of the batch comes too late for the queries, and must not be taken for an answer to another.
+        Whatever it says of them comes too late for the queries, and must not be taken for an answer to another.
         """
-        replica.owed_batch_id = replica.batch_id if replica.busy else 0
-        replica.owed_since_us = replica.sent_us if is_overdue else 0
+        replica.owed_batch_id = 0
+        if not replica.in_flight.empty():      # answers come in order: that to the last one ends it all
+            replica.owed_batch_id = replica.in_flight.at(replica.in_flight.size() - 1).id
+            replica.owed_since_us = now_us - replica.held_us(now_us) if is_overdue else 0
         return self.events.on_replica_lost(replica, now_us)
 
     # -- results -----------------------------------------------------------------------------------------------------
@@ -343,17 +346,22 @@ cdef class RpcServer(RpcSender):
         cdef string cause
         cdef vector[FrameView]* views = &(<RpcTransport>replica.transport).views
         cdef RpcStatus status
-        if not replica.busy or header.batch_id != replica.batch_id:
+        cdef InFlightBatch* batch = replica.in_flight.find(header.batch_id)
+        if batch == NULL:
             return self.handle_late(replica, header.batch_id, now_us)
-        status = rpc_decode_result(header, views.data() + 1, views.size() - 1, <uint32_t>replica.slots.size(),
-                               self.items, cause)
+        status = rpc_decode_result(header, views.data() + 1, views.size() - 1, <uint32_t>batch.slots.size(),
+                                   self.items, cause)
         if status != RpcStatus.Ok:
-            return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)
-        return self.events.on_batch_result(replica, self.items, header.compute_us, now_us)
+            return self.events.on_batch_failed(replica, batch, cause, header.compute_us, now_us)
+        return self.events.on_batch_result(replica, batch, self.items, header.compute_us, now_us)
 
     cdef int handle_late(self, Replica replica, uint64_t batch_id, uint64_t now_us) except -1:
-        """An answer to a batch that was given up: its queries have been answered, or are with another replica."""
+        """An answer to a batch that was given up: its queries have been answered, or are with another replica.
+
+        It says when the next one began.
+        """
         self.late_results += 1
+        replica.free_since_us = now_us
         if batch_id != 0 and batch_id == replica.owed_batch_id:
             replica.owed_batch_id = 0
             if replica.owed_since_us != 0:     # slow, not broken: the next time it is waited for
@@ -363,11 +371,12 @@ cdef class RpcServer(RpcSender):
     cdef int handle_batch_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
         cdef string cause
         cdef vector[FrameView]* views = &(<RpcTransport>replica.transport).views
-        if not replica.busy or header.batch_id != replica.batch_id:
+        cdef InFlightBatch* batch = replica.in_flight.find(header.batch_id)
+        if batch == NULL:
             return self.handle_late(replica, header.batch_id, now_us)
         if rpc_decode_cause(views.data() + 1, views.size() - 1, cause) != RpcStatus.Ok:
             cause = b"the container gave no cause"
-        return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)
+        return self.events.on_batch_failed(replica, batch, cause, header.compute_us, now_us)
 
     cdef int handle_session_error(self, Replica replica, uint64_t now_us) except -1:
         cdef string cause

@@ -57,6 +57,23 @@ def test_batch_of_a_lost_replica_is_answered_by_another(path: DataPath) -> None:
     assert path.figures()["requeues"] == 2
 
 
+def test_query_that_two_replicas_were_lost_with_is_not_given_to_a_third(path: DataPath) -> None:
+    """It may be what they die of."""
+    puppets = [path.ready(index=index) for index in range(3)]
+    pending = path.begin({"input": [1.0]})
+    for _ in range(2):
+        lost, _ = held_by(*puppets)
+        puppets.remove(lost)
+        path.gone(lost.replica_id)
+    answer = pending.response().json
+    assert (answer["output"], answer["default"]) == ("default", True)
+    assert answer["default_explanation"].endswith("the replicas that evaluated it were lost, one after the other")
+    assert path.figures()["requeues"] == 1
+    after = path.begin({"input": [2.0]})
+    puppets[0].answer(puppets[0].take_batch(), ["alive"])
+    assert after.response().json["output"] == "alive"
+
+
 def test_batch_of_the_last_replica_waits_for_its_replacement(path: DataPath) -> None:
     puppet = path.ready(index=0)
     pending = path.begin({"input": [1.0]})
@@ -263,7 +280,7 @@ def test_drained_replica_answers_the_batch_in_hand_and_gets_no_other(path: DataP
 def test_container_that_wants_to_leave_is_told_when_nothing_more_comes(path: DataPath) -> None:
     puppet = path.ready()
     pending = path.begin({"input": [1.0]})
-    path.wait_until(lambda: path.core.slots.in_use == 1 and path.core.rpc.replicas_by_id["m:1:0"].in_flight == 1)
+    path.wait_until(lambda: path.core.slots.in_use == 1 and path.core.rpc.replicas_by_id["m:1:0"].items_in_flight == 1)
     puppet.say_leaving()  # crosses the batch
     batch = puppet.take_batch()
     puppet.expect(MessageType.DRAIN)
