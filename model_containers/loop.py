@@ -57,6 +57,7 @@ class ContainerLoop:
         self._wake_ms = max(1, settings.limits.heartbeat_interval_us // 2000)
         self._connection: Connection | None = None
         self._generation = 0  # of the connection, when the session was told last
+        self._is_stuck = False  # nobody reads at the other end: another connection is due with the next tick
         self._lock = threading.Lock()  # whoever holds it owns the connection and the session
         self._is_lent = False  # main thread only: the lock is let go, the keeper may hold it
         self._is_loading = False
@@ -89,6 +90,8 @@ class ContainerLoop:
         """Do the oldest work; if there is none, wait for a message or for the time of a heartbeat first."""
         if self._stop_requested:
             self._begin_stop()
+        if self._is_stuck:  # first of all: the work in hand was given to a session that is over
+            self._tick()
         if not self._session.work:
             frames = self._receive(wait=True)
             if frames is not None:
@@ -227,6 +230,7 @@ class ContainerLoop:
     def _connect(self) -> None:
         address = self._addresses[self._next_address % len(self._addresses)]
         self._next_address += 1
+        self._is_stuck = False
         self._connection = connect(address, self._wake_ms, self._settings.keys)
         self._begin_session(self._connection)
 
@@ -243,8 +247,8 @@ class ContainerLoop:
 
     def _tick(self) -> None:
         self._session.tick(monotonic_us())
-        if self._session.wants_reconnect:
-            logger.warning("the frontend is silent: connecting afresh")
+        if self._session.exit is None and (self._session.wants_reconnect or self._is_stuck):
+            logger.warning("the frontend %s: connecting afresh", "does not read" if self._is_stuck else "is silent")
             self._close(0)
             self._connect()
         else:
@@ -263,12 +267,13 @@ class ContainerLoop:
             self._send(message)
 
     def _send(self, message: list[Any]) -> None:
+        """Send, unless nobody reads: then the session starts over on another connection, and this is forgotten."""
+        if self._is_stuck:
+            return
         try:
             self._owned.send(message)
         except FrontendStuckError:
-            logger.error("the frontend does not read: connecting afresh")
-            self._close(0)
-            self._connect()
+            self._is_stuck = True
 
 
 def _start_logging(log: exits.LogSettings, process: str, constants: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ cdef class RpcSender(MessageHandler):
 
     cdef int send_control(self, RpcTransport transport, bytes identity, uint8_t kind, uint16_t code,
                           bytes text) except -1:
-        """A message about the session. A peer that is gone hears nothing; its session ends by itself."""
+        """A message about the session. 0, or 1 if the peer's connection is gone: its session ends by itself."""
         cdef RpcHeader header
         cdef EncodedHeader encoded
         header.type = kind
@@ -33,8 +33,7 @@ cdef class RpcSender(MessageHandler):
         if text is not None:
             self.add_head(<const char*>text, len(text))
         self.payload.clear()
-        transport.send(identity, self.heads, self.payload, 0, False)
-        return 0
+        return transport.send(identity, self.heads, self.payload, 0, False)
 
     cdef int send_batch(self, Replica replica, InFlightBatch* batch, SlotPool* pool, uint64_t now_us) except -1:
         """Sends a batch as one PREDICT. 0, or 1 if the replica's connection is gone (then nothing was sent)."""

@@ -1,5 +1,5 @@
 # Hop 7: sessions with containers, batches out, results in.
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint16_t, uint64_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
@@ -8,6 +8,7 @@ from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.replica cimport Replica
 from clipper._core.rpc_codec cimport ItemResult, RpcHeader
 from clipper._core.rpc_liveness cimport RpcLiveness
+from clipper._core.rpc_offences cimport OffenceLog
 from clipper._core.rpc_sender cimport RpcSender
 from clipper._core.rpc_transport cimport RpcTransport
 
@@ -35,11 +36,11 @@ cdef class RpcServer(RpcSender):
     # reuse
     cdef vector[ItemResult] items
     # counters
-    cdef readonly uint64_t protocol_errors
+    cdef readonly OffenceLog offences       # of those who broke the rules
     cdef readonly uint64_t late_results
 
-    cdef int refuse_message(self, RpcTransport transport, bytes identity, Replica replica, str cause,
-                            uint64_t now_us) except -1
+    cdef int refuse(self, RpcTransport transport, bytes identity, uint16_t code, str cause,
+                    uint64_t now_us) except -1
     # sessions
     cdef int handle_stranger(self, RpcTransport transport, bytes identity, RpcHeader& header, uint64_t now_us) except -1
     cdef int register(self, RpcTransport transport, bytes identity, object who, uint64_t now_us) except -1

@@ -6,6 +6,7 @@ from typing import final
 
 from clipper._core.replica import Replica
 from clipper._core.rpc_liveness import RpcLiveness
+from clipper._core.rpc_offences import OffenceLog
 from clipper._core.rpc_sender import RpcSender
 from clipper._core.rpc_transport import RpcTransport
 from clipper.types import ReplicaListener
@@ -36,7 +37,7 @@ class RpcServer(RpcSender):
     replicas_by_id: dict[str, Replica]
     heartbeat_interval_us: int
     liveness: RpcLiveness
-    protocol_errors: int
+    offences: OffenceLog
     late_results: int
 
     def __init__(

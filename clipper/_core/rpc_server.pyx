@@ -4,7 +4,7 @@
 import logging
 
 import cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint16_t, uint32_t
 
 from clipper._core.finish_model cimport FinishModel
 from clipper._core.in_flight cimport InFlightBatch
@@ -17,6 +17,7 @@ from clipper._core.rpc_codec cimport (
 from clipper._core.rpc_liveness cimport (
     LIVENESS_FINE, LIVENESS_GONE, LIVENESS_OVERDUE, LivenessVerdict, RpcLiveness,
 )
+from clipper._core.rpc_offences cimport OffenceLog
 from clipper._core.rpc_session import SessionEvent, SessionState
 from clipper._core.rpc_session cimport (
     EVENT_BATCH_ERROR, EVENT_DRAIN, EVENT_HEARTBEAT, EVENT_LEAVING, EVENT_LEFT, EVENT_LOST, EVENT_OVERDUE, EVENT_PROBE,
@@ -70,6 +71,7 @@ cdef class RpcServer(RpcSender):
         self.heartbeat_interval_us = heartbeat_interval_us
         self.liveness = liveness
         self.replicas_by_id = {}
+        self.offences = OffenceLog()
 
     def start(self, loop):
         """Serves on this loop."""
@@ -87,13 +89,24 @@ cdef class RpcServer(RpcSender):
     # -- receiving ---------------------------------------------------------------------------------------------------
 
     cdef int handle_end(self, uint64_t now_us) except -1:
-        return self.events.on_messages_done(now_us)
+        self.events.on_messages_done(now_us)
+        return self.catch_up(now_us)           # a message on one transport may have sent something on another
 
     cdef int handle_closed(self, RpcTransport transport, bytes identity) except -1:
         cdef Replica replica = transport.replicas.get(identity)
         if replica is None:
             return 0
         return self.lose(replica, "its connection was closed", monotonic_us())
+
+    cdef int handle_offence(self, RpcTransport transport, bytes identity, str cause) except -1:
+        """Somebody broke the rules, and its connection is being ended: it is not trusted with another batch."""
+        cdef Replica replica = transport.replicas.get(identity)
+        cdef uint64_t now_us = monotonic_us()
+        cdef str who = transport.describe(identity)
+        if replica is None:
+            return self.offences.note(who, cause, now_us)
+        self.offences.note(f"{replica.replica_id} ({who})", cause, now_us)
+        return self.lose(replica, f"it broke the protocol: {cause}", now_us)
 
     cdef int handle_message(self, RpcTransport transport, bytes identity, bint too_many_frames) except -1:
         cdef Replica replica = transport.replicas.get(identity)
@@ -103,11 +116,10 @@ cdef class RpcServer(RpcSender):
         if not too_many_frames and not transport.views.empty():
             status = rpc_decode_header(transport.views[0].data, transport.views[0].bytes, header)
         if status == RpcStatus.BadVersion:
-            self.protocol_errors += 1
-            return self.send_control(transport, identity, kRpcError, kRpcWrongVersion,
-                                     f"this frontend speaks version 1, you speak {header.version}".encode())
+            return self.refuse(transport, identity, kRpcWrongVersion,
+                               f"this frontend speaks version 1, you speak {header.version}", now_us)
         if status != RpcStatus.Ok:
-            return self.refuse_message(transport, identity, replica, rpc_status_text(status).decode(), now_us)
+            return self.refuse(transport, identity, kRpcRefused, rpc_status_text(status).decode(), now_us)
         if replica is None:
             return self.handle_stranger(transport, identity, header, now_us)
         replica.last_seen_us = now_us
@@ -133,11 +145,11 @@ cdef class RpcServer(RpcSender):
         elif header.type == kRpcRegister:
             event = EVENT_REGISTERED
         else:
-            return self.refuse_message(replica.transport, replica.identity, replica,
-                                       f"type {header.type} from a container", now_us)
+            return self.refuse(replica.transport, replica.identity, kRpcRefused,
+                               f"type {header.type} from a container", now_us)
         if next_state(replica.session_state, event) < 0:
-            return self.refuse_message(
-                replica.transport, replica.identity, replica,
+            return self.refuse(
+                replica.transport, replica.identity, kRpcRefused,
                 f"{SessionEvent(event).name} is illegal in state {SessionState(replica.session_state).name}", now_us)
         if event == EVENT_RESULT:
             return self.handle_result(replica, header, now_us)
@@ -159,15 +171,12 @@ cdef class RpcServer(RpcSender):
             return self.events.on_replica_ready(replica, now_us)
         return 0
 
-    cdef int refuse_message(self, RpcTransport transport, bytes identity, Replica replica, str cause,
-                            uint64_t now_us) except -1:
-        """Garbage: said to the peer; a replica that sends it is not trusted with another batch."""
-        self.protocol_errors += 1
-        _log.warning("protocol error from %s: %s", replica.replica_id if replica is not None else identity.hex(), cause)
-        self.send_control(transport, identity, kRpcError, kRpcRefused, cause.encode())
-        if replica is not None:
-            self.lose(replica, f"it broke the protocol: {cause}", now_us)
-        return 0
+    cdef int refuse(self, RpcTransport transport, bytes identity, uint16_t code, str cause,
+                    uint64_t now_us) except -1:
+        """Tells the peer why, once, and ends its connection."""
+        self.send_control(transport, identity, kRpcError, code, cause.encode("utf-8", "replace"))
+        self.handle_offence(transport, identity, cause)
+        return transport.end_peer(identity)
 
     # -- sessions ----------------------------------------------------------------------------------------------------
 
@@ -196,9 +205,7 @@ cdef class RpcServer(RpcSender):
             self.register(transport, identity,
                           decode_register(transport.views[1].data[:transport.views[1].bytes]), now_us)
         except ProtocolError as error:
-            self.protocol_errors += 1
-            _log.warning("a container was refused: %s", error)
-            self.send_control(transport, identity, kRpcError, kRpcRefused, str(error).encode())
+            return self.refuse(transport, identity, kRpcRefused, str(error), now_us)
         return 0
 
     cdef int register(self, RpcTransport transport, bytes identity, object who, uint64_t now_us) except -1:
@@ -214,10 +221,8 @@ cdef class RpcServer(RpcSender):
                 f"{who.replica_id} takes {who.input_type!r}, but {model.model_id} takes {model.input_type!r}")
         if known is not None:
             if known.nonce != who.nonce and self.liveness.judge(known, now_us) in (LIVENESS_FINE, LIVENESS_OVERDUE):
-                self.protocol_errors += 1
-                _log.warning("a second container claims to be replica %s: refused", who.replica_id)
-                return self.send_control(transport, identity, kRpcError, kRpcDuplicateReplica,
-                                         b"another live process has this replica id")
+                return self.refuse(transport, identity, kRpcDuplicateReplica,
+                                   f"another live process has the replica id {who.replica_id}", now_us)
             self.lose(known, "its container connected again", now_us)
         replica = Replica(who.replica_id, who.nonce, transport, identity, model, model.new_controller(), FinishModel())
         replica.last_seen_us = now_us
@@ -236,7 +241,8 @@ cdef class RpcServer(RpcSender):
             self.step(replica, EVENT_PROBED, "")
             return self.events.on_replica_ready(replica, now_us)
         self.send_control(replica.transport, replica.identity, kRpcError, kRpcRefused, cause.encode())
-        return self.lose(replica, cause, now_us)
+        self.lose(replica, cause, now_us)
+        return (<RpcTransport>replica.transport).end_peer(replica.identity)
 
     cdef int lose(self, Replica replica, str reason, uint64_t now_us) except -1:
         """The session is over: no more work for the replica, and its batch goes back to the queue."""
@@ -255,7 +261,7 @@ cdef class RpcServer(RpcSender):
         replica = self.replicas_by_id.get(replica_id)
         if replica is not None:
             self.lose(replica, "its process died", monotonic_us())
-            self.events.on_messages_done(monotonic_us())
+            self.handle_end(monotonic_us())
 
     def drain_replica(self, str replica_id):
         """Asks a container to finish its batch and leave; the last ones of a model empty its queue first."""
@@ -297,12 +303,13 @@ cdef class RpcServer(RpcSender):
             for replica in list(self.replicas_by_id.values()):
                 self.judge(replica, now_us)
         for replica in list(self.replicas_by_id.values()):
-            if is_beat:
-                self.send_control(replica.transport, replica.identity, kRpcHeartbeat, 0, None)
-            if replica.drain_waits and (<ModelRuntime>replica.model).queue.depth() == 0:
+            if is_beat and self.send_control(replica.transport, replica.identity, kRpcHeartbeat, 0, None) != 0:
+                self.lose(replica, "its connection is gone", now_us)
+            elif replica.drain_waits and (<ModelRuntime>replica.model).queue.depth() == 0:
                 self.drain_waiting(<ModelRuntime>replica.model)    # its last tasks were dropped, not answered
         self.catch_up(now_us)
         self.events.on_messages_done(now_us)
+        self.offences.tick(now_us)
 
     # -- liveness ----------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ cdef class MessageHandler:
     # Implemented by RpcServer. The message's frames are in transport.views.
     cdef int handle_message(self, RpcTransport transport, bytes identity, bint too_many_frames) except -1
     cdef int handle_closed(self, RpcTransport transport, bytes identity) except -1
+    cdef int handle_offence(self, RpcTransport transport, bytes identity, str cause) except -1
     cdef int handle_end(self, uint64_t now_us) except -1        # after the last message of a wake-up
 
 
@@ -34,5 +35,7 @@ cdef class RpcTransport:
 
     cdef int send(self, bytes identity, vector[FrameView]& heads, vector[FrameView]& payload,
                   uint64_t payload_bytes, bint has_payload) except -1
+    cdef int end_peer(self, bytes identity) except -1
+    cdef str describe(self, bytes identity)
     cdef int catch_up(self, uint64_t now_us) except -1
     cdef bint hear(self, uint64_t now_us) except? True

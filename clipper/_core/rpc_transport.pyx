@@ -12,6 +12,9 @@ cdef class MessageHandler:
     cdef int handle_closed(self, RpcTransport transport, bytes identity) except -1:
         raise NotImplementedError
 
+    cdef int handle_offence(self, RpcTransport transport, bytes identity, str cause) except -1:
+        raise NotImplementedError
+
     cdef int handle_end(self, uint64_t now_us) except -1:
         raise NotImplementedError
 
@@ -40,6 +43,14 @@ cdef class RpcTransport:
         0, or 1 if the connection is gone (then nothing of it arrives). The bytes are taken before it returns.
         """
         raise NotImplementedError
+
+    cdef int end_peer(self, bytes identity) except -1:
+        """Hears no more of a connection that broke the rules; what was sent to it before still arrives if it reads."""
+        raise NotImplementedError
+
+    cdef str describe(self, bytes identity):
+        """Who is at the other end of a connection, for the log."""
+        return f"connection {identity.hex()}"
 
     cdef int catch_up(self, uint64_t now_us) except -1:
         """Handles what came in while something was sent, where the wake-up for it may have been lost."""

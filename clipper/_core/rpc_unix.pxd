@@ -58,13 +58,18 @@ cdef class UnixPeer:
     cdef bint is_paused                     # not read, because it does not read
 
     # receiving
+    cdef int read_on(self) except -1
     cdef int read(self) except -1
+    cdef int keep(self, vector[char]* source, uint64_t size, uint64_t taken) except -1
     cdef int take(self, const char* data, uint64_t size, uint64_t* taken) except -1
+    cdef int take_unit(self, ZmtpUnit& unit) except -1
     cdef int take_command(self) except -1
-    cdef int hang_up(self, str reason) except -1
+    cdef int refuse(self, str cause) except -1
+    cdef int hang_up(self) except -1
     # sending
     cdef int write(self, const vector[FrameView]& parts) except -1
     cdef int write_text(self, const string& text) except -1
+    cdef bint write_rest(self) except -1
     cdef int watch(self, bint is_writing) except -1
 
 
@@ -77,4 +82,4 @@ cdef class UnixTransport(RpcTransport):
     cdef string heads                       # frame heads and small frames of the message being sent
     cdef vector[FrameView] parts
 
-    cdef int deliver(self, UnixPeer peer, bint too_many_frames) except -1
+    cdef int flush_out(self) except -1

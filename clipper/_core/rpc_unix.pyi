@@ -8,6 +8,7 @@ from clipper._core.rpc_transport import RpcTransport
 SCHEME: str
 MAX_PEERS: int
 ACCEPT_PAUSE_S: float
+CLOSE_LINGER_US: int
 
 @final
 class UnixPeer:

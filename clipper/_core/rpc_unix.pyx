@@ -8,8 +8,10 @@ ZeroMQ connects to the same address.
 
 import logging
 import os
+import select
 import socket as sockets
 import stat
+import struct
 
 import cython
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -26,11 +28,13 @@ cdef extern from "sys/socket.h" nogil:
     const int MSG_DONTWAIT
 
 SCHEME = "ipc://"
+_CREDENTIALS = struct.Struct("3i")          # struct ucred: pid, uid, gid
 MAX_PEERS = 4096                           # connections of containers to one worker; more are hung up on
 ACCEPT_PAUSE_S = 1.0                       # until the next try, after a connection could not be taken
+CLOSE_LINGER_US = 1_000_000                # for the last messages, DRAIN above all; who computes reads every 250 ms
 cdef enum:
     READ_BYTES = 1 << 18                   # at most a read
-    READS_A_WAKE_UP = 3                    # of a message that has come in part: then the others get their turn
+    READS_A_WAKE_UP = 3                    # then the others get their turn
     READ_STEP_BYTES = 1 << 16              # the inbox grows by as much as is missing, but by no more than
     READ_STEP_MAX_BYTES = 1 << 22          # this: what a peer announces is not believed before it has come
     COPY_BYTES = 1 << 14                   # a payload up to this is copied together; above, it is sent from its slots
@@ -55,15 +59,24 @@ cdef class UnixPeer:
     def on_readable(self):
         """The loop's reader callback."""
         cdef UnixTransport transport = self.transport
-        cdef int _count
         if transport is None:
             return
-        # A part may be the last words of a container that left something unread itself: of such a connection, which is
-        # in error, the loop tells once and watches it no more. So what follows a part is looked for at once.
-        for _count in range(READS_A_WAKE_UP):
-            if self.read() == 0 or self.inbox.empty():
-                break
+        try:
+            self.read_on()
+        except Exception:                      # what is left of it is kept, and whoever was answered before gets it
+            _log.exception("what came from %s could not be handled", transport.describe(self.identity))
         transport.handler.handle_end(monotonic_us())
+
+    cdef int read_on(self) except -1:
+        """Reads until nothing is there; beyond a few reads it goes on in the loop's next turn."""
+        # What came may be the last words of a container that left something unread itself. Of such a connection, which
+        # is in error, the loop tells once and watches it no more: its end is found now or by the next tick.
+        cdef int _count
+        for _count in range(READS_A_WAKE_UP):
+            if self.is_paused or self.read() == 0:
+                return 0
+        self.transport.loop.call_soon(self.on_readable)
+        return 0
 
     cdef int read(self) except -1:
         """Reads once; whole messages are handled, the rest is kept. 1 if something came and more may come."""
@@ -79,22 +92,27 @@ cdef class UnixPeer:
         if kept:
             into.resize(kept + max(got, <ssize_t>0))
         if got < 0:
-            return 0 if errno == EAGAIN or errno == EINTR else self.hang_up(os.strerror(errno))
+            return 0 if errno == EAGAIN or errno == EINTR else self.hang_up()
         if got == 0:
-            return self.hang_up("its connection was closed")
+            return self.hang_up()
         if kept + got < self.needed:
             return 1
-        self.take(into.data(), kept + got, &taken)
-        if self.transport is None:             # garbage: hung up on
-            return 0
-        if not kept:
-            self.inbox.assign(into.data() + taken, into.data() + got)
-        elif taken == self.inbox.size():
+        try:
+            self.take(into.data(), kept + got, &taken)
+        finally:                               # also what follows a message that could not be handled
+            self.keep(into, kept + got, taken)
+        return self.transport is not None      # None: garbage, hung up on
+
+    cdef int keep(self, vector[char]* source, uint64_t size, uint64_t taken) except -1:
+        """Keeps what is the beginning of a message, of `size` bytes of which the first `taken` are done with."""
+        if self.transport is None or taken == size:
             self.inbox = vector[char]()        # gives back what a large message took
+        elif source != &self.inbox:
+            self.inbox.assign(source.data() + taken, source.data() + size)
         elif taken:
-            memmove(self.inbox.data(), self.inbox.data() + taken, self.inbox.size() - taken)
-            self.inbox.resize(self.inbox.size() - taken)
-        return 1
+            memmove(self.inbox.data(), self.inbox.data() + taken, size - taken)
+            self.inbox.resize(size - taken)
+        return 0
 
     cdef int take(self, const char* data, uint64_t size, uint64_t* taken) except -1:
         """Handles every whole message in `data`."""
@@ -110,21 +128,29 @@ cdef class UnixPeer:
             else:
                 unit = zmtp_read(data + taken[0], size - taken[0], limits, transport.views)
             if unit.status == ZmtpStatus.Bad:
-                return self.hang_up(unit.error.decode())
+                return self.refuse(unit.error.decode())
             if unit.status == ZmtpStatus.NeedMore:
                 self.needed = unit.needed
                 return 0
             taken[0] += unit.end
-            if unit.status == ZmtpStatus.Command:
-                self.take_command()
-            elif self.handshake != OPEN:
-                return self.hang_up("its handshake does not begin with READY")
-            else:
-                transport.deliver(self, unit.too_many_frames)
+            try:
+                self.take_unit(unit)
+            except Exception:                  # must not keep the other messages waiting
+                _log.exception("a message from a container could not be handled")
         return 0
 
+    cdef int take_unit(self, ZmtpUnit& unit) except -1:
+        """Handles a message or a command: `transport.views` has its frames."""
+        cdef UnixTransport transport = self.transport
+        if unit.status == ZmtpStatus.Command:
+            return self.take_command()
+        if self.handshake != OPEN:
+            return self.refuse("its handshake does not begin with READY")
+        transport.messages_received += 1
+        return transport.handler.handle_message(transport, self.identity, unit.too_many_frames)
+
     cdef int take_command(self) except -1:
-        """A step of the handshake, or a command after it: `transport.views` has its body."""
+        """A step of the handshake, or a command after it."""
         cdef const char* error
         cdef string answer
         if self.handshake == AWAITING_GREETING:
@@ -133,14 +159,19 @@ cdef class UnixPeer:
         if self.handshake == AWAITING_READY:
             error = zmtp_check_ready(self.transport.views[0])
             if error[0]:
-                return self.hang_up(error.decode())
+                return self.refuse(error.decode())
             self.handshake = OPEN
             answer = zmtp_ready(b"ROUTER")
         else:
             answer = zmtp_answer(self.transport.views[0])
         return self.write_text(answer)
 
-    cdef int hang_up(self, str reason) except -1:
+    cdef int refuse(self, str cause) except -1:
+        """Ends a connection on which nothing can follow, for it is not known where the next message begins."""
+        self.transport.handler.handle_offence(self.transport, self.identity, cause)
+        return self.hang_up()
+
+    cdef int hang_up(self) except -1:
         """Ends the connection, and with it the session that a container has on it."""
         cdef UnixTransport transport = self.transport
         if transport is None:
@@ -150,8 +181,6 @@ cdef class UnixPeer:
         transport.loop.remove_writer(self.descriptor)
         self.socket.close()
         del transport.peers[self.identity]
-        if self.handshake != OPEN:
-            _log.warning("a connection to %s was ended: %s", transport.address, reason)
         return transport.handler.handle_closed(transport, self.identity)
 
     # -- sending -----------------------------------------------------------------------------------------------------
@@ -178,20 +207,24 @@ cdef class UnixPeer:
 
     def on_writable(self):
         """The loop's writer callback: something is left over and the socket takes more."""
+        if self.transport is not None and self.write_rest():
+            self.watch(False)
+
+    cdef bint write_rest(self) except -1:
+        """Sends what the socket takes of what is left over; True if there is nothing more to be sent."""
         cdef vector[FrameView] parts
         cdef FrameView part
         cdef WriteResult result
-        if self.transport is None:
-            return
         part.data = self.outbox.data() + self.outbox_sent
         part.bytes = self.outbox.size() - self.outbox_sent
         parts.push_back(part)
         result = write_parts(self.descriptor, parts)
         self.outbox_sent += result.sent
-        if result.is_gone or self.outbox_sent == self.outbox.size():
-            self.outbox = string()
-            self.outbox_sent = 0
-            self.watch(False)
+        if not result.is_gone and self.outbox_sent < self.outbox.size():
+            return False
+        self.outbox = string()
+        self.outbox_sent = 0
+        return True
 
     cdef int watch(self, bint is_writing) except -1:
         """Follows the outbox: written as long as there is something in it, read unless there is too much in it."""
@@ -263,6 +296,8 @@ cdef class UnixTransport(RpcTransport):
         for peer in self.peers.values():
             self.loop.remove_reader(peer.descriptor)
             self.loop.remove_writer(peer.descriptor)
+        self.flush_out()
+        for peer in self.peers.values():
             peer.transport = None
             peer.socket.close()
         self.peers.clear()
@@ -276,20 +311,46 @@ cdef class UnixTransport(RpcTransport):
             except OSError:
                 pass                           # whoever removed the directory was faster
 
+    cdef int flush_out(self) except -1:
+        """Gives the sockets some time to take what is left over for them. What still comes in is read past."""
+        cdef UnixPeer peer
+        cdef uint64_t now_us = monotonic_us(), until_us = now_us + <uint64_t>CLOSE_LINGER_US
+        cdef int descriptor, events
+        waiting = {peer.descriptor: peer for peer in self.peers.values() if not peer.outbox.empty()}
+        poller = select.poll()
+        for descriptor in waiting:
+            poller.register(descriptor, select.POLLIN | select.POLLOUT)
+        while waiting and now_us < until_us:
+            for descriptor, events in poller.poll((until_us - now_us) // 1000 + 1):
+                peer = waiting[descriptor]
+                # A container that waits for us to take its answer takes nothing of ours before.
+                if (events & select.POLLIN and c_recv(descriptor, self.buffer.data(), READ_BYTES, MSG_DONTWAIT) == 0
+                        or events & (select.POLLERR | select.POLLHUP) or peer.write_rest()):
+                    poller.unregister(descriptor)
+                    del waiting[descriptor]
+            now_us = monotonic_us()
+        if waiting:
+            _log.warning("%d containers did not read all that was sent to them in %d ms", len(waiting),
+                         CLOSE_LINGER_US // 1000)
+        return 0
+
+    cdef int end_peer(self, bytes identity) except -1:
+        cdef UnixPeer peer = self.peers.get(identity)
+        return 0 if peer is None else peer.hang_up()
+
+    cdef str describe(self, bytes identity):
+        cdef UnixPeer peer = self.peers.get(identity)
+        if peer is None:
+            return "a connection that is gone"
+        credentials = peer.socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, _CREDENTIALS.size)
+        return f"process {_CREDENTIALS.unpack(credentials)[0]}"
+
     cdef bint hear(self, uint64_t now_us) except? True:
         cdef UnixPeer peer
         for peer in list(self.peers.values()):
             if peer.transport is not None:
                 peer.read()
         return True                            # of each at least one message, if there was any
-
-    cdef int deliver(self, UnixPeer peer, bint too_many_frames) except -1:
-        self.messages_received += 1
-        try:
-            self.handler.handle_message(self, peer.identity, too_many_frames)
-        except Exception:                      # must not keep the other messages waiting
-            _log.exception("a message from a container could not be handled")
-        return 0
 
     cdef int send(self, bytes identity, vector[FrameView]& heads, vector[FrameView]& payload,
                   uint64_t payload_bytes, bint has_payload) except -1:

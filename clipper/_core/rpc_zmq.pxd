@@ -32,6 +32,7 @@ cdef class ZmqTransport(RpcTransport):
     cdef readonly int file_descriptor
     cdef ZmqMessage[8] frames               # of the message being read, identity first; reused
     cdef bint reading
+    cdef readonly dict banned               # identities of connections that broke the rules, oldest first -> None
 
     # receiving
     cdef bint has_input(self) noexcept

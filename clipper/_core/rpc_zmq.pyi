@@ -8,6 +8,8 @@ import zmq
 from clipper._core.rpc_transport import RpcTransport
 
 CLOSE_LINGER_MS: int
+DEAD_PEER_MS: int
+MAX_BANNED: int
 
 @final
 class ZmqTransport(RpcTransport):
@@ -27,6 +29,7 @@ class ZmqTransport(RpcTransport):
     """
 
     file_descriptor: int
+    banned: dict[bytes, None]
 
     def __init__(
         self,

@@ -20,6 +20,8 @@ from clipper._core.rpc_transport cimport kRpcMaxFrames, kRpcMaxMessageBytes, mon
 _log = logging.getLogger("clipper.frontend.rpc")
 
 CLOSE_LINGER_MS = 200                      # for the last messages, DRAIN above all
+DEAD_PEER_MS = 30_000                      # a host that answers nothing for so long is gone, and its connection is closed
+MAX_BANNED = 4096                          # connections that are not heard; beyond them the oldest gets another chance
 cdef enum:
     MESSAGES_PER_TURN = 256                # then the HTTP side of the loop gets its turn
 
@@ -29,6 +31,7 @@ cdef class ZmqTransport(RpcTransport):
     def __init__(self, context, str address, configure=None):
         cdef string error
         super().__init__(address)
+        self.banned = {}
         if not self.zmq.load(error):
             raise ImportError(f"{error.decode()}: pyzmq's wheels carry libzmq as a library of its own; install one")
         self.socket = context.socket(zmq.ROUTER)
@@ -36,6 +39,13 @@ cdef class ZmqTransport(RpcTransport):
             self.socket.setsockopt(zmq.LINGER, 0)
             self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)    # a send to a peer that is gone fails, not vanishes
             self.socket.setsockopt(zmq.MAXMSGSIZE, kRpcMaxMessageBytes)
+            # A host that lost its power says no goodbye, and TCP alone would hold its connection for a quarter of an
+            # hour where something waits for it, and for ever where nothing does.
+            self.socket.setsockopt(zmq.TCP_MAXRT, DEAD_PEER_MS)
+            self.socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+            self.socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, DEAD_PEER_MS // 2000)
+            self.socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, DEAD_PEER_MS // 6000)
+            self.socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
             if configure is not None:
                 configure(self.socket)
             self.socket.bind(address)
@@ -83,24 +93,23 @@ cdef class ZmqTransport(RpcTransport):
         return not self.has_input()
 
     cdef int read_messages(self, uint64_t now_us) except -1:
-        cdef int count = 0
+        cdef int left = MESSAGES_PER_TURN
         if self.reading:                       # a send from within a message's handling: the loop below goes on
             return 0
         self.reading = True
         try:
-            while self.has_input():
-                if count == MESSAGES_PER_TURN:
-                    self.loop.call_soon(self.on_readable)
-                    break
-                count += 1
-                try:
-                    self.read_message()
-                except Exception:              # must not keep the other messages waiting: their edge is gone
-                    _log.exception("a message from a container could not be handled")
+            while left > 0 and self.has_input():
+                while left > 0 and self.has_input():
+                    left -= 1
+                    try:
+                        self.read_message()
+                    except Exception:          # must not keep the other messages waiting: their edge is gone
+                        _log.exception("a message from a container could not be handled")
+                self.handler.handle_end(now_us)    # sends, too: so look again
         finally:
             self.reading = False
-        if count > 0:
-            self.handler.handle_end(now_us)
+            if left == 0:
+                self.loop.call_soon(self.on_readable)
         return 0
 
     cdef int read_message(self) except -1:
@@ -133,10 +142,19 @@ cdef class ZmqTransport(RpcTransport):
                     self.views.push_back(view)
             self.messages_received += 1
             identity = (<const char*>self.zmq.msg_data(&self.frames[0]))[:self.zmq.msg_size(&self.frames[0])]
+            if self.banned and identity in self.banned:
+                return 0
             self.handler.handle_message(self, identity, extra > 0)
         finally:
             for index in range(received):
                 self.zmq.msg_close(&self.frames[index])
+        return 0
+
+    cdef int end_peer(self, bytes identity) except -1:
+        """ZeroMQ offers no way to end one connection of a ROUTER; so what comes by it is read and forgotten."""
+        if len(self.banned) >= MAX_BANNED:
+            del self.banned[next(iter(self.banned))]
+        self.banned[identity] = None
         return 0
 
     # -- sending -----------------------------------------------------------------------------------------------------

@@ -8,21 +8,18 @@ import os
 import resource
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from clipper._core import rpc_unix
 from clipper._core.rpc_unix import UnixTransport
 from clipper.errors import InvalidArgumentError
-from model_containers import codec, zmtp
-from model_containers.codec import Header
-from model_containers.wire import DType, MessageType
+from model_containers import zmtp
 from tests.support.data_path import WAIT_S, DataPath, application, data_path, model
+from tests.support.raw_container import RawContainer
 
 LARGE = 1 << 20  # bytes of one input: no socket takes a few of these at once
 
@@ -31,71 +28,6 @@ LARGE = 1 << 20  # bytes of one input: no socket takes a few of these at once
 def path(request: pytest.FixtureRequest) -> Iterator[DataPath]:
     with data_path(**getattr(request, "param", {})) as serving:
         yield serving
-
-
-class RawContainer:
-    """A container that writes its own bytes, some at a time if asked to."""
-
-    def __init__(self, path: DataPath, index: int = 0, name: str = "m", input_type: str = "doubles") -> None:
-        self.path, self.replica_id = path, f"{name}:1:{index}"
-        self.reader = zmtp.MessageReader()
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(WAIT_S)
-        self.socket.connect(path.address.removeprefix("ipc://"))
-        path.puppets.append(self)  # closed at the end
-        self._who: dict[str, str | int] = {
-            "model": name, "version": "1", "replica_id": self.replica_id, "nonce": "n", "input_type": input_type,
-            "sdk": "raw", "pid": 1,
-        }  # fmt: skip
-
-    def start(self, step_bytes: int = 1 << 20) -> RawContainer:
-        self.write(zmtp.HELLO, step_bytes)
-        while not self.reader.greet():
-            self._fill()
-        self.send(codec.encode_register(self._who), step_bytes)
-        self.send([codec.encode_header(MessageType.READY)], step_bytes)
-        self.path.wait_ready(self.replica_id)
-        return self
-
-    def write(self, data: bytes, step_bytes: int = 1 << 20) -> None:
-        for at in range(0, len(data), step_bytes):
-            self.socket.sendall(data[at : at + step_bytes])
-
-    def send(self, frames: Sequence[Any], step_bytes: int = 1 << 20) -> None:
-        self.write(b"".join(bytes(part) for part in zmtp.encode_message(frames)[0]), step_bytes)
-
-    def close(self) -> None:
-        self.socket.close()
-
-    def _fill(self) -> None:
-        count = self.socket.recv_into(self.reader.space())
-        if not count:
-            raise EOFError
-        self.reader.add(count)
-
-    def take_batch(self) -> tuple[Header, Any]:
-        while True:
-            while (frames := self.reader.take()) is None:
-                self._fill()
-            header = codec.decode_header(frames[0])
-            if header.type == MessageType.PREDICT:
-                return header, codec.decode_predict(header, frames[1:]).inputs
-
-    def answer(self, header: Header, outputs: Sequence[float], step_bytes: int = 1 << 20) -> None:
-        result = codec.encode_header(
-            MessageType.RESULT, dtype=DType.FLOAT64, item_count=len(outputs), batch_id=header.batch_id,
-            elements_per_item=1,
-        )  # fmt: skip
-        self.send([result, np.array(outputs, np.float64).tobytes()], step_bytes)
-
-    def is_hung_up_on(self) -> bool:
-        """Wait for the end of the connection."""
-        try:
-            while self.socket.recv(65536):
-                pass
-        except ConnectionError:
-            pass
-        return True
 
 
 @pytest.mark.parametrize("step_bytes", [1, 2, 3, 63, 64])

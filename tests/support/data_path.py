@@ -111,13 +111,19 @@ class DataPath:
     def __init__(self, options: CoreConfig, limits: HttpLimits, transport: str = "unix") -> None:
         self.run_dir = Path(tempfile.mkdtemp(prefix="clipper-test-"))
         self.address = f"ipc://{self.run_dir}/rpc-0.sock"
-        self._make_transport: Callable[[], RpcTransport] = {
-            "unix": lambda: UnixTransport(self.address),
-            "zmq": lambda: ZmqTransport(zmq.Context.instance(), self.address),
-        }[transport]
+        makers: dict[str, Callable[[], list[RpcTransport]]] = {
+            "unix": lambda: [UnixTransport(self.address)],
+            "zmq": lambda: [ZmqTransport(zmq.Context.instance(), self.address)],
+            "both": lambda: [
+                UnixTransport(self.address),
+                ZmqTransport(zmq.Context.instance(), "tcp://127.0.0.1:*"),  # without keys, as no real one is
+            ],
+        }
+        self._make_transports = makers[transport]
         self.errors: list[dict[str, Any]] = []
         self.snapshots: SnapshotApplier
         self.reports: list[tuple[str, str, str]] = []  # replica id, state, reason
+        self.on_report: Callable[[str, str], object] = lambda _replica_id, _state: None  # on the loop's thread
         self.puppets: list[Closable] = []
         self._revision = 0
         self._options, self._limits = options, limits
@@ -135,9 +141,9 @@ class DataPath:
         self.core = build_core(
             loop,
             worker=0,
-            transports=[self._make_transport()],
+            transports=self._make_transports(),
             find_model=lambda name, version: self.snapshots.find_model(name, version),
-            on_replica=lambda replica, name, version, state, reason: self.reports.append((replica, state, reason)),
+            on_replica=self._report,
             options=self._options,
             limits=self._limits,
         )
@@ -162,6 +168,10 @@ class DataPath:
         loop.remove_reader(self.core.timer.file_descriptor)
         self.core.timer.close()
         await asyncio.sleep(0)
+
+    def _report(self, replica_id: str, _model: str, _version: str, state: str, reason: str) -> None:
+        self.reports.append((replica_id, state, reason))
+        self.on_report(replica_id, state)
 
     # -- control -----------------------------------------------------------------------------------------------------
 

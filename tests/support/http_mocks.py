@@ -168,12 +168,17 @@ def plain_routes() -> RouteTable:
 class MockServer:
     """An HttpServer on a manual loop and clock."""
 
-    def __init__(self, answer: Callable[[str, bytes, bool, int], Answer] = echo, **limits: int) -> None:
+    def __init__(
+        self,
+        answer: Callable[[str, bytes, bool, int], Answer] = echo,
+        routes: Callable[[], RouteTable] = plain_routes,
+        **limits: int,
+    ) -> None:
         self.clock = ManualClock()
         self.loop = ManualLoop()
         self.handler = PyPredictHandler(answer)
         loop: Any = self.loop
-        self.server = HttpServer(loop, HttpLimits(**limits), self.handler, plain_routes(), clock_us=self.clock)
+        self.server = HttpServer(loop, HttpLimits(**limits), self.handler, routes(), clock_us=self.clock)
 
     def connect(self) -> MockClient:
         client = MockClient(self)
