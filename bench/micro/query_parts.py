@@ -21,7 +21,7 @@ class Part(NamedTuple):
     functions: str = ""
 
 
-_OURS = r"^(query_processor|query_gather|predict_body|batch_results|slot_pool|prediction_cache)\."
+_OURS = r"^(query_processor|query_gather|predict_body|batch_results|dispatcher|slot_pool|prediction_cache)\."
 
 # The first that fits.
 PARTS = (
@@ -35,8 +35,8 @@ PARTS = (
     Part("cache", _OURS, r"PredictionCache|KeyedHash|Cache(Entry|Index|Ghost|Check)"),
     Part("queue", _OURS, r"SlotPool|BuddyArena|HintRing|BatchQueue"),
     Part("queue", r"^batch_queue\."),
-    Part("batch size, replica", r"^(batch_size|finish_model|model_runtime|replica)\."),
-    Part("RPC", r"^(rpc_\w+|batch_results)\."),
+    Part("batch size, replica", r"^(dispatcher|batch_size|finish_model|model_runtime|replica)\."),
+    Part("RPC", r"^(rpc_\w+|batch_results|batch_sender)\."),
     Part("query: select, gather, reply", r"^(query_\w+|application|plan|deadline_timer|histogram|counters)\."),
     Part("Python interpreter", r"^(libpython|python)|^_datetime\."),
     Part("C and C++ libraries", r""),

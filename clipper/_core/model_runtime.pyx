@@ -85,7 +85,7 @@ cdef class ModelRuntime:
         cdef uint64_t waiting = self.queue.depth()
         cdef uint64_t size
         for replica in self.replicas:
-            if replica.busy or not replica.ready:
+            if not replica.in_flight.empty() or not replica.ready:
                 continue
             if self.ready_count == 1:
                 return replica

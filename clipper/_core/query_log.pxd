@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libcpp.vector cimport vector
 
 from clipper._core.application cimport Application
+from clipper._core.in_flight cimport InFlightBatch
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
 from clipper._core.plan cimport Plan
@@ -31,8 +32,9 @@ cdef class QueryLog:
     cdef bint admits_trace(self, Application app, uint64_t now_us) except -1
     cdef int begin(self, Query* query, Application app, uint64_t input_bytes) except -1
     cdef int started(self, Query* query, Member* member, ModelRuntime model, bint joined) except -1
-    cdef int sent(self, Replica replica, vector[TaskRecord]& tasks, uint64_t now_us) except -1
-    cdef int result(self, Replica replica, vector[uint32_t]& slots, vector[TaskRecord]& tasks,
-                    uint64_t compute_us, uint64_t now_us) except -1
+    cdef int sent(self, Replica replica, InFlightBatch* batch, vector[TaskRecord]& tasks, uint64_t now_us) except -1
+    cdef int result(self, Replica replica, InFlightBatch* batch, vector[TaskRecord]& tasks, uint64_t compute_us,
+                    uint64_t now_us) except -1
     cdef int answered(self, Query* query, Application app, bint is_prediction, uint64_t now_us) except -1
-    cdef int tell(self, Query* query, str what, Replica replica, dict stages, dict fields) except -1
+    cdef int tell(self, Query* query, str what, Replica replica, InFlightBatch* batch, dict stages,
+                  dict fields) except -1

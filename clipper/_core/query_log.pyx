@@ -31,17 +31,19 @@ cdef bint is_in(uint32_t slot, vector[uint32_t]& slots) noexcept:
     return False
 
 
-cdef Replica holder(ModelRuntime model, uint32_t slot):
-    """The replica that has the task in its batch; None if it is still queued."""
-    cdef Replica replica
-    for replica in model.replicas:
-        if replica.busy and is_in(slot, replica.slots):
-            return replica
-    return None
-
-
 cdef dict batch_fields(Replica replica, uint64_t batch_id):
-    return {} if replica is None else {"batch_id": batch_id, "replica_id": replica.replica_id}
+    return {"batch_id": batch_id, "replica_id": replica.replica_id}
+
+
+cdef dict holder_fields(ModelRuntime model, uint32_t slot):
+    """The batch that has the task, and whose it is; nothing if it is still queued."""
+    cdef Replica replica
+    cdef size_t position
+    for replica in model.replicas:
+        for position in range(replica.in_flight.size()):
+            if is_in(slot, replica.in_flight.at(position).slots):
+                return batch_fields(replica, replica.in_flight.at(position).id)
+    return {}
 
 
 @cython.final
@@ -83,7 +85,6 @@ cdef class QueryLog:
         """Which model let the query down, and which batch it was in, as far as that can be told."""
         cdef Plan plan = <Plan>query.plan
         cdef ModelRuntime model
-        cdef Replica replica
         cdef Member* member
         cdef uint32_t index
         for index in range(query.member_count):
@@ -95,8 +96,7 @@ cdef class QueryLog:
             if self.ending is not None and self.ending.model is model:
                 # Of an ensemble an earlier member may be the one that failed, in a batch long forgotten.
                 return fields | (batch_fields(self.ending, self.ending_batch_id) if query.member_count == 1 else {})
-            replica = holder(model, member.slot) if worst == MemberState.Deadline else None
-            return fields | batch_fields(replica, replica.batch_id if replica is not None else 0)
+            return fields | holder_fields(model, member.slot) if worst == MemberState.Deadline else fields
         return {}
 
     # -- traces ------------------------------------------------------------------------------------------------------
@@ -121,26 +121,24 @@ cdef class QueryLog:
 
     cdef int started(self, Query* query, Member* member, ModelRuntime model, bint joined) except -1:
         """What became of a member before the turn's end."""
-        cdef Replica replica
         fields = {"query_id": query.query_id, "model": model.label.decode()}
         if member.state == MemberState.Answered:
             _traces.info("found in the cache", extra=fields)
         elif member.state != MemberState.Pending:
             _traces.info("not queued", extra=fields | {"reason": REASONS[<uint8_t>member.state]})
         elif joined:
-            replica = holder(model, member.slot)
-            fields |= batch_fields(replica, replica.batch_id if replica is not None else 0)
+            fields |= holder_fields(model, member.slot)
             _traces.info("joined the evaluation of an equal input", extra=fields)
         else:
             _traces.info("queued", extra=fields | {"queue_depth": model.queue.depth()})
         return 0
 
-    cdef int sent(self, Replica replica, vector[TaskRecord]& tasks, uint64_t now_us) except -1:
+    cdef int sent(self, Replica replica, InFlightBatch* batch, vector[TaskRecord]& tasks, uint64_t now_us) except -1:
         """A batch was handed to the RPC; some of its tasks may be traced queries'."""
         cdef uint32_t slot
         cdef uint64_t pushed_us
         cdef Member* member
-        for slot in replica.slots:
+        for slot in batch.slots:
             pushed_us = tasks[slot].pushed_us
             member = tasks[slot].waiters
             while member != NULL:
@@ -148,29 +146,30 @@ cdef class QueryLog:
                     stages = {"queue_us": now_us - max(pushed_us, member.query.arrival_us)}
                     if pushed_us >= member.query.arrival_us:
                         stages = {"parse_us": pushed_us - member.query.arrival_us} | stages
-                    self.tell(member.query, "sent", replica, stages, {"batch_size": replica.slots.size()})
+                    self.tell(member.query, "sent", replica, batch, stages, {"batch_size": batch.slots.size()})
                 member = member.next
         return 0
 
-    cdef int result(self, Replica replica, vector[uint32_t]& slots, vector[TaskRecord]& tasks,
-                    uint64_t compute_us, uint64_t now_us) except -1:
+    cdef int result(self, Replica replica, InFlightBatch* batch, vector[TaskRecord]& tasks, uint64_t compute_us,
+                    uint64_t now_us) except -1:
         """A batch came back, whether it was evaluated or failed."""
         cdef uint32_t slot
-        cdef uint64_t duration_us = now_us - replica.sent_us
+        cdef uint64_t duration_us = now_us - batch.sent_us
         cdef Member* member
-        for slot in slots:
+        for slot in batch.slots:
             member = tasks[slot].waiters
             while member != NULL:
                 if member.query.is_traced:
                     rpc_us = duration_us - compute_us if duration_us > compute_us else 0
-                    self.tell(member.query, "evaluated", replica, {"rpc_us": rpc_us, "compute_us": compute_us}, {})
+                    self.tell(member.query, "evaluated", replica, batch, {"rpc_us": rpc_us, "compute_us": compute_us}, {})
                 member = member.next
         return 0
 
-    cdef int tell(self, Query* query, str what, Replica replica, dict stages, dict fields) except -1:
+    cdef int tell(self, Query* query, str what, Replica replica, InFlightBatch* batch, dict stages,
+                  dict fields) except -1:
         self.stages[query.query_id] |= stages
         fields = {"query_id": query.query_id, "model": (<ModelRuntime>replica.model).label.decode(),
-                  **batch_fields(replica, replica.batch_id), **fields, **stages}
+                  **batch_fields(replica, batch.id), **fields, **stages}
         _traces.info(what, extra=fields)
         return 0
 

@@ -1,8 +1,9 @@
-# Hops 3 to 7: from a parsed body to batches. Single-threaded: everything here runs on the loop thread of the worker.
+# Hops 3 to 5: from a parsed body to queued tasks. Single-threaded: everything here runs on the worker's loop thread.
 from libc.stdint cimport uint32_t, uint64_t
 from libcpp.vector cimport vector
 
 from clipper._core.application cimport Application
+from clipper._core.dispatcher cimport Dispatcher
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
 from clipper._core.plan cimport Plan
@@ -10,13 +11,13 @@ from clipper._core.predict_body cimport ParsedBody
 from clipper._core.prediction_cache cimport KeyedHash, PredictionCache, PredictionCacheHandle
 from clipper._core.query cimport Member, MemberState, Query, Request, TaskRecord
 from clipper._core.query_gather cimport QueryGather
-from clipper._core.replica cimport Replica
 from clipper._core.rpc_server cimport RpcServer
 from clipper._core.slot_pool cimport SlotPool, SlotPoolHandle
 
 
 cdef class QueryProcessor(QueryGather):
-    # the other end of hop 7, set once by frontend/wiring.py
+    # hop 6 and the other end of hop 7, set once by frontend/wiring.py
+    cdef Dispatcher dispatcher
     cdef RpcServer rpc
     # memory
     cdef SlotPoolHandle slots               # keeps `pool` alive
@@ -48,10 +49,7 @@ cdef class QueryProcessor(QueryGather):
     cdef int trace_start(self, Application app, Plan plan, Query* query, uint64_t data_bytes) except -1
     cdef int join(self, Member* member, uint32_t slot, uint64_t fire_us) except -1
     cdef uint64_t random(self) noexcept
-    # hops 6 and 7
+    # what becomes of tasks
     cdef int mark_dirty(self, ModelRuntime model) except -1
-    cdef int dispatch(self, ModelRuntime model, uint64_t now_us) except -1
-    cdef int send_batch(self, ModelRuntime model, Replica replica, uint32_t size, uint64_t now_us) except -1
-    cdef int send_probe(self, Replica replica, uint64_t now_us) except -1
     cdef int end_queue(self, ModelRuntime model, uint64_t now_us) except -1
     cdef int complete_task(self, uint32_t slot, MemberState state, Output* output, uint64_t now_us) except -1

@@ -1,8 +1,9 @@
-"""From a parsed body to batches: selection, cache, queue, dispatch (hops 3 to 7)."""
+"""From a parsed body to queued tasks, and from outputs to those who wait for them: selection, cache, queue."""
 
 from typing import final
 
 from clipper._core.deadline_timer import DeadlineTimer
+from clipper._core.dispatcher import Dispatcher
 from clipper._core.http_server import HttpServer
 from clipper._core.model_runtime import ModelRuntime
 from clipper._core.prediction_cache import PredictionCacheHandle
@@ -14,7 +15,7 @@ DEFAULT_REPLY_MARGIN_US: int
 
 @final
 class QueryProcessor(QueryGather):
-    """Hops 3 to 10 of one worker; runs on its loop thread.
+    """Hops 3 to 5, 9 and 10 of one worker; runs on its loop thread.
 
     Parameters
     ----------
@@ -37,8 +38,8 @@ class QueryProcessor(QueryGather):
         random_seed: int = 1,
         reply_margin_us: int = ...,
     ) -> None: ...
-    def wire(self, server: HttpServer, rpc: RpcServer) -> None:
-        """Join the processor with the two I/O objects. Called once, before traffic."""
+    def wire(self, server: HttpServer, rpc: RpcServer, dispatcher: Dispatcher) -> None:
+        """Join the processor with the two I/O objects and the dispatcher. Called once, before traffic."""
 
     def retire_model(self, model: ModelRuntime) -> None:
         """A model version left the routing snapshot: forget its outputs.

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""From a parsed body to batches: selection, cache, queue, dispatch (hops 3 to 7).
+"""From a parsed body to queued tasks, and from outputs to those who wait for them: selection, cache, queue.
 
 One object per worker, on its loop thread. A query costs no Task, no Future and no Python number; Python objects are
 touched only by reference (the connection, the application, the plan).
@@ -22,10 +22,6 @@ from clipper._core.query_log cimport QueryLog
 from clipper._core.route_table cimport Route
 
 DEFAULT_REPLY_MARGIN_US = 500
-# What a container is told about a sample. Nobody waits for it; management bounds the whole of a start.
-cdef enum:
-    PROBE_DEADLINE_US = 60_000_000
-
 
 cdef int body_error_status(const char* code) noexcept:
     """The HTTP status of an error code of the body parser: whose fault it is."""
@@ -58,10 +54,11 @@ cdef class QueryProcessor(QueryGather):
         self.dirty_models = []
         self.log = QueryLog()
 
-    def wire(self, HttpServer server, RpcServer rpc):
-        """Joins the processor with the two I/O objects. Called once, before traffic."""
+    def wire(self, HttpServer server, RpcServer rpc, Dispatcher dispatcher):
+        """Joins the processor with the two I/O objects and the dispatcher. Called once, before traffic."""
         self.server = server
         self.rpc = rpc
+        self.dispatcher = dispatcher
 
     # -- hops 2 and 3: a request becomes queries -------------------------------------------------------------------
 
@@ -250,7 +247,7 @@ cdef class QueryProcessor(QueryGather):
         self.random_state ^= self.random_state >> 27
         return self.random_state * 2685821657736338717u
 
-    # -- hops 6 and 7: tasks become batches, batches become outputs --------------------------------------------------
+    # -- the end of a turn, and of a task ----------------------------------------------------------------------------
 
     cdef int mark_dirty(self, ModelRuntime model) except -1:
         if not model.dirty:
@@ -270,65 +267,8 @@ cdef class QueryProcessor(QueryGather):
             while self.dirty_models:           # a replica lost in a send marks its model again
                 model = self.dirty_models.pop()
                 model.dirty = False
-                self.dispatch(model, now_us)
+                self.dispatcher.dispatch(model, now_us)
             self.rpc.catch_up(now_us)
-        return 0
-
-    cdef int dispatch(self, ModelRuntime model, uint64_t now_us) except -1:
-        """Gives every idle replica a batch, as long as tasks wait; answers those that cannot be met any more."""
-        cdef Replica replica
-        cdef vector[uint32_t] dropped
-        cdef uint32_t slot, size
-        while model.queue.depth() > 0:
-            replica = model.pick_idle(now_us)
-            if replica is None:
-                return 0
-            size = replica.controller.next_size(now_us)
-            self.batch.clear()
-            model.queue.pop_batch(size, now_us, replica.finish_model.estimate(), self.batch, dropped)
-            if not self.batch.empty():
-                self.send_batch(model, replica, size, now_us)
-            elif dropped.empty():
-                return 0
-            for slot in dropped:
-                model.counters.early_drops += 1
-                self.complete_task(slot, MemberState.Deadline, NULL, now_us)
-            dropped.clear()
-        return 0
-
-    cdef int send_batch(self, ModelRuntime model, Replica replica, uint32_t size, uint64_t now_us) except -1:
-        """Sends self.batch to the replica; a replica that is gone is lost, and its batch queued again."""
-        cdef uint32_t slot
-        cdef uint64_t oldest_us = now_us, ready_us
-        for slot in self.batch:
-            oldest_us = min(oldest_us, self.tasks[slot].pushed_us)
-            model.counters.record_stage(Stage.Queue, now_us - self.tasks[slot].pushed_us)
-        # How long a task and a free replica were both there: what batching itself costs.
-        ready_us = max(replica.idle_since_us, oldest_us)
-        model.counters.record_stage(Stage.BatchWait, now_us - ready_us if now_us > ready_us else 0)
-        model.counters.batches += 1
-        model.counters.batch_size.record(self.batch.size())
-        replica.batch_was_full = self.batch.size() >= size
-        replica.slots.swap(self.batch)
-        if self.rpc.send_batch(replica, self.pool, now_us) != 0:
-            self.rpc.lose(replica, "its connection is gone", now_us)
-        elif self.log.live != 0:
-            self.log.sent(replica, self.tasks, now_us)
-        return 0
-
-    cdef int send_probe(self, Replica replica, uint64_t now_us) except -1:
-        """Sends the model's sample to this very replica. 0, or 1 if there is no slot for it."""
-        cdef bytes probe = (<ModelRuntime>replica.model).probe
-        cdef int64_t slot = self.pool.acquire(len(probe))
-        if slot < 0:
-            return 1
-        memcpy(self.pool.payload(<uint32_t>slot), <const char*>probe, len(probe))
-        self.pool.set_deadlines(<uint32_t>slot, now_us + PROBE_DEADLINE_US, now_us + PROBE_DEADLINE_US)
-        replica.slots.clear()
-        replica.slots.push_back(<uint32_t>slot)
-        replica.probing = True
-        if self.rpc.send_batch(replica, self.pool, now_us) != 0:
-            self.rpc.lose(replica, "its connection is gone", now_us)
         return 0
 
     cdef int complete_task(self, uint32_t slot, MemberState state, Output* output, uint64_t now_us) except -1:

@@ -1,9 +1,9 @@
 # Hop 6 to 7: one running container of a model version, as the worker that owns it sees it.
-from libc.stdint cimport uint32_t, uint64_t
-from libcpp.vector cimport vector
+from libc.stdint cimport uint64_t
 
 from clipper._core.batch_size cimport BatchSizeController
 from clipper._core.finish_model cimport FinishModel
+from clipper._core.in_flight cimport InFlightBatch, InFlightTable
 
 
 cdef class Replica:
@@ -15,21 +15,21 @@ cdef class Replica:
     cdef readonly object model              # ModelRuntime
     cdef int session_state                  # SessionState; changed by RpcServer alone, through the table
     cdef bint ready                         # may be given a batch: the session is READY
-    cdef bint probing                       # the batch in service is the model's sample, which nobody waits for
     cdef bint drain_waits                   # asked to leave, when the queue that only it can answer is empty
     # how fast it is
     cdef public BatchSizeController controller
     cdef readonly FinishModel finish_model
-    # the batch in service; empty when idle
-    cdef bint busy
-    cdef bint batch_was_full
-    cdef uint64_t batch_id
-    cdef uint64_t sent_us
-    cdef uint64_t idle_since_us
-    cdef vector[uint32_t] slots
+    # what it has in hand; its first batch is in service
+    cdef InFlightTable in_flight
+    cdef uint64_t free_since_us             # its last result, whether that was still wanted or not; at first, its birth
     # liveness
     cdef uint64_t last_seen_us
     # counters
     cdef readonly uint64_t batches
     cdef readonly uint64_t items
     cdef readonly uint64_t failed_batches
+
+    # When the container began, or will begin, with a batch of the table, as far as that can be told from here.
+    cdef uint64_t service_start_us(self, InFlightBatch* batch) noexcept
+    # How long it has had the batch in service; 0 when idle.
+    cdef uint64_t held_us(self, uint64_t now_us) noexcept

@@ -9,7 +9,7 @@ from clipper._core.rpc_transport import RpcTransport
 
 @final
 class Replica:
-    """A registered container: its session, what is known of its speed, the batch it has in hand.
+    """A registered container: its session, what is known of its speed, the batches it has in hand.
 
     Parameters
     ----------
@@ -51,5 +51,9 @@ class Replica:
         """Whether it may be given a batch."""
 
     @property
-    def in_flight(self) -> int:
-        """Queries in the batch in service; 0 when idle."""
+    def items_in_flight(self) -> int:
+        """Queries in the batches that it has in hand; 0 when idle."""
+
+    @property
+    def batches_in_flight(self) -> int:
+        """Batches that it has in hand: none, one in service, or one more that was sent ahead."""

@@ -2,6 +2,7 @@
 """One running container of a model version, as the worker that owns it sees it."""
 
 import cython
+from libc.stdint cimport uint64_t
 
 from clipper._core.rpc_session import SessionState
 from clipper._core.rpc_session cimport STATE_AWAITING_REGISTER
@@ -30,7 +31,22 @@ cdef class Replica:
         """Whether it may be given a batch."""
         return self.ready
 
+    cdef uint64_t service_start_us(self, InFlightBatch* batch) noexcept:
+        return max(batch.sent_us, self.free_since_us)
+
+    cdef uint64_t held_us(self, uint64_t now_us) noexcept:
+        cdef uint64_t since_us
+        if self.in_flight.empty():
+            return 0
+        since_us = self.service_start_us(&self.in_flight.front())
+        return now_us - since_us if now_us > since_us else 0
+
     @property
-    def in_flight(self):
-        """Queries in the batch in service; 0 when idle."""
-        return self.slots.size() if self.busy else 0
+    def items_in_flight(self):
+        """Queries in the batches that it has in hand; 0 when idle."""
+        return self.in_flight.item_count()
+
+    @property
+    def batches_in_flight(self):
+        """Batches that it has in hand: none, one in service, or one more that was sent ahead."""
+        return self.in_flight.size()

@@ -12,7 +12,6 @@ from clipper._core.rpc_codec cimport (
 cdef class RpcSender(MessageHandler):
     def __init__(self, transports):
         self.transports = list(transports)
-        self.next_batch_id = 1
 
     cdef int catch_up(self, uint64_t now_us) except -1:
         """After something was sent outside the handling of a message."""
@@ -37,23 +36,21 @@ cdef class RpcSender(MessageHandler):
         transport.send(identity, self.heads, self.payload, 0, False)
         return 0
 
-    cdef int send_batch(self, Replica replica, SlotPool* pool, uint64_t now_us) except -1:
-        """Sends replica.slots as one PREDICT. 0, or 1 if the replica's connection is gone (then nothing was sent)."""
+    cdef int send_batch(self, Replica replica, InFlightBatch* batch, SlotPool* pool, uint64_t now_us) except -1:
+        """Sends a batch as one PREDICT. 0, or 1 if the replica's connection is gone (then nothing was sent)."""
         cdef ModelRuntime model = <ModelRuntime>replica.model
         cdef EncodedHeader encoded
         cdef FrameView item
         cdef uint32_t slot
-        cdef uint64_t deadline_us = pool.deadline_us(replica.slots[0])
+        cdef uint64_t deadline_us = pool.deadline_us(batch.slots[0])
         self.item_bytes.clear()
         self.payload.clear()
-        for slot in replica.slots:
+        for slot in batch.slots:
             item.data = <const char*>pool.payload(slot)
             item.bytes = pool.payload_bytes(slot)
             self.item_bytes.push_back(item.bytes)
             self.payload.push_back(item)
-        replica.batch_id = self.next_batch_id
-        self.next_batch_id += 1
-        lay_out_predict(model.input_spec, self.item_bytes.data(), <uint32_t>replica.slots.size(), replica.batch_id,
+        lay_out_predict(model.input_spec, self.item_bytes.data(), <uint32_t>batch.slots.size(), batch.id,
                         deadline_us - now_us if deadline_us > now_us else 1, self.layout)
         rpc_encode_header(self.layout.header, encoded.bytes)
         self.heads.clear()
@@ -62,8 +59,6 @@ cdef class RpcSender(MessageHandler):
             self.add_head(<const char*>model.input_spec.shape.data(), model.input_spec.shape.size() * 8)
         if not self.layout.offsets.empty():
             self.add_head(<const char*>self.layout.offsets.data(), self.layout.offsets.size() * 8)
-        replica.busy = True
-        replica.sent_us = now_us
         return (<RpcTransport>replica.transport).send(replica.identity, self.heads, self.payload,
                                                       self.layout.payload_bytes, True)
 

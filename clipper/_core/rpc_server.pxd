@@ -3,6 +3,7 @@ from libc.stdint cimport uint64_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
+from clipper._core.in_flight cimport InFlightBatch
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.replica cimport Replica
 from clipper._core.rpc_codec cimport ItemResult, RpcHeader
@@ -11,10 +12,10 @@ from clipper._core.rpc_transport cimport RpcTransport
 
 cdef class ReplicaEvents:
     # What the owner of the queries is told. Implemented by the query processor.
-    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us,
-                             uint64_t now_us) except -1
-    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
-                             uint64_t now_us) except -1
+    cdef int on_batch_result(self, Replica replica, InFlightBatch* batch, vector[ItemResult]& items,
+                             uint64_t compute_us, uint64_t now_us) except -1
+    cdef int on_batch_failed(self, Replica replica, InFlightBatch* batch, const string& cause,
+                             uint64_t compute_us, uint64_t now_us) except -1
     cdef int on_replica_loaded(self, Replica replica, uint64_t now_us) except -1    # WARMING: send it the sample
     cdef int on_replica_ready(self, Replica replica, uint64_t now_us) except -1
     cdef int on_replica_lost(self, Replica replica, uint64_t now_us) except -1
@@ -52,4 +53,5 @@ cdef class RpcServer(RpcSender):
     # results
     cdef int handle_result(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
     cdef int handle_batch_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1
+    cdef int ignore_result(self, Replica replica, uint64_t now_us) noexcept
     cdef int handle_session_error(self, Replica replica, uint64_t now_us) except -1

@@ -8,6 +8,7 @@ from libc.stdint cimport uint32_t
 
 from clipper._core.finish_estimate cimport FinishEstimate
 from clipper._core.finish_model cimport FinishModel
+from clipper._core.in_flight cimport InFlightBatch
 from clipper._core.rpc_codec import decode_register
 from clipper._core.rpc_codec cimport (
     FrameView, RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeartbeat, kRpcReady,
@@ -33,12 +34,12 @@ cdef uint64_t LOST_TIMEOUTS = 10           # of silence, until a suspect is give
 
 
 cdef class ReplicaEvents:
-    cdef int on_batch_result(self, Replica replica, vector[ItemResult]& items, uint64_t compute_us,
-                             uint64_t now_us) except -1:
+    cdef int on_batch_result(self, Replica replica, InFlightBatch* batch, vector[ItemResult]& items,
+                             uint64_t compute_us, uint64_t now_us) except -1:
         raise NotImplementedError
 
-    cdef int on_batch_failed(self, Replica replica, const string& cause, uint64_t compute_us,
-                             uint64_t now_us) except -1:
+    cdef int on_batch_failed(self, Replica replica, InFlightBatch* batch, const string& cause,
+                             uint64_t compute_us, uint64_t now_us) except -1:
         raise NotImplementedError
 
     cdef int on_replica_loaded(self, Replica replica, uint64_t now_us) except -1:
@@ -223,7 +224,7 @@ cdef class RpcServer(RpcSender):
             self.lose(known, "its container connected again", now_us)
         replica = Replica(who.replica_id, who.nonce, transport, identity, model, model.new_controller(), FinishModel())
         replica.last_seen_us = now_us
-        replica.idle_since_us = now_us
+        replica.free_since_us = now_us
         transport.replicas[identity] = replica
         self.replicas_by_id[replica.replica_id] = replica
         model.replicas.append(replica)
@@ -306,12 +307,12 @@ cdef class RpcServer(RpcSender):
     cdef bint is_overdue(self, Replica replica, uint64_t now_us) noexcept:
         """Whether it holds its batch far beyond the predicted time."""
         cdef FinishEstimate estimate
-        if not replica.busy:
+        if replica.in_flight.empty():
             return False
         estimate = replica.finish_model.estimate()
         estimate.base_us = max(<uint64_t>(<double>estimate.base_us * OVERDUE_RATIO), self.overdue_floor_us)
         estimate.per_item_us *= OVERDUE_RATIO
-        return now_us > estimate.finish_us(replica.sent_us, replica.slots.size())
+        return replica.held_us(now_us) > estimate.finish_us(0, replica.in_flight.front().slots.size())
 
     cdef int judge(self, Replica replica, uint64_t now_us) except -1:
         """Suspects a replica that is silent or overdue, by the session's table: it gets no more work."""
@@ -324,8 +325,8 @@ cdef class RpcServer(RpcSender):
             if was_ready:
                 return self.events.on_replica_lost(replica, now_us)     # others may still answer its batch in time
         elif self.is_overdue(replica, now_us):
-            # Its batch stays with it: what it still answers is good for the cache.
-            self.step(replica, EVENT_OVERDUE, f"it has had its batch for {(now_us - replica.sent_us) / 1e6:.1f} s")
+            # Its batches stay with it: what it still answers is good for the cache.
+            self.step(replica, EVENT_OVERDUE, f"it has had its batch for {replica.held_us(now_us) / 1e6:.1f} s")
         return 0
 
     # -- results -----------------------------------------------------------------------------------------------------
@@ -334,24 +335,30 @@ cdef class RpcServer(RpcSender):
         cdef string cause
         cdef vector[FrameView]* views = &(<RpcTransport>replica.transport).views
         cdef RpcStatus status
-        if not replica.busy or header.batch_id != replica.batch_id:
-            self.late_results += 1             # of a batch that was given up: its queries have been answered
-            return 0
-        status = rpc_decode_result(header, views.data() + 1, views.size() - 1, <uint32_t>replica.slots.size(),
-                               self.items, cause)
+        cdef InFlightBatch* batch = replica.in_flight.find(header.batch_id)
+        if batch == NULL:
+            return self.ignore_result(replica, now_us)
+        status = rpc_decode_result(header, views.data() + 1, views.size() - 1, <uint32_t>batch.slots.size(),
+                                   self.items, cause)
         if status != RpcStatus.Ok:
-            return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)
-        return self.events.on_batch_result(replica, self.items, header.compute_us, now_us)
+            return self.events.on_batch_failed(replica, batch, cause, header.compute_us, now_us)
+        return self.events.on_batch_result(replica, batch, self.items, header.compute_us, now_us)
 
     cdef int handle_batch_error(self, Replica replica, RpcHeader& header, uint64_t now_us) except -1:
         cdef string cause
         cdef vector[FrameView]* views = &(<RpcTransport>replica.transport).views
-        if not replica.busy or header.batch_id != replica.batch_id:
-            self.late_results += 1
-            return 0
+        cdef InFlightBatch* batch = replica.in_flight.find(header.batch_id)
+        if batch == NULL:
+            return self.ignore_result(replica, now_us)
         if rpc_decode_cause(views.data() + 1, views.size() - 1, cause) != RpcStatus.Ok:
             cause = b"the container gave no cause"
-        return self.events.on_batch_failed(replica, cause, header.compute_us, now_us)
+        return self.events.on_batch_failed(replica, batch, cause, header.compute_us, now_us)
+
+    cdef int ignore_result(self, Replica replica, uint64_t now_us) noexcept:
+        """The answer to a batch that was given up: its queries have been answered. It says when the next one began."""
+        self.late_results += 1
+        replica.free_since_us = now_us
+        return 0
 
     cdef int handle_session_error(self, Replica replica, uint64_t now_us) except -1:
         cdef string cause

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from clipper._core.batch_results import BatchResults
+from clipper._core.batch_sender import BatchSender
 from clipper._core.deadline_timer import DeadlineTimer
+from clipper._core.dispatcher import Dispatcher
 from clipper._core.http_limits import HttpLimits
 from clipper._core.http_server import HttpServer
 from clipper._core.model_runtime import ModelRuntime
@@ -92,7 +94,9 @@ def build_core(
         heartbeat_timeout_us=sessions.heartbeat_timeout_us,
         overdue_floor_us=sessions.overdue_floor_us,
     )
-    processor.wire(server, rpc)
+    sender = BatchSender(processor)
+    sender.wire(rpc)
+    processor.wire(server, rpc, Dispatcher(slots, sender))
     loop.add_reader(timer.file_descriptor, processor.on_timer)
     rpc.start(loop)
     return Core(slots, cache, processor, server, rpc, timer)

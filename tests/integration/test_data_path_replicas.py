@@ -217,7 +217,7 @@ def test_drained_replica_answers_the_batch_in_hand_and_gets_no_other(path: DataP
 def test_container_that_wants_to_leave_is_told_when_nothing_more_comes(path: DataPath) -> None:
     puppet = path.ready()
     pending = path.begin({"input": [1.0]})
-    path.wait_until(lambda: path.core.slots.in_use == 1 and path.core.rpc.replicas_by_id["m:1:0"].in_flight == 1)
+    path.wait_until(lambda: path.core.slots.in_use == 1 and path.core.rpc.replicas_by_id["m:1:0"].items_in_flight == 1)
     puppet.say_leaving()  # crosses the batch
     batch = puppet.take_batch()
     puppet.expect(MessageType.DRAIN)

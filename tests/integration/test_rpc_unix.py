@@ -188,7 +188,7 @@ def test_batch_that_no_socket_takes_at_once_arrives_whole(path: DataPath) -> Non
     inputs = [bytes([number]) * LARGE for number in range(6)]
     pending = path.begin({"input_batch": [_base64(one) for one in inputs]})
     # The sockets' buffers are full when it has been sent, and the rest waits in the frontend.
-    path.wait_until(lambda: path.core.rpc.replicas_by_id[container.replica_id].in_flight == 6)
+    path.wait_until(lambda: path.core.rpc.replicas_by_id[container.replica_id].items_in_flight == 6)
     header, received = container.take_batch()
     assert [bytes(one) for one in received] == inputs
     container.answer(header, list(range(6)))
@@ -206,7 +206,7 @@ def test_container_that_never_reads_delays_nobody_and_leaves_nothing_behind(path
     honest = RawContainer(path, name="n").start()
     inputs = [bytes([number]) * (4 * LARGE) for number in range(6)]  # more than is kept for one that is still read
     pending = path.begin({"input_batch": [_base64(one) for one in inputs]})
-    path.wait_until(lambda: path.core.rpc.replicas_by_id[deaf.replica_id].in_flight == 6)
+    path.wait_until(lambda: path.core.rpc.replicas_by_id[deaf.replica_id].items_in_flight == 6)
     for number in range(3):
         answer = path.begin({"input": [float(number)]}, "app2")
         honest.answer(honest.take_batch()[0], [1.0])
