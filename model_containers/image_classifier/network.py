@@ -49,8 +49,8 @@ class OnnxNetwork:
         if number is not None and _CUDA not in runtime.get_available_providers():
             found = ", ".join(runtime.get_available_providers())
             raise SettingsError(
-                f"this onnxruntime {runtime.__version__} has {found}, not {_CUDA}: install onnxruntime-gpu in its place, "
-                "or set CLIPPER_GPU_NETWORK_DEVICE=cpu to only prepare on the device"
+                f"this onnxruntime {runtime.__version__} has {found}, not {_CUDA}: install onnxruntime-gpu in its "
+                "place, or set CLIPPER_GPU_NETWORK_DEVICE=cpu to only prepare on the device"
             )
         options = runtime.SessionOptions()
         options.intra_op_num_threads = 1  # a replica is one process on one core; see `limit_blas_threads`
