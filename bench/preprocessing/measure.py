@@ -23,7 +23,17 @@ from bench.preprocessing.subjects import SUBJECTS, Subject
 BATCH: Final = 32
 ROUNDS: Final = 5
 ROUND_S: Final = 0.7  # at least; and at least one batch
-PACKAGES: Final = ("numpy", "pillow", "scikit-image", "torch", "torchvision", "cupy-cuda13x", "cupy-cuda12x")
+PACKAGES: Final = (
+    "numpy",
+    "pillow",
+    "scikit-image",
+    "torch",
+    "torchvision",
+    "cupy-cuda13x",
+    "cupy-cuda12x",
+    "onnxruntime",
+    "onnxruntime-gpu",
+)
 JPEG_QUALITY: Final = 90
 
 
@@ -74,7 +84,7 @@ def measure(
     machine = describe_machine()
     if commit:
         machine = dataclasses.replace(machine, commit=commit)
-    run = Run(machine, device_name(), _versions(), BATCH)
+    run = Run(machine, device_name(), installed_versions(), BATCH)
     chosen = [subject for subject in SUBJECTS if subjects is None or subject.name in subjects]
     taking_part = [subject for subject in chosen if _is_there(subject, run)]
     for case in CASES:
@@ -136,7 +146,8 @@ def device_name() -> str:
     return name
 
 
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the libraries that matter here."""
     found = {}
     for package in PACKAGES:
         try:

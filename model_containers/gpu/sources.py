@@ -104,8 +104,8 @@ class DecodeImage(Source):
             raise
         except image_module.UnidentifiedImageError:
             raise ImageError(f"the input is no image in one of the formats {', '.join(self.formats)}") from None
-        except image_module.DecompressionBombError:
-            raise ImageError(f"the image has more than {self.max_pixels:,} pixels") from None
+        except image_module.DecompressionBombError as error:  # Pillow's own limit, at 179 million
+            raise ImageError(f"the image is larger than any that is taken: {error}") from None
         except Exception as error:  # noqa: BLE001 - decoders raise whatever they like about a damaged file
             raise ImageError(f"the image is damaged: {type(error).__name__}: {error}") from None
 

@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
 
 # What a container may need: the standard library, numpy and pyzmq; a framework only in the container that serves it.
 CONTAINER_LIBRARIES = {"numpy", "zmq"}
+# (Those of gpu and image_classifier - cupy, Pillow, ONNX Runtime, PyTorch - are imported when they are first needed.)
 CONTAINER_EXTRAS = {"python_function": {"cloudpickle"}, "sklearn": {"sklearn", "joblib", "cloudpickle"}}
 
 

@@ -88,7 +88,8 @@ def _library(text: str) -> ctypes.CDLL:
     return ctypes.CDLL(str(library))
 
 
-def _function(text: str, name: str) -> Any:
+def compiled_function(text: str, name: str) -> Any:
+    """Return the kernel as a function that ctypes calls; compiled once a process."""
     return getattr(_library(text), name)
 
 
@@ -105,7 +106,7 @@ def run_kernels(pipeline: Pipeline, images: Sequence[np.ndarray[Any, np.dtype[An
         target = result if stage.is_last else np.full(max(1, launch.result_bytes), POISON, np.uint8)
         kernel = kernel_source(stage, number)
         pointers = (source, block.ctypes.data + launch.rows_at, block.ctypes.data + plan.tables_at, target.ctypes.data)
-        _function(kernel.text, kernel.name)(*(ctypes.c_void_p(pointer) for pointer in pointers), plan.count)
+        compiled_function(kernel.text, kernel.name)(*(ctypes.c_void_p(pointer) for pointer in pointers), plan.count)
         source, held = target.ctypes.data, target  # noqa: F841 - the next stage reads it
     return result
 
@@ -116,5 +117,5 @@ def run_token_kernel(pad: PadTokens, items: Sequence[Any]) -> tuple[Any, Any]:
     ids, mask = (np.full((len(kept), width), -7, np.int64) for _ in range(2))
     arrays = (joined, offsets, ids, mask)
     numbers = (len(kept), width, ctypes.c_longlong(pad.pad_id), int(pad.side == "left"))
-    _function(KERNEL_SOURCE, KERNEL_NAME)(*(ctypes.c_void_p(array.ctypes.data) for array in arrays), *numbers)
+    compiled_function(KERNEL_SOURCE, KERNEL_NAME)(*(ctypes.c_void_p(array.ctypes.data) for array in arrays), *numbers)
     return ids, mask
