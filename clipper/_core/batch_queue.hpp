@@ -98,8 +98,9 @@ class BatchQueue {
 
   // Claim up to max_size tasks in order of deadline; both vectors are cleared first. Returns the size of the batch.
   //
-  // Early drop (Nexus, SOSP '19): the size n is chosen first; a head whose latest waiter cannot be met by a batch of n
-  // goes to `dropped` (claimed too, the caller answers for it) instead of shrinking the batch. If the estimate alone
+  // Early drop (Nexus, SOSP '19): the size n is all that waits, or max_size; a head whose latest waiter cannot be met by a
+  // batch of n goes to `dropped` (claimed too, the caller answers for it) instead of shrinking the batch. It does not
+  // count as waiting any more: of a short queue no more is dropped than the rest takes. If the estimate alone
   // would have dropped everything, the one with the most time left is sent as a probe batch of one: a wrong estimate
   // has to meet reality to be corrected. What is already past its deadline is never sent.
   int pop_batch(uint32_t max_size, uint64_t now_us, FinishEstimate estimate, std::vector<SlotId>& batch,
@@ -114,13 +115,18 @@ class BatchQueue {
     batch.clear();
     dropped.clear();
     spared.clear();
-    const uint64_t queued = open_cursors();
-    const uint64_t wanted = queued < max_size ? queued : max_size;
-    const uint64_t finish_us = estimate.finish_us(start_us, wanted);
+    uint64_t waiting = open_cursors();
+    uint64_t size = 0, finish_us = 0;
     size_t probe = kNoProbe;
     uint64_t probe_deadline_us = now_us;  // a probe's own deadline has not passed
-    while (batch.size() < wanted && !cursors_.empty()) {
+    while (batch.size() < max_size && !cursors_.empty()) {
+      const uint64_t available = batch.size() + waiting;
+      if (const uint64_t wanted = available < max_size ? available : max_size; wanted != size) {
+        size = wanted;
+        finish_us = estimate.finish_us(start_us, size);
+      }
       Cursor& next = earliest();
+      const uint64_t before = next.position;
       const SlotId slot = slot_of(next.hint);
       SlotPool* pool = pool_of(slot);
       if (pool->claim(index_of(slot), hint_generation(next.hint), me_)) {
@@ -138,7 +144,9 @@ class BatchQueue {
         }
       }
       ++next.position;
-      if (!find_live(next)) close(next);
+      const bool is_live = find_live(next);
+      waiting -= next.position - before;
+      if (!is_live) close(next);
     }
     for (Cursor& cursor : cursors_) cursor.ring->advance(cursor.position);
     cursors_.clear();

@@ -28,7 +28,7 @@ cdef class ModelRuntime:
     cdef readonly bytes probe               # one input, as the containers get it
     cdef readonly bint probe_must_succeed   # a replica that fails it is refused
     # batching options
-    cdef public str controller_name         # "aimd" or "fixed"
+    cdef public str controller_name         # "aimd", "quantile" or "fixed"
     cdef public uint32_t batch_size         # of "fixed"
     cdef public uint32_t max_batch_size
     cdef public uint64_t slo_us             # the smallest SLO of the applications linked to it

@@ -9,6 +9,7 @@ from clipper._core.batch_size cimport AimdBatchSize, FixedBatchSize
 from clipper._core.counters cimport export_model
 from clipper._core.in_flight cimport kNeverUs
 from clipper._core.input_spec cimport make_input_spec
+from clipper._core.quantile_size cimport QuantileBatchSize
 from clipper._core.replica cimport Replica
 
 DEFAULT_MAX_BATCH_SIZE = 4096
@@ -40,11 +41,11 @@ cdef class ModelRuntime:
         Parameters
         ----------
         controller : str
-            "aimd" or "fixed".
+            "aimd", "quantile" or "fixed".
         batch_size : int
             Size of "fixed"; 0 = 1.
         max_batch_size : int
-            Ceiling of "aimd"; 0 = 4096.
+            Ceiling of the others; 0 = 4096.
         slo_us : int
             The smallest SLO of the applications linked to the model; 0 = not linked.
         """
@@ -58,9 +59,8 @@ cdef class ModelRuntime:
         for replica in self.replicas:
             if options[:3] != before[:3]:
                 replica.controller = self.new_controller()
-            elif isinstance(replica.controller, AimdBatchSize):
-                # A link that came or went under load: what was learned of the model still holds.
-                (<AimdBatchSize>replica.controller).set_target(self.slo_us, 0)
+            else:                   # a link that came or went under load: what was learned of the model still holds
+                replica.controller.set_target(self.slo_us, 0)
 
     def configure_tensor(self, dtype, shape):
         """Sets the element type and shape that the linked application declares."""
@@ -82,11 +82,13 @@ cdef class ModelRuntime:
     cdef BatchSizeController new_controller(self):
         """A controller for a new replica, or for new options.
 
-        It observes batches from send to result, the RPC's share included: its target of S/2 is thereby less the
-        overhead that each batch really had, and nothing is left to subtract.
+        It observes batches from send to result, the RPC's share included: its target is thereby less the overhead that
+        each batch really had, and nothing is left to subtract.
         """
         if self.controller_name == "fixed":
             return FixedBatchSize(self.batch_size if self.batch_size else 1)
+        if self.controller_name == "quantile":
+            return QuantileBatchSize(self.slo_us, max_size=self.max_batch_size)
         return AimdBatchSize(self.slo_us, max_size=self.max_batch_size)
 
     @property

@@ -33,7 +33,7 @@ DTYPES: Final = (
 )
 POLICIES: Final = ("static", "majority", "mean")
 MISS_RULES: Final = ("default", "error")
-CONTROLLERS: Final = ("aimd", "fixed")
+CONTROLLERS: Final = ("aimd", "quantile", "fixed")
 
 _MODEL_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 APPLICATION_NAME: Final = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?")

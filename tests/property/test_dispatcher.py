@@ -18,6 +18,7 @@ from tests.support.simulated_replicas import SLO_US, Duration, Machine, World
 
 FOREST = AffineModel(7_237, 21.4)  # the latency lines of the paper's containers
 LINEAR = AffineModel(558, 12.4)
+KERNEL = AffineModel(2_283, 4_703)
 SECOND_US = 1_000_000
 
 
@@ -69,7 +70,7 @@ actions = st.one_of(
     st.sampled_from([0.0, 0.03, 0.5]),
     st.sampled_from([0, 400, 5_000]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_dispatcher_in_any_world_ends_each_task_once_and_keeps_its_promises(
     models: list[AffineModel],
     script: list[tuple[str, int]],
@@ -112,8 +113,9 @@ def test_dispatcher_in_any_world_ends_each_task_once_and_keeps_its_promises(
 @pytest.mark.parametrize("controller", ["aimd", "fixed"])
 def test_replica_three_times_slower_serves_its_fair_share_under_load(controller: str) -> None:
     world = World(controller=controller, batch_size=64)
-    machines = [world.add(serves(model)) for model in (LINEAR, LINEAR.times(3), LINEAR)]
-    poisson(world, 4 * 64 / LINEAR.mean_us(64) * 1e6, 1)
+    quick = LINEAR.times(4)
+    machines = [world.add(serves(model)) for model in (quick, quick.times(3), quick)]
+    poisson(world, 6 * 64 / quick.mean_us(64) * 1e6, 1)
     world.run_out()
     fast, slow, other = (machine.replica.items for machine in machines)
     assert slow == pytest.approx((fast + other) / 2 / 3, rel=0.4)
@@ -192,7 +194,7 @@ def test_admission_of_a_task_that_finds_nobody_waiting_is_certain_even_after_a_s
     assert world.tasks[-1].is_in_time
 
 
-@pytest.mark.parametrize("model", [FOREST, LINEAR], ids=["forest", "linear"])
+@pytest.mark.parametrize("model", [FOREST, KERNEL], ids=["forest", "kernel"])
 @pytest.mark.parametrize("controller", ["aimd", "fixed"])
 @pytest.mark.parametrize("overload", [2, 4])
 def test_overload_costs_no_goodput_and_what_is_admitted_is_in_time(
@@ -203,13 +205,13 @@ def test_overload_costs_no_goodput_and_what_is_admitted_is_in_time(
     noisy = AffineModel(model.base_us, model.per_item_us, noise_ratio=0.03)
     world.add(serves(noisy), rpc_us=200)
     two_batch_rate = best / (model.mean_us(best) + 200) * 1e6
-    poisson(world, overload * two_batch_rate, 1.5)
-    begin_us = world.now_us + 500_000
+    poisson(world, overload * two_batch_rate, 1.3)
+    begin_us = world.now_us + 300_000  # the size has been found
     world.run_out()
     counted = [task for task in world.tasks if begin_us <= task.pushed_us < begin_us + SECOND_US]
     admitted = [task for task in counted if task.outcome in ("answered", "dropped")]
-    assert world.goodput(begin_us, begin_us + SECOND_US) >= 0.85 * two_batch_rate
-    assert sum(task.is_in_time for task in admitted) >= 0.97 * len(admitted)
+    assert world.goodput(begin_us, begin_us + SECOND_US) >= 0.9 * two_batch_rate
+    assert sum(task.is_in_time for task in admitted) >= 0.98 * len(admitted)
     assert world.slots.in_use == 0
 
 
