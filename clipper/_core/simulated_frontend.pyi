@@ -25,6 +25,8 @@ class SimulatedFrontend(BatchSink):
         The default output leaves this much before the deadline, as in the product.
     slot_count : int
         Tasks that may wait or be in flight.
+    admission : bool
+        Whether tasks are refused that are predicted to be late, as the product does.
     interval_us : int
         Queries are counted by the interval in which they arrived.
 
@@ -35,7 +37,13 @@ class SimulatedFrontend(BatchSink):
     """
 
     def __init__(
-        self, *, slo_us: int, reply_margin_us: int = 500, slot_count: int = 16_384, interval_us: int = 100_000
+        self,
+        *,
+        slo_us: int,
+        reply_margin_us: int = 500,
+        slot_count: int = 16_384,
+        interval_us: int = 100_000,
+        admission: bool = True,
     ) -> None: ...
     @property
     def dispatcher(self) -> Dispatcher: ...

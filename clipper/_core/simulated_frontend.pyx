@@ -11,7 +11,7 @@ from cython.operator cimport dereference
 from libc.stdint cimport int64_t
 
 from clipper._core.batch_queue cimport BatchQueue
-from clipper._core.in_flight cimport InFlightBatch
+from clipper._core.in_flight cimport InFlightBatch, kAnswered
 from clipper._core.replica cimport Replica
 
 from clipper.errors import InvalidArgumentError
@@ -23,13 +23,13 @@ cdef enum:
 @cython.final
 cdef class SimulatedFrontend(BatchSink):
     def __init__(self, *, uint64_t slo_us, uint64_t reply_margin_us=500, uint32_t slot_count=16_384,
-                 uint64_t interval_us=100_000):
+                 uint64_t interval_us=100_000, bint admission=True):
         if slo_us <= reply_margin_us or interval_us == 0:
             raise InvalidArgumentError(
                 f"slo_us must exceed reply_margin_us, and interval_us zero: {slo_us}, {reply_margin_us}, {interval_us}")
         self.slots = SlotPoolHandle(slot_count, 64 * slot_count)
         self.pool = self.slots.pool
-        self.dispatcher = Dispatcher(self.slots, self)
+        self.dispatcher = Dispatcher(self.slots, self, admission=admission)
         self.model = ModelRuntime("simulated", "1", 1, BatchQueue([self.slots]), input_type="doubles")
         self.slo_us = slo_us
         self.patience_us = slo_us - reply_margin_us
@@ -87,6 +87,8 @@ cdef class SimulatedFrontend(BatchSink):
             return
         self.dispatcher.take_result(replica, batch, compute_us, now_us, slots)
         for slot in slots:
+            if slot == kAnswered:
+                continue
             waited_us = now_us - self.arrival_us[slot]
             if waited_us <= self.patience_us:
                 self.tally(self.arrival_us[slot]).in_time += 1
@@ -125,6 +127,9 @@ cdef class SimulatedFrontend(BatchSink):
         cdef Tally* tally = self.tally(now_us)
         self.expire(now_us)
         tally.offered += 1
+        if not self.dispatcher.admits(self.model, now_us + self.patience_us, now_us):
+            tally.refused += 1
+            return 0
         slot = self.pool.acquire(8)
         if slot < 0:
             tally.refused += 1
@@ -135,6 +140,7 @@ cdef class SimulatedFrontend(BatchSink):
             self.pool.release(<uint32_t>slot)
             tally.refused += 1
             return 0
+        self.model.admission.pushed()
         self.next_serial += 1
         self.serials[slot] = self.next_serial
         task.slot = <uint32_t>slot
