@@ -96,6 +96,51 @@ def test_replica_that_goes_while_it_has_the_sample_leaves_nothing_behind(path: D
     assert path.call(lambda: path.core.slots.in_use) == 0
 
 
+def test_ready_replica_is_warmed_when_an_application_says_what_inputs_look_like(path: DataPath) -> None:
+    path.apply([], [model(sample_input=None)])
+    puppet = path.ready()
+    path.apply([application()], [sampled(must_succeed=False)])
+    sample = puppet.take_batch()
+    assert sample.inputs == [[7.0, 8.0]]
+    asked = path.begin({"input": [2.0]})  # it waits behind the sample, as it would behind a batch
+    path.wait_until(lambda: path.core.processor.live_queries == 1)
+    assert not puppet.has_batch()
+    puppet.answer(sample, [0.5])
+    puppet.answer(puppet.take_batch(), ["after"])
+    assert asked.response().json["output"] == "after"
+    assert path.figures()["batches"] == 1
+
+
+@pytest.mark.parametrize("end", ["fails", "goes"])
+def test_ready_replica_that_cannot_evaluate_a_late_sample_is_not_held_against_it(path: DataPath, end: str) -> None:
+    path.apply([], [model(sample_input=None)])
+    puppet = path.ready()
+    path.apply([application()], [sampled(must_succeed=True)])
+    sample = puppet.take_batch()
+    if end == "fails":
+        puppet.fail(sample, b"ValueError: expected 3 features")
+        asked = path.begin({"input": [2.0]})
+        puppet.answer(puppet.take_batch(), ["after"])
+        assert asked.response().json["output"] == "after"
+    else:
+        path.gone("m:1:0")
+    path.wait_until(lambda: path.core.slots.in_use == 0)
+
+
+def test_replica_that_has_served_is_not_asked_for_a_sample_again(path: DataPath) -> None:
+    path.apply([application()], [model(sample_input=None)])
+    puppet = path.ready()
+    asked = path.begin({"input": [1.0]})
+    puppet.answer(puppet.take_batch(), ["x"])
+    asked.response()
+    path.apply([application()], [sampled(must_succeed=False)])
+    path.tick()
+    assert not puppet.has_batch()
+    path.apply([application(on_miss="error")], [sampled(must_succeed=False)])
+    path.tick()
+    assert not puppet.has_batch()
+
+
 def test_sample_that_is_no_input_refuses_a_deployment_but_not_what_is_served(path: DataPath) -> None:
     with pytest.raises(InvalidArgumentError, match="sample input of m:1 cannot be used"):
         path.apply([application()], [sampled(must_succeed=True, sample='"text"')])
