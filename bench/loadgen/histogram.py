@@ -56,6 +56,12 @@ class LogHistogram:
         """How many values were recorded."""
         return sum(self.counts.values())
 
+    @property
+    def mean(self) -> float:
+        """Return the mean of all values, each counted as the middle of its bucket; `nan` if there is none."""
+        middles = ((sum(bucket_bounds(bucket)) / 2, count) for bucket, count in self.counts.items())
+        return sum(middle * count for middle, count in middles) / self.total if self.total else math.nan
+
     def percentile(self, percent: float, missing: int = 0) -> float:
         """Return the value that `percent` of all values do not exceed, rounded up to its bucket's end.
 

@@ -57,7 +57,7 @@ class ModelRuntime:
     def configure_tensor(self, dtype: str | None, shape: Sequence[int] | None) -> None:
         """Set the element type and shape that the linked application declares."""
 
-    def configure_probe(self, data: bytes | None, must_succeed: bool) -> None:
+    def configure_probe(self, data: bytes | None, must_succeed: bool) -> bool:
         """Set the sample that every replica evaluates before it gets a query.
 
         Parameters
@@ -66,6 +66,11 @@ class ModelRuntime:
             One input, as ``predict_body`` lays it out; None: no sample.
         must_succeed : bool
             Whether a replica that cannot evaluate it is refused; else it only had the chance to warm up.
+
+        Returns
+        -------
+        bool
+            Whether there was none before: replicas that are ready have not been warmed then.
         """
 
     def figures(self) -> dict[str, Any]:

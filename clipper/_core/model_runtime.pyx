@@ -75,9 +75,16 @@ cdef class ModelRuntime:
             One input, as `predict_body` lays it out; None: no sample.
         must_succeed : bool
             Whether a replica that cannot evaluate it is refused; else it only had the chance to warm up.
+
+        Returns
+        -------
+        bool
+            Whether there was none before: replicas that are ready have not been warmed then.
         """
+        cdef bint is_first = self.probe is None and data is not None
         self.probe = data
         self.probe_must_succeed = must_succeed
+        return is_first
 
     cdef BatchSizeController new_controller(self):
         """A controller for a new replica, or for new options.

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import final
 
+from clipper._core.model_runtime import ModelRuntime
 from clipper._core.replica import Replica
 from clipper._core.rpc_liveness import RpcLiveness
 from clipper._core.rpc_offences import OffenceLog
@@ -57,6 +58,9 @@ class RpcServer(RpcSender):
 
     def replica_gone(self, replica_id: str) -> None:
         """Its process has died, says who started it: faster than a missed heartbeat."""
+
+    def warm_ready(self, model: ModelRuntime) -> None:
+        """Have the ready replicas that have served nothing yet evaluate the model's sample, which is new."""
 
     def drain_replica(self, replica_id: str) -> None:
         """Ask a container to finish its batch and leave."""

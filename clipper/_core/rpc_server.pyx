@@ -235,6 +235,8 @@ cdef class RpcServer(RpcSender):
 
     cdef int end_probe(self, Replica replica, str cause, uint64_t now_us) except -1:
         """The sample is evaluated: the replica gets queries; or, with a cause, it is told why it does not."""
+        if replica.session_state == STATE_READY:           # it was ready before there was a sample
+            return self.events.on_replica_ready(replica, now_us)
         if replica.session_state != STATE_WARMING:         # it is leaving already
             return 0
         if cause is None:
@@ -262,6 +264,15 @@ cdef class RpcServer(RpcSender):
         if replica is not None:
             self.lose(replica, "its process died", monotonic_us())
             self.handle_end(monotonic_us())
+
+    def warm_ready(self, ModelRuntime model):
+        """Has the ready replicas that have served nothing yet evaluate the model's sample, which is new."""
+        cdef Replica replica
+        cdef uint64_t now_us = monotonic_us()
+        for replica in list(model.replicas):   # one that is gone is lost in the send
+            if replica.session_state == STATE_READY and replica.batches == 0 and replica.in_flight.empty():
+                self.events.on_replica_loaded(replica, now_us)
+        self.events.on_messages_done(now_us)
 
     def drain_replica(self, str replica_id):
         """Asks a container to finish its batch and leave; the last ones of a model empty its queue first."""

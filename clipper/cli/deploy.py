@@ -58,10 +58,12 @@ def deploy(
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="A fixed batch size. Default: found by measurement.", metavar="N")
+        int | None,
+        typer.Option("--batch-size", help="A fixed batch size. Default: found by measurement.", metavar="N", min=1),
     ] = None,
     max_batch_size: Annotated[
-        int, typer.Option("--max-batch-size", help="Ceiling of the measured batch size; 0 = none.", metavar="N")
+        int,
+        typer.Option("--max-batch-size", help="Ceiling of the measured batch size; 0 = none.", metavar="N", min=0),
     ] = 0,
     method: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""Reading on in a log that grows and is rotated."""
+"""Reading a log's end, and on from there, while it grows and is rotated."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from clipper.log_file import read_back, read_tail, rotated_path
+
 
 class LogFollower:
-    """Gives the whole lines that were written since it last looked.
+    """Gives the whole lines that were written since it last looked; at first, all that the file holds."""
 
-    Parameters
-    ----------
-    from_start : bool
-        Begin with what the file holds already.
-    """
-
-    def __init__(self, path: Path, *, from_start: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._file: BinaryIO | None = None
         self._rest = b""
         self._open()
-        if self._file is not None and not from_start:
-            self._file.seek(0, os.SEEK_END)
+
+    def skip_to_end(self, line_count: int) -> list[str]:
+        """Return the last whole lines, and go behind them: each line is given once, however fast the log grows."""
+        if self._file is None:
+            return []
+        data, begin = read_back(self._file.fileno(), line_count)
+        whole, newline, _ = data.rpartition(b"\n")
+        self._file.seek(begin + len(whole + newline))
+        lines = whole.decode("utf-8", errors="replace").split("\n") if newline else []
+        if begin == 0 and len(lines) < line_count:
+            lines = [*read_tail(rotated_path(self._path, 1), line_count - len(lines)).splitlines(), *lines]
+        return lines[-line_count:] if line_count else []
 
     def read_lines(self) -> list[str]:
         """Return the new lines; of a file that was rotated, its end and then the beginning of the next."""

@@ -68,13 +68,13 @@ def _print_files(directory: Path, source: str | None, follow: bool, line_count: 
     with contextlib.ExitStack() as opened:
         followers: dict[str, LogFollower] = {}
 
-        def open_follower(name: str, path: Path, from_start: bool = False) -> None:
-            followers[name] = opened.enter_context(contextlib.closing(LogFollower(path, from_start=from_start)))
+        def open_follower(name: str, path: Path) -> None:
+            followers[name] = opened.enter_context(contextlib.closing(LogFollower(path)))
 
         for name, path in _sources(directory, source, gone):
             open_follower(name, path)
-            text = read_tail(path, line_count) if line_count else ""
-            _print_lines(name, text.splitlines(), is_one=_names_one(source, name))
+            lines = followers[name].skip_to_end(line_count) if follow else _tail(path, line_count)
+            _print_lines(name, lines, is_one=_names_one(source, name))
         if not followers:
             raise _no_source(source, directory)
         while follow:
@@ -82,8 +82,12 @@ def _print_files(directory: Path, source: str | None, follow: bool, line_count: 
             time.sleep(_POLL_INTERVAL_S)
             for name, path in _sources(directory, source, gone):
                 if name not in followers:  # a replica that was started meanwhile: all of it is new
-                    open_follower(name, path, from_start=True)
+                    open_follower(name, path)
                 _print_lines(name, followers[name].read_lines(), is_one=_names_one(source, name))
+
+
+def _tail(path: Path, line_count: int) -> list[str]:
+    return read_tail(path, line_count).splitlines() if line_count else []
 
 
 def _sources(directory: Path, source: str | None, without: frozenset[str] = frozenset()) -> list[tuple[str, Path]]:

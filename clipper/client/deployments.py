@@ -71,7 +71,7 @@ class DeploymentCalls(Calls):
             Whether it answers the queries that name no version. A first version always does.
         sample_input : ndarray, sequence of numbers, str or bytes, optional
             An input that every replica must evaluate before it gets a query; one that cannot is a failure. Default:
-            zeros, whose failure is none, if a linked application declares a shape.
+            zeros, whose failure is none, once a linked application declares a shape; without one, nothing.
         progress : bool or callable
             True: a bar (in a terminal) or lines (elsewhere) on stderr; a function: called with each `Progress`.
 

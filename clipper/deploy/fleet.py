@@ -18,6 +18,7 @@ from clipper.deploy.containers import container_environment
 from clipper.deploy.counts import FleetCounts
 from clipper.deploy.failures import FailureRow
 from clipper.deploy.manager import ContainerManager, ManagerEvents, ReplicaExit, ReplicaSpec, RunningReplica
+from clipper.deploy.query_waits import QueryWaits
 from clipper.deploy.reconcile import Decision, ReplicaState, Start, Stop, reconcile
 from clipper.deploy.replicas import Replica, ReplicaTable, make_replica_id
 from clipper.errors import ClipperError, DeployError, UnavailableError
@@ -68,7 +69,7 @@ class Fleet:
         self._config = config
         self._frontends = frontends
         self._desired: Mapping[ModelId, DesiredModel] = {}
-        self._longest_slo_us: dict[str, int] = {}  # by model name
+        self._waits = QueryWaits(config.drain_limit_us)
         self._failures: dict[ModelId, FailureRow] = {}
         self._changed = Broadcast()
         self._dirty = asyncio.Event()
@@ -87,11 +88,10 @@ class Fleet:
         ----------
         longest_slo_us : mapping of str to int, optional
             How long queries of a model may wait, by its name: a replica that must empty their queue before it leaves
-            has at least this long. A model that is unlinked may have them still, so the longest ever told counts.
+            has at least this long. What was told before counts for as long as queries may wait by it.
         """
         self._desired = dict(desired)
-        for name, slo_us in (longest_slo_us or {}).items():
-            self._longest_slo_us[name] = max(slo_us, self._longest_slo_us.get(name, 0))
+        self._waits.tell(longest_slo_us or {}, _now_us())
         self._failures = {model_id: row for model_id, row in self._failures.items() if model_id in desired}
         self.counts.forget_all_but(desired)
         self._touch()
@@ -279,7 +279,7 @@ class Fleet:
             _logger.error("cannot stop replica %s: %s", replica_id, error)
 
     def _drain_limit_us(self, model_id: ModelId) -> int:
-        return max(self._config.drain_limit_us, self._longest_slo_us.get(model_id.name, 0))
+        return max(self._config.drain_limit_us, self._waits.longest_us(model_id.name, _now_us()))
 
     def _keep_us(self, model_id: ModelId) -> int:
         # What takes a suspect longer than anything before may be an answer that somebody still waits for.

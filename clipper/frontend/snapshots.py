@@ -72,9 +72,11 @@ class SnapshotApplier:
         routes = self._routes(applications)
         probes = read_probes(snapshot)
         self._configure(snapshot, models)
+        with_a_first_sample: list[ModelRuntime] = []
         for model_id, runtime in models.items():
             probe = probes.get(model_id)
-            runtime.configure_probe(None if probe is None else probe.data, probe is not None and probe.must_succeed)
+            if runtime.configure_probe(None if probe is None else probe.data, probe is not None and probe.must_succeed):
+                with_a_first_sample.append(runtime)
         retired = [model for model_id, model in self._models.items() if models.get(model_id) is not model]
         self._models = models
         self._applications = applications
@@ -84,6 +86,9 @@ class SnapshotApplier:
         processor: QueryProcessor = self._core.processor
         for model in retired:
             processor.retire_model(model)
+        # An application that has just been linked says what inputs look like: its first queries come to warm replicas.
+        for model in with_a_first_sample:
+            self._core.rpc.warm_ready(model)
 
     def _build_models(self, snapshot: Snapshot) -> dict[ModelId, ModelRuntime]:
         models: dict[ModelId, ModelRuntime] = {}

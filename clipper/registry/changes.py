@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from clipper.errors import AlreadyExistsError, ConflictError, NotFoundError
+from clipper.registry import names
 from clipper.registry.records import Application, Model, ModelVersion, RegistryState
 
 # How many roll-backs in a row a model remembers.
@@ -95,7 +96,7 @@ def add_version(state: RegistryState, version: ModelVersion) -> RegistryState:
     AlreadyExistsError
         The version exists, or is being deployed by somebody else.
     ConflictError
-        An application that the model is linked to has another input type.
+        An application that the model is linked to has another input type; or there is no room for its sample input.
     """
     model = state.models.get(version.name, Model(version.name, {}))
     if version.version in model.versions:
@@ -105,7 +106,22 @@ def add_version(state: RegistryState, version: ModelVersion) -> RegistryState:
         )
     for application in state.applications_of(version.name):
         _check_input_type(application, version)
+    _check_samples(state, version)
     return _with_model(state, replace(model, versions={**model.versions, version.version: version}))
+
+
+def _check_samples(state: RegistryState, added: ModelVersion) -> None:
+    """Hold the samples of all versions to a sum: every change sends them to every worker."""
+    if not added.sample_input_json:
+        return
+    versions = [version for model in state.models.values() for version in model.versions.values()]
+    held_bytes = sum(len(version.sample_input_json) for version in versions)
+    if held_bytes + len(added.sample_input_json) > names.MAX_SAMPLES_BYTES:
+        raise ConflictError(
+            f"the sample input of {added.name}:{added.version} has {len(added.sample_input_json):,} bytes, those of "
+            f"other versions {held_bytes:,}: together they may have {names.MAX_SAMPLES_BYTES:,}",
+            hint="delete versions that are not needed any more, or give a smaller sample",
+        )
 
 
 def mark_deployed(state: RegistryState, name: str, version: str) -> RegistryState:

@@ -20,6 +20,7 @@ MAX_BATCH_SIZE: Final = 65_536
 MAX_DEFAULT_OUTPUT_BYTES: Final = 64 * 1024
 MAX_JSON_DEPTH: Final = 64  # of a default output or a policy: less than any reader's own limit
 MAX_SAMPLE_INPUT_BYTES: Final = 1024 * 1024  # it is kept in the registry and travels with every snapshot
+MAX_SAMPLES_BYTES: Final = 16 * 1024 * 1024  # of all versions together
 MAX_LABELS: Final = 64
 MAX_CACHE_TTL_US: Final = 2**53
 MAX_RESOURCES: Final = 16

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from clipper.registry.records import Application, Model, ModelVersion, RegistryState
-
-_MAX_BLANK_ELEMENTS: Final = 65_536  # a larger sample would weigh down every snapshot
 
 
 def to_snapshot(state: RegistryState) -> dict[str, Any]:
@@ -18,7 +13,7 @@ def to_snapshot(state: RegistryState) -> dict[str, Any]:
         "type": "snapshot",
         "revision": state.revision,
         "applications": [_application(application) for application in state.applications.values()],
-        "models": [_model(model, state.applications_of(model.name)) for model in state.models.values()],
+        "models": [_model(model) for model in state.models.values()],
     }
 
 
@@ -40,16 +35,15 @@ def _application(application: Application) -> dict[str, Any]:
     }
 
 
-def _model(model: Model, linked: Sequence[Application]) -> dict[str, Any]:
+def _model(model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
         "current_version": model.current_version,  # null: no version answers queries that name none
-        "versions": [_version(version, linked) for version in model.versions.values()],
+        "versions": [_version(version) for version in model.versions.values()],
     }
 
 
-def _version(version: ModelVersion, linked: Sequence[Application]) -> dict[str, Any]:
-    sample_input = version.sample_input_json or _blank_input(version, linked)
+def _version(version: ModelVersion) -> dict[str, Any]:
     return {
         "version": version.version,
         "input_type": version.input_type,
@@ -58,20 +52,5 @@ def _version(version: ModelVersion, linked: Sequence[Application]) -> dict[str, 
         "max_batch_size": version.max_batch_size,
         "labels": list(version.labels),
         "is_deployed": version.is_deployed,
-        "sample_input": sample_input,  # JSON text, or null
-        # A made-up sample is there for the first call's costs; a model may rightly refuse it.
-        "sample_must_succeed": bool(version.sample_input_json),
+        "sample_input": version.sample_input_json or None,  # JSON text; null: the workers make zeros, if they can
     }
-
-
-def _blank_input(version: ModelVersion, linked: Sequence[Application]) -> str | None:
-    """Return zeros in the shape that an application declares for the model, as JSON text."""
-    for application in linked:
-        shape = application.shape
-        fits = application.input_type == version.input_type
-        if fits and shape is not None and math.prod(shape) <= _MAX_BLANK_ELEMENTS:
-            blank: Any = False if application.dtype == "bool" else 0
-            for length in reversed(shape):
-                blank = [blank] * length
-            return json.dumps(blank, separators=(",", ":"))
-    return None

@@ -24,8 +24,14 @@ def path() -> Iterator[DataPath]:
 # -- the sample --------------------------------------------------------------------------------------------------------
 
 
-def sampled(must_succeed: bool, sample: str | None = "[7.0, 8.0]", **changes: Any) -> dict[str, Any]:
-    return model(sample_input=sample, sample_must_succeed=must_succeed, is_deployed=False, **changes)
+def sampled(sample: str | None = "[7.0]", **changes: Any) -> dict[str, Any]:
+    return model(sample_input=sample, is_deployed=False, **changes)
+
+
+def apply_sampled(path: DataPath, must_succeed: bool) -> list[Any]:
+    """Serve a model with a sample of its own, which must succeed, or with a made-up one; return the sample."""
+    path.apply([application(shape=(1,))], [sampled("[7.0]" if must_succeed else None)])
+    return [7.0] if must_succeed else [0.0]
 
 
 def start(path: DataPath, **registration: str) -> PuppetContainer:
@@ -38,10 +44,10 @@ def start(path: DataPath, **registration: str) -> PuppetContainer:
 def test_replica_gets_the_sample_alone_and_queries_only_when_it_has_answered(
     path: DataPath, must_succeed: bool
 ) -> None:
-    path.apply([application()], [sampled(must_succeed)])
+    expected = apply_sampled(path, must_succeed)
     puppet = start(path)
     sample = puppet.take_batch()
-    assert sample.inputs == [[7.0, 8.0]]
+    assert sample.inputs == [expected]
     assert path.ask({"input": [1.0]}).json["default_explanation"] == UNCONNECTED
     puppet.answer(sample, [0.5])
     path.wait_ready("m:1:0")
@@ -55,7 +61,7 @@ def test_replica_gets_the_sample_alone_and_queries_only_when_it_has_answered(
 
 @pytest.mark.parametrize("how", ["batch", "item"])
 def test_replica_that_fails_a_sample_of_the_caller_is_refused_with_the_cause(path: DataPath, how: str) -> None:
-    path.apply([application()], [sampled(must_succeed=True)])
+    apply_sampled(path, must_succeed=True)
     puppet = start(path)
     sample = puppet.take_batch()
     if how == "batch":
@@ -70,7 +76,7 @@ def test_replica_that_fails_a_sample_of_the_caller_is_refused_with_the_cause(pat
 
 
 def test_replica_that_fails_a_made_up_sample_gets_queries_all_the_same(path: DataPath) -> None:
-    path.apply([application()], [sampled(must_succeed=False)])
+    apply_sampled(path, must_succeed=False)
     puppet = start(path)
     puppet.fail(puppet.take_batch(), b"ValueError: zeros make no sense to me")
     path.wait_ready("m:1:0")
@@ -78,7 +84,7 @@ def test_replica_that_fails_a_made_up_sample_gets_queries_all_the_same(path: Dat
 
 @pytest.mark.parametrize("end", ["dies", "leaves", "is asked to leave"])
 def test_replica_that_goes_while_it_has_the_sample_leaves_nothing_behind(path: DataPath, end: str) -> None:
-    path.apply([application()], [sampled(must_succeed=True)])
+    apply_sampled(path, must_succeed=True)
     puppet = start(path)
     sample = puppet.take_batch()
     if end == "dies":
@@ -96,17 +102,62 @@ def test_replica_that_goes_while_it_has_the_sample_leaves_nothing_behind(path: D
     assert path.call(lambda: path.core.slots.in_use) == 0
 
 
+def test_ready_replica_is_warmed_when_an_application_says_what_inputs_look_like(path: DataPath) -> None:
+    path.apply([], [model(sample_input=None)])
+    puppet = path.ready()
+    expected = apply_sampled(path, must_succeed=False)
+    sample = puppet.take_batch()
+    assert sample.inputs == [expected]
+    asked = path.begin({"input": [2.0]})  # it waits behind the sample, as it would behind a batch
+    path.wait_until(lambda: path.core.processor.live_queries == 1)
+    assert not puppet.has_batch()
+    puppet.answer(sample, [0.5])
+    puppet.answer(puppet.take_batch(), ["after"])
+    assert asked.response().json["output"] == "after"
+    assert path.figures()["batches"] == 1
+
+
+@pytest.mark.parametrize("end", ["fails", "goes"])
+def test_ready_replica_that_cannot_evaluate_a_late_sample_is_not_held_against_it(path: DataPath, end: str) -> None:
+    path.apply([], [model(sample_input=None)])
+    puppet = path.ready()
+    apply_sampled(path, must_succeed=True)
+    sample = puppet.take_batch()
+    if end == "fails":
+        puppet.fail(sample, b"ValueError: expected 3 features")
+        asked = path.begin({"input": [2.0]})
+        puppet.answer(puppet.take_batch(), ["after"])
+        assert asked.response().json["output"] == "after"
+    else:
+        path.gone("m:1:0")
+    path.wait_until(lambda: path.core.slots.in_use == 0)
+
+
+def test_replica_that_has_served_is_not_asked_for_a_sample_again(path: DataPath) -> None:
+    path.apply([application()], [model(sample_input=None)])
+    puppet = path.ready()
+    asked = path.begin({"input": [1.0]})
+    puppet.answer(puppet.take_batch(), ["x"])
+    asked.response()
+    apply_sampled(path, must_succeed=False)
+    path.tick()
+    assert not puppet.has_batch()
+    path.apply([application(shape=(1,), on_miss="error")], [sampled(None)])
+    path.tick()
+    assert not puppet.has_batch()
+
+
 def test_sample_that_is_no_input_refuses_a_deployment_but_not_what_is_served(path: DataPath) -> None:
     with pytest.raises(InvalidArgumentError, match="sample input of m:1 cannot be used"):
-        path.apply([application()], [sampled(must_succeed=True, sample='"text"')])
-    deployed = sampled(must_succeed=True, sample='"text"')
+        path.apply([application()], [sampled('"text"')])
+    deployed = sampled('"text"')
     deployed["versions"][0]["is_deployed"] = True
     path.apply([application()], [deployed])
     path.ready()
 
 
 def test_sample_of_a_tensor_waits_for_an_application_that_says_what_it_looks_like(path: DataPath) -> None:
-    tensors = sampled(must_succeed=True, sample="[[1, 2], [3, 4]]", input_type="tensor")
+    tensors = sampled("[[1, 2], [3, 4]]", input_type="tensor")
     path.apply([], [tensors])
     path.ready(input_type="tensor").close()
     path.gone("m:1:0")

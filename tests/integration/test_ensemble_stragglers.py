@@ -160,6 +160,7 @@ def test_inputs_of_one_batch_are_decided_each_for_itself(path: DataPath) -> None
     pending = path.begin({"input_batch": [[1.0], [2.0]]})
     a.answer(a.take_batch(), ["x", "x"])
     b.answer(b.take_batch(), ["x", "y"])
+    path.wait_until(lambda: path.core.slots.in_use == 2)
     c.answer(c.take_batch(), ["z", "y"])
     first, second = pending.response().json["batch_predictions"]
     assert (first["output"], first["confidence"], first["missing"]) == ("x", 0.6667, ["c:1"])

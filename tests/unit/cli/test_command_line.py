@@ -50,6 +50,15 @@ def closed_port() -> Iterator[int]:
         yield bound.getsockname()[1]
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--batch-size", "0"), ("--batch-size", "-1"), ("--max-batch-size", "-1")]
+)
+def test_batch_size_that_is_none_is_a_usage_error(option: str, value: str) -> None:
+    done = RUNNER.invoke(app, ["deploy", "svm", "1", "model.py", option, value])
+    assert done.exit_code == ExitCode.USAGE
+    assert option in done.output and "greater than or equal to" in done.output
+
+
 def test_help_loads_nothing_that_takes_long() -> None:
     code = (
         "import sys\n"

@@ -106,8 +106,7 @@ def test_snapshot_has_the_fields_of_the_control_channel() -> None:
                         "max_batch_size": 0,
                         "labels": ["a"],
                         "is_deployed": True,
-                        "sample_input": f"[{','.join('0' * 64)}]",
-                        "sample_must_succeed": False,
+                        "sample_input": None,
                     }
                 ],
             }
