@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -115,7 +116,8 @@ def frontend_kill(bench: Bench) -> None:
                 old = instance.pid_of(FRONTEND)
                 killed_us = now_us()
                 os.kill(old, signal.SIGKILL)
-                bench.wait_until(lambda gone=old: _serves(instance, app, gone), what="the frontend's return")
+                is_back = functools.partial(_serves, instance, app, old)
+                bench.wait_until(is_back, what="the frontend's return")
                 time.sleep(0.5)
             account = load.account
             gaps_s.append(_gap_s(account, killed_us))

@@ -62,9 +62,8 @@ def soak(bench: Bench) -> None:
 def _live(bench: Bench, instance: Instance, app: str, version: int) -> None:
     """Deploy a version, roll it back, delete it, and kill a replica of the old one."""
     environment = {"CLIPPER_SIMULATED_BASE_US": str(BASE_US), "CLIPPER_SIMULATED_PER_ITEM_US": str(PER_ITEM_US)}
-    options = {"batch_size": BATCH}
     instance.clipper.deploy_model(
-        app, version, None, "doubles", 2, container="simulated", environment=environment, **options
+        app, version, None, "doubles", 2, container="simulated", environment=environment, batch_size=BATCH
     )
     time.sleep(bench.pick(0.2, 10.0))
     instance.clipper.rollback(app)

@@ -205,7 +205,7 @@ def test_state_that_was_overwritten_is_not_written_until_it_is_restored(
     with path.open("r+b") as file:  # the same file: another one in its place is another matter
         file.write(garbage)
         file.truncate(len(garbage))
-    with pytest.raises(StateError, match="overwritten.*nothing was changed") as caught:
+    with pytest.raises(StateError, match=r"overwritten.*nothing was changed") as caught:
         store.commit(Revision(1), {"b": {}})
     assert "backup" in caught.value.hint
     with path.open("r+b") as file:
