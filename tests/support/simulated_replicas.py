@@ -66,10 +66,8 @@ class World(BatchSink):
         Of the model, and of the dispatcher.
     """
 
-    def __init__(
-        self, *, controller: str = "fixed", batch_size: int = 8, slo_us: int = SLO_US, **options: object
-    ) -> None:
-        self.slots = SlotPoolHandle(4096, 1 << 20)
+    def __init__(self, *, controller: str = "fixed", batch_size: int = 8, slo_us: int = SLO_US, **options: object) -> None:
+        self.slots = SlotPoolHandle(16_384, 1 << 20)
         self.model = ModelRuntime("m", "1", 1, BatchQueue([self.slots]), input_type="doubles")
         self.model.configure(controller=controller, batch_size=batch_size, max_batch_size=0, slo_us=slo_us)
         self.dispatcher = Dispatcher(self.slots, self, **options)  # type: ignore[arg-type]
