@@ -50,6 +50,8 @@ class Connection:
     scheduled_us: int = 0
     sent_us: int = 0
     is_waiting: bool = False
+    unsent: bytes = b""
+    is_blocked: bool = False
 
 
 def response_end(received: bytearray) -> tuple[int, int]:
@@ -100,8 +102,12 @@ class Client:
             readable, _, _ = select.select(watched, [], [], max(0.0, (until_us - _now_us()) / 1e6))
             if stop_fd in readable:
                 is_stopped, give_up_us = True, _now_us() + self._limit_us + int(DRAIN_S * 1e6)
-            for descriptor, _ in self._epoll.poll(0):
-                self._read(self._connections[descriptor])
+            for descriptor, events in self._epoll.poll(0):
+                connection = self._connections[descriptor]
+                if connection.is_blocked and events & select.EPOLLOUT:
+                    self._write(connection)
+                if events & ~select.EPOLLOUT and descriptor in self._connections:
+                    self._read(connection)
         self._give_up()
 
     def _is_any_waiting(self) -> bool:
@@ -137,29 +143,23 @@ class Client:
         connection.number, connection.scheduled_us, connection.sent_us = number, scheduled_us, _now_us()
         connection.is_waiting = True
         message = self._head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        connection.unsent = message
+        self._write(connection)
+
+    def _write(self, connection: Connection) -> None:
+        """Send what the socket takes; wait for room, or for a connection that is being set up, without blocking."""
+        was_waiting = connection.is_blocked
         try:
-            sent = connection.socket.send(message)
-        except BlockingIOError:  # loopback: the connection is being set up by a backlog that is full
-            sent = 0
+            connection.unsent = connection.unsent[connection.socket.send(connection.unsent) :]
+        except BlockingIOError:
+            pass
         except OSError:
             self._end(connection, Outcome.LOST)
             return
-        if sent != len(message):
-            self._finish_sending(connection, message[sent:])
-
-    def _finish_sending(self, connection: Connection, rest: bytes) -> None:
-        """Wait for room in the socket; rare, and the time counts as the request's."""
-        poller = select.poll()
-        poller.register(connection.socket, select.POLLOUT)
-        while rest:
-            if not poller.poll(1000):
-                self._end(connection, Outcome.LOST)
-                return
-            try:
-                rest = rest[connection.socket.send(rest) :]
-            except OSError:
-                self._end(connection, Outcome.LOST)
-                return
+        connection.is_blocked = bool(connection.unsent)
+        if connection.is_blocked != was_waiting:
+            events = select.EPOLLIN | (select.EPOLLOUT if connection.is_blocked else 0)
+            self._epoll.modify(connection.socket.fileno(), events)
 
     # -- receiving -----------------------------------------------------------------------------------------------
 

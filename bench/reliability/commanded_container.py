@@ -1,7 +1,8 @@
 """A simulated container that does on command what it does by itself only now and then.
 
 Before each batch it looks for the file ``CLIPPER_COMMAND_FILE``. Whoever removes it first carries it out, so one
-command is one batch of one replica: ``sleep MICROSECONDS``, or ``hang`` for good. Started as a program by its path.
+command is one batch of one replica: ``sleep MICROSECONDS``, or ``hang`` for good. While there is a file of that name
+and ``.broken`` it cannot be loaded. Started as a program by its path.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from model_containers import ModelContainer, serve
+from model_containers.settings import ContainerSettings
 from model_containers.simulated.container import FOREVER_S, SimulatedContainer, SimulatedSettings
 
 COMMAND_VARIABLE = "CLIPPER_COMMAND_FILE"
+BROKEN_SUFFIX = ".broken"
 
 
 class CommandedContainer(SimulatedContainer):
@@ -23,6 +26,12 @@ class CommandedContainer(SimulatedContainer):
     def __init__(self) -> None:
         super().__init__(SimulatedSettings.from_environment())
         self._file = Path(os.environ[COMMAND_VARIABLE])
+
+    def load(self, settings: ContainerSettings) -> None:
+        """Load, unless it is broken."""
+        if self._file.with_suffix(BROKEN_SUFFIX).exists():
+            raise RuntimeError("broken on command")
+        super().load(settings)
 
     def predict_batch(self, inputs: Any) -> Any:
         """Return the first elements."""

@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -158,6 +159,14 @@ class Instance:
         unfinished.write_text(order, encoding="ascii")
         unfinished.rename(file)
 
+    def break_starts(self, model: str, *, is_broken: bool = True) -> None:
+        """From now on no replica of a `COMMANDED` model can be loaded, or it can again."""
+        file = self._command_file(model).with_suffix(commanded_container.BROKEN_SUFFIX)
+        if is_broken:
+            file.touch()
+        else:
+            file.unlink()
+
     def _command_file(self, model: str) -> Path:
         return self.run_dir / f"command-{model}"
 
@@ -169,15 +178,34 @@ class Instance:
             if one["model"] == model and one["state"] in states
         }
 
+    def version(self, model: str) -> dict[str, Any]:
+        """Return what management says of the one version of a model."""
+        (found,) = (one for one in self.clipper.status()["models"] if one["name"] == model)
+        return dict(found["versions"][0])
+
+    def status_text(self) -> str:
+        """Return what ``clipper status`` shows."""
+        command = [sys.executable, "-m", "clipper", "status", "--url", self.clipper.management_url]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return done.stdout
+
     def count(self, model: str, state: str = "ready") -> int:
         """Return how many replicas the frontend has in a state."""
         return int(self.metric("clipper_model_replicas", model=model, state=state))
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric of the query port over all samples with these labels."""
-        wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        lines = [line for line in self.clipper.metrics().splitlines() if line.split("{")[0].split(" ")[0] == name]
-        return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted))
+        return _sum_of(self.clipper.metrics(), name, labels)
+
+    def management_metric(self, name: str, **labels: str) -> float:
+        """Return the same of the management port."""
+        return _sum_of(self.clipper.exchange("GET", "/metrics")[1], name, labels)
+
+
+def _sum_of(text: str, name: str, labels: Mapping[str, str]) -> float:
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    lines = [line for line in text.splitlines() if line.split("{")[0].split(" ")[0] == name]
+    return sum(float(line.rpartition(" ")[2]) for line in lines if all(label in line for label in wanted))
 
 
 def wait_ends(pids: Collection[int], limit_s: float) -> list[int]:

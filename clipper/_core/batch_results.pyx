@@ -154,6 +154,8 @@ cdef class BatchResults(ReplicaEvents):
         cdef size_t position
         for position in range(replica.in_flight.size()):
             for slot in replica.in_flight.at(position).slots:
+                if slot == kAnswered:
+                    continue
                 task = &self.processor.tasks[slot]
                 task.losses += 1
                 if task.losses >= MAX_LOSSES:

@@ -20,6 +20,11 @@ class FrontendConfig:
     )
     # Several workers on one port are not supported yet.
     workers: int = option(1, "processes that answer queries", minimum=1, maximum=1)
+    warm_start_limit_us: int = duration(
+        2_000_000,
+        "how long a worker that starts waits for its snapshot and the replicas that run already, before it takes "
+        "connections; these wait meanwhile",
+    )
     drain_limit_us: int = duration(
         10_000_000, "how long a worker that was told to end waits for the queries in flight", minimum=0
     )

@@ -21,6 +21,7 @@ from clipper.frontend.health import Readiness, healthz
 from clipper.frontend.metrics import MetricsPage
 from clipper.frontend.rpc_endpoints import RpcEndpoints
 from clipper.frontend.snapshots import SnapshotApplier
+from clipper.frontend.warm_start import WarmStart
 from clipper.frontend.wiring import build_core, http_limits
 from clipper.security.certificates import listen_options, server_certificate
 
@@ -92,11 +93,16 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         listener = socket.socket(fileno=self._options.query_fd)
         listener.setblocking(False)
-        linger_limit_us = self._options.config.http.linger_timeout_us
-        server = await loop.create_server(
-            self.core.server.protocol_factory, sock=listener, **listen_options(self._certificate, linger_limit_us)
-        )
+        config = self._options.config
         tasks = [asyncio.create_task(self.control.run()), asyncio.create_task(self._housekeep())]
+        await WarmStart(self.snapshots, self.core.rpc, config.frontend.warm_start_limit_us, self._stop.is_set).wait()
+        # It calls listen() again: with the loop's own backlog of 100 a restart would lose whoever waits beyond that.
+        server = await loop.create_server(
+            self.core.server.protocol_factory,
+            sock=listener,
+            backlog=config.listen.backlog,
+            **listen_options(self._certificate, config.http.linger_timeout_us),
+        )
         rpc = " and ".join(transport.address for transport in self._endpoints.transports)
         _log.info("worker %d serves on %s, RPC on %s", self._options.worker, listener.getsockname(), rpc)
         await self._stop.wait()

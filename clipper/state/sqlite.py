@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import mmap
 import os
 import sqlite3
 import stat
@@ -12,11 +13,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from clipper.errors import StartError, StateUnavailableError
+from clipper.errors import StartError, StateError, StateUnavailableError
 from clipper.state.sqlite_errors import damaged_error, opening_error, running_error
 from clipper.state.store import NO_REVISION, Document, StateStore, StoredState
 from clipper.types import Revision
 
+# The first bytes of every SQLite file (sqlite.org/fileformat.html).
+_MAGIC: Final = b"SQLite format 3\0"
 # How long a call waits for another process that holds the file.
 LOCK_LIMIT_US: Final = 1_000_000
 # Step n leads from schema version n to n + 1 and runs in one transaction with it; version 0 is an empty file. Steps are
@@ -56,15 +59,11 @@ class SqliteStore(StateStore):
         try:
             _create_private(path)
             self._inspect()
-            self._connection = sqlite3.connect(
-                path, isolation_level=None, timeout=self._lock_limit_s, check_same_thread=False
-            )
-            try:
-                self._prepare()
-                self._identity = _identity(path)
-            except BaseException:
-                self._connection.close()
-                raise
+            if path.stat().st_size == 0:
+                self._connect().close()
+            self._header = _map_header(path)
+            self._connection = self._connect()
+            self._identity = _identity(path)
         except (OSError, sqlite3.Error) as error:
             raise opening_error(path, error) from error
 
@@ -74,7 +73,7 @@ class SqliteStore(StateStore):
 
     def load(self) -> StoredState:
         try:
-            with self._transaction("BEGIN"):
+            with _transaction(self._connection, "BEGIN"):
                 revision = self._connection.execute("SELECT revision FROM state").fetchone()[0]
                 rows = self._connection.execute("SELECT key, text FROM documents ORDER BY rowid").fetchall()
         except sqlite3.Error as error:
@@ -90,7 +89,7 @@ class SqliteStore(StateStore):
         removals = [(key,) for key, document in changes.items() if document is None]
         self._check_in_place()
         try:
-            with self._transaction("BEGIN IMMEDIATE"):
+            with _transaction(self._connection, "BEGIN IMMEDIATE"):
                 revision = int(self._connection.execute("SELECT revision FROM state").fetchone()[0])
                 if revision != expected_revision:
                     raise self._conflict(revision, expected_revision)
@@ -108,24 +107,22 @@ class SqliteStore(StateStore):
         self._connection.close()
 
     def _check_in_place(self) -> None:
-        """Refuse to write to a file that no longer has its name: the next start would not find it."""
+        """Refuse to write to a file that no longer has its name or its form: the next start would not find the state.
+
+        SQLite itself does not look again at what it has in memory: it would go on as if nothing were the matter.
+        """
         if _identity(self._path) != self._identity:
             raise StateUnavailableError(
                 f"the state in {self._path} cannot be written: the file was moved away or replaced while Clipper runs; "
                 "nothing was changed",
                 hint="put it back, or restart Clipper to go on with what is there now",
             )
-
-    @contextlib.contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        self._connection.execute(begin)
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+        if self._path.stat().st_size < len(_MAGIC) or self._header[: len(_MAGIC)] != _MAGIC:
+            raise StateError(
+                f"the state in {self._path} cannot be written: the file was overwritten while Clipper runs, and is no "
+                "SQLite file any more; nothing was changed",
+                hint="until Clipper is restarted with a backup of it, it serves what it has in memory",
+            )
 
     # -- opening -----------------------------------------------------------------------------------------------------
 
@@ -151,19 +148,51 @@ class SqliteStore(StateStore):
                     f"{self._path} is an SQLite file of another program", hint="name another file for the state"
                 )
 
-    def _prepare(self) -> None:
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, timeout=self._lock_limit_s, check_same_thread=False
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         # Readers such as a backup then do not hold up a commit, nor a commit them; and a commit writes one file.
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA journal_mode = WAL")
         # A commit is on the disk before its caller is told: NORMAL could lose the last ones with the power. It costs
         # one fsync a change, and changes are made by people, not by queries.
-        self._connection.execute("PRAGMA synchronous = FULL")
-        with self._transaction("BEGIN IMMEDIATE"):
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute("PRAGMA synchronous = FULL")
+        with _transaction(connection, "BEGIN IMMEDIATE"):
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
             for step in self._steps[version:]:
                 for statement in step:
-                    self._connection.execute(statement)
+                    connection.execute(statement)
             if version < len(self._steps):
-                self._connection.execute(f"PRAGMA user_version = {len(self._steps)}")
+                connection.execute(f"PRAGMA user_version = {len(self._steps)}")
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _map_header(path: Path) -> mmap.mmap:
+    """Return the file's first bytes as they are at any time, for as long as the file is there.
+
+    A mapping, and made before there is a connection: to close a descriptor of the file would drop that one's locks.
+    """
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), len(_MAGIC), access=mmap.ACCESS_READ)
 
 
 def _create_private(path: Path) -> None:

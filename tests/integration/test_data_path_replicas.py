@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import select
 import threading
@@ -194,7 +195,7 @@ def test_pause_of_this_process_makes_no_replica_suspect(path: DataPath) -> None:
     path.call(lambda: path.core.rpc.tick(later_us))
     assert path.call(lambda: path.state_of("m:1:0")) == "ready"
     for look in range(1, 10):
-        path.call(lambda now_us=later_us + 100_000 * look: path.core.rpc.tick(now_us))
+        path.call(functools.partial(path.core.rpc.tick, later_us + 100_000 * look))
     assert path.call(lambda: path.state_of("m:1:0")) == "suspect"
 
 

@@ -72,10 +72,10 @@ def _settled(bench: Bench, instance: Instance, app: str, rate_per_s: float, dura
 
 
 def _overloaded(bench: Bench, instance: Instance, app: str, rate_per_s: float, factor: int) -> None:
-    refused = instance.metric("clipper_default_answers_total", application=app, reason="overloaded")
+    refused = instance.metric("clipper_default_answers_total", application=app, reason="refused")
     with Load(instance, app, factor * rate_per_s) as load:
         time.sleep(LEARNING_S + bench.pick(2.0, 20.0))
-    refused = instance.metric("clipper_default_answers_total", application=app, reason="overloaded") - refused
+    refused = instance.metric("clipper_default_answers_total", application=app, reason="refused") - refused
     check_answers(bench, load.account)
     settled = load.account.between(load.started_us + int(LEARNING_S * 1e6), load.ended_us)
     seconds = (load.ended_us - load.started_us) / 1e6 - LEARNING_S

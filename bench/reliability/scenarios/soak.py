@@ -33,7 +33,7 @@ def soak(bench: Bench) -> None:
     """The new version answers as the old one does, so that every answer can be judged."""
     rounds, round_s = bench.pick(2, 20), bench.pick(4.0, 60.0)
     one_serves_per_s = BATCH / (BASE_US + PER_ITEM_US * BATCH) * 1e6
-    options = {"controller": "fixed", "batch_size": BATCH}
+    options = {"batch_size": BATCH}
     with bench.own() as instance:
         with (
             instance.serving(SLO_US, 2, model=options, base_us=BASE_US, per_item_us=PER_ITEM_US) as app,
@@ -62,9 +62,8 @@ def soak(bench: Bench) -> None:
 def _live(bench: Bench, instance: Instance, app: str, version: int) -> None:
     """Deploy a version, roll it back, delete it, and kill a replica of the old one."""
     environment = {"CLIPPER_SIMULATED_BASE_US": str(BASE_US), "CLIPPER_SIMULATED_PER_ITEM_US": str(PER_ITEM_US)}
-    options = {"controller": "fixed", "batch_size": BATCH}
     instance.clipper.deploy_model(
-        app, version, None, "doubles", 2, container="simulated", environment=environment, **options
+        app, version, None, "doubles", 2, container="simulated", environment=environment, batch_size=BATCH
     )
     time.sleep(bench.pick(0.2, 10.0))
     instance.clipper.rollback(app)

@@ -100,16 +100,14 @@ def state_corrupt(bench: Bench) -> None:
     with bench.own() as instance, _served(bench, instance):
         file = _file(instance)
         saved = file.read_bytes()
-        for path in (file, file.with_name(file.name + "-wal")):
-            if path.exists():
-                path.write_bytes(b"no database, by far" * 1000)
-        _check_refused(bench, instance, str(file))
+        _overwrite(file, b"no database, by far" * (len(saved) // 19 + 1))
+        _check_refused(bench, instance, str(file), "overwritten")
         os.kill(instance.pid_of(MANAGEMENT), signal.SIGKILL)
         words = "no SQLite file"
         bench.wait_until(lambda: words in instance.log("management"), what="management's complaint")
         bench.check("a management that starts says", repr(words), True)
-        file.with_name(file.name + "-wal").unlink(missing_ok=True)
-        file.write_bytes(saved)
+        _overwrite(file, saved)
+        _check_mended(bench, instance)
 
 
 @row(
@@ -128,6 +126,12 @@ def redis_gone(bench: Bench) -> None:
             _check_refused(bench, instance, "Redis cannot be reached")
             redis.start()
             _check_mended(bench, instance)
+
+
+def _overwrite(file: Path, data: bytes) -> None:
+    """Write over it without another file in its place, as a program does that takes it for its own."""
+    with file.open("r+b") as opened:
+        opened.write(data)
 
 
 def _file(instance: Instance) -> Path:

@@ -189,6 +189,42 @@ def test_replicas_that_run_already_are_adopted_not_started_again() -> None:
     play(Scene, script)
 
 
+QUICK = replace(CONFIG, suspect_grace_us=1, suspect_keep_us=1)
+
+
+def test_suspect_is_replaced_and_stopped_when_its_replacement_is_ready() -> None:
+    async def script(scene: Scene) -> None:
+        scene.want(1)
+        await scene.fleet.wait_ready(SVM, 1)
+        scene.fleet.on_session(ReplicaId("svm:1:0"), 0, "suspect", "it was silent for 0.7 s")
+        while "stop svm:1:0" not in scene.manager.asked:
+            await asyncio.sleep(0.001)
+        assert scene.manager.asked == ["start svm:1:0", "start svm:1:1", "stop svm:1:0"]
+        failure = scene.fleet.failure(SVM)
+        assert failure is not None
+        assert failure.cause == "replica svm:1:0 was replaced: it was silent for 0.7 s"
+
+    play(lambda: Scene(QUICK), script)
+
+
+def test_suspect_whose_queries_may_be_in_time_yet_is_kept_beside_its_replacement() -> None:
+    async def script(scene: Scene) -> None:
+        scene.fleet.set_desired({SVM: MODEL}, {"svm": 3_600_000_000})
+        await scene.fleet.wait_ready(SVM, 1)
+        scene.fleet.on_session(ReplicaId("svm:1:0"), 0, "suspect", "it has had its batch for 0.8 s")
+        await scene.fleet.wait_ready(SVM, 1)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert scene.manager.asked == ["start svm:1:0", "start svm:1:1"]
+        scene.fleet.on_session(ReplicaId("svm:1:0"), 0, "ready", "heard again")
+        while not scene.drained:
+            await asyncio.sleep(0)
+        assert scene.drained == ["svm:1:1"]  # it has come back: the other one is not needed
+        assert scene.fleet.failure(SVM) is None
+
+    play(lambda: Scene(QUICK), script)
+
+
 def test_closed_manager_stops_all_replacing() -> None:
     async def script(scene: Scene) -> None:
         scene.want(1)

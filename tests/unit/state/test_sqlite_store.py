@@ -196,6 +196,23 @@ def test_state_that_was_moved_away_is_not_written_until_it_is_back(
     assert store.commit(Revision(0), {"a": {}}) == 1
 
 
+@pytest.mark.parametrize("garbage", [b"no SQLite file, by far", b""])
+def test_state_that_was_overwritten_is_not_written_until_it_is_restored(
+    path: Path, store: SqliteStore, garbage: bytes
+) -> None:
+    store.commit(Revision(0), {"a": {}})
+    saved = path.read_bytes()
+    with path.open("r+b") as file:  # the same file: another one in its place is another matter
+        file.write(garbage)
+        file.truncate(len(garbage))
+    with pytest.raises(StateError, match=r"overwritten.*nothing was changed") as caught:
+        store.commit(Revision(1), {"b": {}})
+    assert "backup" in caught.value.hint
+    with path.open("r+b") as file:
+        file.write(saved)
+    assert store.commit(Revision(1), {"b": {}}) == 2
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", "7"])
 def test_document_that_is_no_json_object_is_damage(path: Path, store: SqliteStore, text: str) -> None:
     store.commit(Revision(0), {"model/svm": {}})
