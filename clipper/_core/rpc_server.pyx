@@ -10,9 +10,9 @@ from clipper._core.finish_model cimport FinishModel
 from clipper._core.in_flight cimport InFlightBatch
 from clipper._core.rpc_codec import decode_register
 from clipper._core.rpc_codec cimport (
-    FrameView, RpcStatus, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeartbeat, kRpcReady,
-    kRpcRefused, kRpcRegister, kRpcResult, kRpcUnknownSession, kRpcWrongVersion, rpc_decode_cause, rpc_decode_header,
-    rpc_decode_result, rpc_status_text,
+    FrameView, RpcStatus, kRpcAssign, kRpcDrain, kRpcDuplicateReplica, kRpcError, kRpcFinal, kRpcHeartbeat,
+    kRpcPredict, kRpcReady, kRpcRefused, kRpcRegister, kRpcResult, kRpcUnknownSession, kRpcWrongVersion,
+    rpc_decode_cause, rpc_decode_header, rpc_decode_result, rpc_status_text,
 )
 from clipper._core.rpc_liveness cimport (
     LIVENESS_FINE, LIVENESS_GONE, LIVENESS_OVERDUE, LivenessVerdict, RpcLiveness,
@@ -197,6 +197,8 @@ cdef class RpcServer(RpcSender):
 
     cdef int handle_stranger(self, RpcTransport transport, bytes identity, RpcHeader& header,
                              uint64_t now_us) except -1:
+        if header.type == kRpcPredict or header.type == kRpcAssign:
+            return self.refuse(transport, identity, kRpcRefused, f"type {header.type} from a container", now_us)
         if header.type != kRpcRegister:
             return self.send_control(transport, identity, kRpcError, kRpcUnknownSession, b"register first")
         try:

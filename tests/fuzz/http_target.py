@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import clipper._core
@@ -21,6 +22,7 @@ from clipper._core.route_table import Route, RouteTable
 from tests.support.http_mocks import MockServer, echo
 
 MAX_BYTES = 1 << 14
+MOST_PIECES = 64
 _LIMITS: tuple[dict[str, int], ...] = (
     {},
     {"max_header_bytes": 256, "max_body_bytes": 64, "max_pipelined_requests": 2, "max_pipelined_bytes": 200},
@@ -47,12 +49,13 @@ def run_one(data: bytes) -> None:
     Parameters
     ----------
     data : bytes
-        Byte 0 chooses the limits and whether the client ends its side, byte 1 the size of the pieces; the rest is
-        what the client sends.
+        Byte 0 chooses the limits and whether the client ends its side, byte 1 the size of the pieces, of which there
+        are not too many; the rest is what the client sends.
     """
     if len(data) < 2 or len(data) > MAX_BYTES:
         return
-    options, step_bytes, stream = data[0], 1 + data[1] % 97, data[2:]
+    options, stream = data[0], data[2:]
+    step_bytes = max(1 + data[1] % 97, len(stream) // MOST_PIECES)
     failures, logger = _Failures(), logging.getLogger("clipper.http")
     logger.addHandler(failures)
     try:
@@ -73,8 +76,13 @@ def _routes() -> RouteTable:
     return RouteTable([(b"/app/predict", predict), (b"/metrics", metrics)])
 
 
+@cache
+def _server(limits: int) -> MockServer:
+    return MockServer(echo, _routes, **_LIMITS[limits])  # serves one connection after another, as a worker does
+
+
 def _answers(chunks: list[bytes], options: int) -> bytes:
-    bench = MockServer(echo, _routes, **_LIMITS[options & 1])
+    bench = _server(options & 1)
     client = bench.connect()
     for chunk in chunks:
         if client.transport.closed or client.transport.eof_written:

@@ -31,8 +31,9 @@ ANSWERED = ("one byte a packet", "2 KB windows")
 
 @pytest.fixture
 def path() -> Iterator[DataPath]:
-    limits = {"idle_timeout_us": LIMIT_US, "request_timeout_us": LIMIT_US, "linger_timeout_us": LIMIT_US}
-    with data_path(**limits, write_timeout_us=LIMIT_US) as serving:
+    with data_path(
+        idle_timeout_us=LIMIT_US, request_timeout_us=LIMIT_US, linger_timeout_us=LIMIT_US, write_timeout_us=LIMIT_US
+    ) as serving:
         serving.apply([application(cache=False)], [model()])
         serving.serving(lambda inputs: [one[0] for one in inputs])
         yield serving

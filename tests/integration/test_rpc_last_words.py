@@ -72,7 +72,7 @@ def reader(path: DataPath) -> Iterator[RawContainer]:
     container = RawContainer(path, input_type="bytes").start()
     inputs = [base64.b64encode(bytes([number]) * LARGE).decode() for number in range(3)]
     path.puppets.append(path.begin({"input_batch": inputs}).client)
-    path.wait_until(lambda: path.core.rpc.replicas_by_id[container.replica_id].in_flight == 3)
+    path.wait_until(lambda: path.core.rpc.replicas_by_id[container.replica_id].items_in_flight == 3)
     yield container
     path.call(path.core.server.abort_all)  # nobody will answer the client
 

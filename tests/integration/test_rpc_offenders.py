@@ -26,6 +26,7 @@ GARBAGE = {
     "a flag that it may not have": [codec.encode_header(MessageType.HEARTBEAT, flags=Flag.FINAL)],
 }
 OF_A_STRANGER = GARBAGE | {
+    "a frontend's message": [codec.encode_header(MessageType.ASSIGN), b"ipc:///nowhere"],
     "a registration without its frame": [codec.encode_header(MessageType.REGISTER)],
     "a registration that is no JSON": [codec.encode_header(MessageType.REGISTER), b"{"],
     "a registration of half a character": [codec.encode_header(MessageType.REGISTER), rb'{"model": "\ud800"}'],

@@ -13,7 +13,7 @@ from bench.reliability.context import Bench
 from bench.reliability.instance import FRONTEND, Instance
 from bench.reliability.leaks import check_footprint, settled
 from bench.reliability.load import Load, check_answers
-from bench.reliability.scenario import Missing, row
+from bench.reliability.scenario import row
 
 SLO_US: Final = 5_000_000
 RATE_PER_S: Final = 100
@@ -41,11 +41,7 @@ class Seen:
 )
 def rpc_frames(bench: Bench) -> None:
     """From strangers and from containers that are ready and get batches; a second model is served beside."""
-    try:
-        import hypothesis  # noqa: F401
-    except ImportError:
-        raise Missing("hypothesis: pip install 'clipper[test]'") from None
-    count = bench.pick(3_000, 100_000)
+    count = bench.pick(1_500, 100_000)
     with (
         bench.own() as instance,
         instance.serving(SLO_US, container="noop") as app,
@@ -54,7 +50,7 @@ def rpc_frames(bench: Bench) -> None:
         Load(instance, target, RATE_PER_S) as target_load,
     ):
         pid = instance.pid_of(FRONTEND)
-        send_all(instance, target, min(count, 1_000), seed=0)  # what is allocated once, and kept, is not a leak
+        send_all(instance, target, bench.pick(300, 5_000), seed=0)  # what is allocated once, and kept, is not a leak
         before, logged_before = settled(bench, instance), count_logged(instance)
         seen = send_all(instance, target, count, seed=1)
         told = f"{seen.messages:,} on {seen.connections:,} connections, {seen.ended:,} of them ended by the frontend"
