@@ -22,6 +22,7 @@ cdef extern from "query.hpp" namespace "clipper" nogil:
         Output* output
         uint32_t slot
         MemberState state
+        bint is_too_late
     cppclass Request:
         void* connection
         void* application

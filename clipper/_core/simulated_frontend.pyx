@@ -11,7 +11,7 @@ from cython.operator cimport dereference
 from libc.stdint cimport int64_t
 
 from clipper._core.batch_queue cimport BatchQueue
-from clipper._core.in_flight cimport InFlightBatch
+from clipper._core.in_flight cimport InFlightBatch, kAnswered
 from clipper._core.replica cimport Replica
 
 from clipper.errors import InvalidArgumentError
@@ -87,6 +87,8 @@ cdef class SimulatedFrontend(BatchSink):
             return
         self.dispatcher.take_result(replica, batch, compute_us, now_us, slots)
         for slot in slots:
+            if slot == kAnswered:
+                continue
             waited_us = now_us - self.arrival_us[slot]
             if waited_us <= self.patience_us:
                 self.tally(self.arrival_us[slot]).in_time += 1
@@ -131,10 +133,11 @@ cdef class SimulatedFrontend(BatchSink):
             return 0
         self.arrival_us[slot] = now_us
         self.pool.set_deadlines(<uint32_t>slot, now_us + self.patience_us, now_us + self.patience_us)
-        if self.model.queue.push(<uint32_t>slot, self.slo_us) != 0:
+        if not self.dispatcher.admits(self.model, now_us + self.patience_us, now_us) or self.model.queue.push(<uint32_t>slot, self.slo_us) != 0:
             self.pool.release(<uint32_t>slot)
             tally.refused += 1
             return 0
+        self.model.admission.pushed()
         self.next_serial += 1
         self.serials[slot] = self.next_serial
         task.slot = <uint32_t>slot
