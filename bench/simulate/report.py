@@ -100,7 +100,7 @@ def missed_bars(results: Iterable[LineResult]) -> list[str]:
                     f"{result.line.name}: {name} reaches {sustained / result.best_per_s:.3f} of the best size"
                 )
             missed += [
-                f"{result.line.name}: goodput of {name} at {load}x is {result.goodput_ratio(name, load):.3f} of its rate"
+                f"{result.line.name}: {name} at {load}x keeps {result.goodput_ratio(name, load):.3f} of its rate"
                 for load in OVERLOADS
                 if result.goodput_ratio(name, load) < 1
             ]

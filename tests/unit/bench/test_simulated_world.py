@@ -78,7 +78,7 @@ def test_pauses_take_their_share_of_time_whatever_the_batches() -> None:
             took_us = pausing(1, now_us)
             computed_us += took_us
             now_us += took_us + gap_us
-        assert 50_000 * 1_000 < computed_us
+        assert computed_us > 50_000 * 1_000
         paused_ratio = (computed_us - 50_000 * 1_000) / now_us
         assert paused_ratio == pytest.approx(10 / 110, rel=0.2)
 
@@ -136,7 +136,9 @@ def test_frontend_that_could_never_answer_in_time_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("policy", "most"), [(lazy, 0.02), (shrinking, 0.1)])
-def test_lazy_and_shrinking_collapse_at_twice_the_capacity_where_early_drop_does_not(policy: object, most: float) -> None:
+def test_lazy_and_shrinking_collapse_at_twice_the_capacity_where_early_drop_does_not(
+    policy: object, most: float
+) -> None:
     assert goodput_ratio(policy, FOREST, 2.0, duration_s=2.0) < most  # type: ignore[arg-type]
     assert goodput_ratio(early, FOREST, 2.0, duration_s=2.0) > 0.97
 
