@@ -62,6 +62,10 @@ class LogHistogram:
         middles = ((sum(bucket_bounds(bucket)) / 2, count) for bucket, count in self.counts.items())
         return sum(middle * count for middle, count in middles) / self.total if self.total else math.nan
 
+    def count_up_to(self, value: int) -> int:
+        """Count the values that certainly do not exceed this one: its own bucket is counted only if it ends there."""
+        return sum(count for bucket, count in self.counts.items() if bucket_bounds(bucket)[1] <= value)
+
     def percentile(self, percent: float, missing: int = 0) -> float:
         """Return the value that `percent` of all values do not exceed, rounded up to its bucket's end.
 

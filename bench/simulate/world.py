@@ -69,12 +69,12 @@ class Pace:
     """How fast it went."""
 
     simulated_s: float
-    real_s: float
+    cpu_s: float
 
     @property
     def ratio(self) -> float:
-        """Simulated seconds in one of ours."""
-        return self.simulated_s / self.real_s if self.real_s else 0.0
+        """Simulated seconds in a second of one processor."""
+        return self.simulated_s / self.cpu_s if self.cpu_s else 0.0
 
 
 def run(
@@ -90,7 +90,7 @@ def run(
     The next thing that happens is always one of three: an arrival, a result, a time that the dispatcher wished for.
     Arrivals between two others are handed over at once, so that a query costs no Python.
     """
-    began = time.perf_counter()
+    began = time.process_time()  # others on the machine are no part of how fast this is
     results: list[tuple[int, int, Any, int, int]] = []  # (when, order, replica, batch id, compute)
     order = 0
     for times in itertools.chain(_chunks(source, seed, duration_s), (_NOBODY,)):
@@ -121,7 +121,7 @@ def run(
                 back_us, compute_us = replica_of(replica).take(size, sent_us)
                 order += 1
                 heapq.heappush(results, (back_us, order, replica, batch_id, compute_us))
-    return Pace(duration_s, time.perf_counter() - began)
+    return Pace(duration_s, time.process_time() - began)
 
 
 def _chunks(source: Source, seed: int, duration_s: float) -> Iterator[Times]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import enum
 import itertools
+import math
 import os
 import random
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -46,7 +47,7 @@ class SimulatedSettings:
     """The price of a batch and the faults."""
 
     base_us: int = 0
-    per_item_us: int = 0
+    per_item_us: float = 0.0
     noise_us: int = 0  # mean of an exponential distribution that is added; 0 = none
     load_us: int = 0  # time that loading the model takes
     busy: int = 0  # 1 = compute all that time, holding the interpreter in turns; 0 = sleep
@@ -62,16 +63,29 @@ class SimulatedSettings:
             name = PREFIX + setting.name.upper()
             text = environment.get(name)
             if text is not None:
-                given[setting.name] = _read_fault(text) if setting.name == "fault" else read_number(name, text)
+                given[setting.name] = _READERS.get(setting.name, read_number)(name, text)
         return cls(**given)
 
 
-def _read_fault(text: str) -> Fault:
+def _read_fault(name: str, text: str) -> Fault:
     try:
         return Fault(text)
     except ValueError:
         names = ", ".join(fault.value for fault in Fault)
-        raise SettingsError(f"{PREFIX}FAULT is {text!r}, expected one of {names}") from None
+        raise SettingsError(f"{name} is {text!r}, expected one of {names}") from None
+
+
+def _read_time(name: str, text: str) -> float:
+    try:
+        time_us = float(text)
+    except ValueError:
+        time_us = math.nan
+    if not 0 <= time_us < math.inf:
+        raise SettingsError(f"{name} is {text!r}, expected a number of microseconds, 0 or more") from None
+    return time_us
+
+
+_READERS: Final[Mapping[str, Callable[[str, str], Any]]] = {"fault": _read_fault, "per_item_us": _read_time}
 
 
 class SimulatedContainer(ModelContainer):
