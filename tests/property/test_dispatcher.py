@@ -354,7 +354,7 @@ def hedging_world(ratio: float = 1.0, **options: float) -> tuple[World, Machine,
 
 
 def test_stuck_batch_goes_to_another_replica_and_its_first_answer_counts() -> None:
-    world, first, second, stall = hedging_world()
+    world, first, _, stall = hedging_world()
     stall.next_us = 10 * SLO_US
     tasks = world.push(4)
     assert first.replica.items_in_flight == 4
