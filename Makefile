@@ -59,7 +59,7 @@ $(VENV)/.installed: pyproject.toml setup.py scripts/preflight
 	@touch $@
 
 build/release/build.ninja: | $(VENV)/.installed
-	$(CMAKE) -S . -B build/release -G Ninja -DPython_EXECUTABLE=$(BIN)/python
+	$(CMAKE) -S . -B build/release -G Ninja -DPython_EXECUTABLE=$(BIN)/python -DCLIPPER_TRANSLATIONS=build/translations
 
 # Ninja knows what is out of date, CMakeLists.txt included; make need not.
 compile: $(VENV)/.installed build/release/build.ninja
