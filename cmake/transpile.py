@@ -19,8 +19,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from Cython.Compiler.Main import main as run_cython
+from Cython.Compiler import Main
 
 # No class of the core is pickled: without the methods for that, a third of the code of a small module goes.
 OPTIONS = ("--cplus", "--directive", "auto_pickle=False", "--depfile")
@@ -44,6 +45,7 @@ def is_current(module: Path, translation: Path) -> bool:
 def translate(task: tuple[Path, Path]) -> bool:
     """Translate one module; what Cython has to say about it goes to stderr."""
     module, translation = task
+    run_cython: Any = Main.main  # of a library without types
     sys.argv = ["cython", *OPTIONS, "-I.", str(module), "--output-file", str(translation)]
     try:
         run_cython(command_line=1)
