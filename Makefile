@@ -11,7 +11,7 @@ CMAKE := $(BIN)/cmake
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build compile demo test cpp-test debug-test lint types sanitize bench clean
+.PHONY: help build compile demo test cpp-test debug-test thorough lint types sanitize bench clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -72,3 +72,6 @@ cpp-test: $(VENV)/.installed
 
 debug-test: build  ## the suite on a core built with its invariants checked
 	scripts/debug-test $(ARGS)
+
+thorough: build  ## the property tests with 5,000 examples
+	CLIPPER_HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=3600 tests/property $(ARGS)

@@ -22,6 +22,18 @@ endif()
 target_compile_options(clipper_own_cpp INTERFACE ${sanitizer_flags})
 target_link_options(clipper_own_cpp INTERFACE ${sanitizer_flags})
 
+if(CLIPPER_SANITIZE STREQUAL "thread")
+  # It looks for races: there are none to find in a program that has one thread.
+  set(tests_of_threads "")
+  foreach(source IN LISTS CLIPPER_CPP_TESTS)
+    file(STRINGS "${source}" lines_about_threads REGEX "std::thread|pthread_|fork\\(")
+    if(lines_about_threads)
+      list(APPEND tests_of_threads "${source}")
+    endif()
+  endforeach()
+  set(CLIPPER_CPP_TESTS "${tests_of_threads}")
+endif()
+
 foreach(source IN LISTS CLIPPER_CPP_TESTS)
   cmake_path(GET source STEM name)
   add_executable(${name} "${source}")
