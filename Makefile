@@ -11,7 +11,7 @@ CMAKE := $(BIN)/cmake
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build compile demo test cpp-test debug-test lint types sanitize bench clean
+.PHONY: help build compile demo test cpp-test debug-test thorough lint types sanitize bench clean
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -60,7 +60,7 @@ $(VENV)/.installed: pyproject.toml setup.py scripts/preflight
 	@touch $@
 
 build/release/build.ninja: | $(VENV)/.installed
-	$(CMAKE) -S . -B build/release -G Ninja -DPython_EXECUTABLE=$(BIN)/python
+	$(CMAKE) -S . -B build/release -G Ninja -DPython_EXECUTABLE=$(BIN)/python -DCLIPPER_TRANSLATIONS=build/translations
 
 # Ninja knows what is out of date, CMakeLists.txt included; make need not.
 compile: $(VENV)/.installed build/release/build.ninja
@@ -72,3 +72,6 @@ cpp-test: $(VENV)/.installed
 
 debug-test: build  ## the suite on a core built with its invariants checked
 	scripts/debug-test $(ARGS)
+
+thorough: build  ## the property tests with 5,000 examples
+	CLIPPER_HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=3600 tests/property $(ARGS)

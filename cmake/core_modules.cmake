@@ -9,26 +9,39 @@ if(NOT Python_Development.Module_FOUND)
                       "  Fedora:          dnf install python3-devel")
 endif()
 
-# Under pip, scikit-build-core puts UseCython on the module path; a bare `cmake` asks the interpreter for it.
-include(UseCython OPTIONAL RESULT_VARIABLE use_cython)
-if(NOT use_cython)
-  execute_process(
-    COMMAND "${Python_EXECUTABLE}" -c "import cython_cmake, pathlib; print(pathlib.Path(cython_cmake.__file__).parent / 'cmake')"
-    OUTPUT_VARIABLE cython_cmake_dir OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE cython_cmake_missing ERROR_QUIET)
-  if(cython_cmake_missing)
-    message(FATAL_ERROR "${Python_EXECUTABLE} has no cython-cmake: ${Python_EXECUTABLE} -m pip install cython cython-cmake")
-  endif()
-  list(APPEND CMAKE_MODULE_PATH "${cython_cmake_dir}")
-  include(UseCython)
+# Cython runs in the interpreter that is built for: pip's isolated one, or that of the virtual environment.
+execute_process(
+  COMMAND "${Python_EXECUTABLE}" -c "import Cython; print(Cython.__file__)"
+  OUTPUT_VARIABLE cython_package OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE cython_missing ERROR_QUIET)
+if(cython_missing)
+  message(FATAL_ERROR "${Python_EXECUTABLE} has no Cython: ${Python_EXECUTABLE} -m pip install cython")
 endif()
-# `make build` makes its virtual environment with the build tools beside the interpreter.
-get_filename_component(python_directory "${Python_EXECUTABLE}" DIRECTORY)
-set(ENV{PATH} "${python_directory}:$ENV{PATH}")
+
+# All modules in one command: transpile.py translates those that are out of date, in as few processes as can be, and
+# leaves the others as they are, which Ninja sees.
+set(CLIPPER_TRANSLATIONS "${CMAKE_CURRENT_BINARY_DIR}/translations" CACHE PATH
+    "Where the C++ that Cython makes of the core is kept; build trees of one source tree may share it")
+get_filename_component(CLIPPER_TRANSLATIONS "${CLIPPER_TRANSLATIONS}" ABSOLUTE BASE_DIR "${CMAKE_CURRENT_SOURCE_DIR}")
+set(sources "")
+set(translations "")
+foreach(module IN LISTS CLIPPER_CORE_MODULES)
+  list(APPEND sources "clipper/_core/${module}.pyx")
+  list(APPEND translations "${CLIPPER_TRANSLATIONS}/${module}.cxx")
+endforeach()
+file(GLOB declarations CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/clipper/_core/*.pxd")
+set(transpile "${CMAKE_CURRENT_SOURCE_DIR}/cmake/transpile.py")
+add_custom_command(
+  OUTPUT ${translations}
+  COMMAND "${Python_EXECUTABLE}" "${transpile}" --root "${CMAKE_CURRENT_SOURCE_DIR}" --into "${CLIPPER_TRANSLATIONS}"
+          ${sources}
+  DEPENDS ${sources} ${declarations} "${transpile}" "${cython_package}"
+  COMMENT "Translating Cython to C++"
+  VERBATIM)
+add_custom_target(clipper_translations DEPENDS ${translations})
 
 foreach(module IN LISTS CLIPPER_CORE_MODULES)
-  cython_transpile("clipper/_core/${module}.pyx" LANGUAGE CXX OUTPUT_VARIABLE source
-                   CYTHON_ARGS "-I${CMAKE_CURRENT_SOURCE_DIR}")
-  python_add_library(${module} MODULE "${source}" WITH_SOABI)
+  python_add_library(${module} MODULE "${CLIPPER_TRANSLATIONS}/${module}.cxx" WITH_SOABI)
+  add_dependencies(${module} clipper_translations)
   target_link_libraries(${module} PRIVATE clipper_headers)
   # Only the module's init function is called from outside: hidden symbols keep the .so small and calls direct.
   set_target_properties(${module} PROPERTIES CXX_VISIBILITY_PRESET hidden)

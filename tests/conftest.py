@@ -11,7 +11,7 @@ pytest_plugins = ["pytester", "tests.support.left_out", "tests.support.leaks"]
 
 # No deadline per example: it would measure the machine's other work. pytest-timeout bounds the test as a whole.
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", parent=settings.get_profile("quick"), max_examples=200, print_blob=True)
+settings.register_profile("ci", parent=settings.get_profile("quick"), max_examples=100, print_blob=True)
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=5_000)
 settings.load_profile(os.environ.get("CLIPPER_HYPOTHESIS_PROFILE", "quick"))
 
