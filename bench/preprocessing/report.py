@@ -15,8 +15,8 @@ def render(run: Run) -> str:
     lines = [
         f"# Preprocessing, {machine.started_at} UTC, commit {machine.commit[:8]}",
         "",
-        f"{where}; Python {machine.python}; {versions}. Batches of {run.batch}, one thread on the host. Images a "
-        "second, median of the rounds (slowest to fastest); on a device, copies to it included.",
+        f"{where}; Python {machine.python}; {versions}. Batches of {run.batch}, one thread on the host where no number "
+        "stands. Images a second, median of the rounds (slowest to fastest); on a device, copies to it included.",
         "",
         table(run),
     ]

@@ -6,9 +6,9 @@ that is not the last lie in a buffer of their own, back to back; those of the la
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -41,13 +41,16 @@ class BatchPlan:
     block_bytes: int
     head: Array  # the bytes before the pixels
 
-    def fill(self, block: Array, images: Sequence[Array]) -> None:
-        """Write the whole block into memory of at least ``block_bytes``, uint8."""
+    def fill(self, block: Array, images: Sequence[Array], run: Callable[..., Iterable[Any]] = map) -> None:
+        """Write the whole block into memory of at least ``block_bytes``, uint8; ``run`` may be a thread pool's map."""
         block[: self.pixels_at] = self.head
-        for offset, image in zip(self.pixel_offsets, images, strict=True):
+
+        def copy(offset: int, image: Array) -> None:
             begin = self.pixels_at + offset
-            there = block[begin : begin + image.nbytes].view(image.dtype).reshape(image.shape)
-            np.copyto(there, image)
+            np.copyto(block[begin : begin + image.nbytes].view(image.dtype).reshape(image.shape), image)
+
+        for _ in run(copy, self.pixel_offsets, images):
+            continue
 
 
 class _Tables:

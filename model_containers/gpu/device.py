@@ -142,7 +142,7 @@ class DevicePreprocessor(Preprocessor):
         if plan.count == 0:
             return result
         slot.staging = self._staging.take(plan.block_bytes)
-        plan.fill(slot.staging.block, images)
+        plan.fill(slot.staging.block, images, self.run_on_host)
         between_bytes = sum(stage.result_bytes for stage in plan.stage_plans[:-1])
         needed_bytes = plan.block_bytes + between_bytes
         if slot.memory is None or slot.memory.nbytes < needed_bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -56,12 +56,13 @@ class Preprocessor(ABC):
     pipeline : Pipeline
         What to do.
     decode_threads : int
-        How many inputs are decoded at a time; Pillow lets go of the interpreter meanwhile.
+        How many inputs are decoded, and copied into pinned memory, at a time; both let go of the interpreter.
     """
 
     def __init__(self, pipeline: Pipeline, decode_threads: int = 1) -> None:
         self.pipeline = pipeline
         self._decoders = ThreadPoolExecutor(decode_threads, "decoder") if decode_threads > 1 else None
+        self.run_on_host: Callable[..., Iterable[Any]] = self._decoders.map if self._decoders is not None else map
 
     @abstractmethod
     def submit(self, items: Sequence[Any]) -> Prepared:
@@ -93,8 +94,7 @@ class Preprocessor(ABC):
                 return error
             return image
 
-        run: Callable[..., Any] = self._decoders.map if self._decoders is not None else map
-        loaded = list(enumerate(run(attempt, items)))
+        loaded = list(enumerate(self.run_on_host(attempt, items)))
         images = [each for _, each in loaded if not isinstance(each, ImageError)]
         kept = tuple(place for place, each in loaded if not isinstance(each, ImageError))
         return images, kept, {place: each for place, each in loaded if isinstance(each, ImageError)}

@@ -57,7 +57,11 @@ class OnnxNetwork:
         providers: list[Any] = ["CPUExecutionProvider"]
         if number is not None:
             providers.insert(0, (_CUDA, {"device_id": number}))
+            if hasattr(runtime, "preload_dlls"):  # CUDA's libraries, from NVIDIA's wheels or PyTorch's
+                runtime.preload_dlls()
         self._session = runtime.InferenceSession(str(path), options, providers=providers)
+        if number is not None and _CUDA not in self._session.get_providers():  # it only logs that, and goes on
+            raise SettingsError(f"onnxruntime cannot use the device {device}: its log says which library it misses")
         self._on_device = number is not None
         self._input = self._session.get_inputs()[0].name
         self._output = self._session.get_outputs()[0].name
