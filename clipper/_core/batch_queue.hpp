@@ -22,6 +22,7 @@ namespace clipper {
 class BatchQueue {
  public:
   static constexpr uint32_t kSloClasses = 16;
+  static constexpr uint64_t kNobody = ~uint64_t{0};
   static constexpr uint64_t kFirstSloUs = 1000;  // class c starts at 1 ms << c: 1, 2, 4 ms, ... 32.8 s
 
   // An SLO rounds down to its class, so that the ring never serves it later than its class mates' deadlines would.
@@ -97,27 +98,43 @@ class BatchQueue {
 
   // Claim up to max_size tasks in order of deadline; both vectors are cleared first. Returns the size of the batch.
   //
-  // Early drop (Nexus, SOSP '19): the size n is chosen first; a head whose latest waiter cannot be met by a batch of n
-  // goes to `dropped` (claimed too, the caller answers for it) instead of shrinking the batch. If the estimate alone
+  // Early drop (Nexus, SOSP '19): the size n is all that waits, or max_size; a head whose latest waiter cannot be met by a
+  // batch of n goes to `dropped` (claimed too, the caller answers for it) instead of shrinking the batch. It does not
+  // count as waiting any more: of a short queue no more is dropped than the rest takes. If the estimate alone
   // would have dropped everything, the one with the most time left is sent as a probe batch of one: a wrong estimate
   // has to meet reality to be corrected. What is already past its deadline is never sent.
   int pop_batch(uint32_t max_size, uint64_t now_us, FinishEstimate estimate, std::vector<SlotId>& batch,
                 std::vector<SlotId>& dropped) noexcept {
+    return pop_batch(max_size, now_us, now_us, kNobody, estimate, batch, dropped, spared_);
+  }
+
+  // The same for a batch that begins at `start_us`, where a task that this batch cannot meet may be met by another one,
+  // that would be done at `other_us`: such a task goes to `spared`, claimed, for the caller to requeue. kNobody: none.
+  int pop_batch(uint32_t max_size, uint64_t now_us, uint64_t start_us, uint64_t other_us, FinishEstimate estimate,
+                std::vector<SlotId>& batch, std::vector<SlotId>& dropped, std::vector<SlotId>& spared) noexcept {
     batch.clear();
     dropped.clear();
-    const uint64_t queued = open_cursors();
-    const uint64_t wanted = queued < max_size ? queued : max_size;
-    const uint64_t finish_us = estimate.finish_us(now_us, wanted);
+    spared.clear();
+    uint64_t waiting = open_cursors();
+    uint64_t size = 0, finish_us = 0;
     size_t probe = kNoProbe;
     uint64_t probe_deadline_us = now_us;  // a probe's own deadline has not passed
-    while (batch.size() < wanted && !cursors_.empty()) {
+    while (batch.size() < max_size && !cursors_.empty()) {
+      const uint64_t available = batch.size() + waiting;
+      if (const uint64_t wanted = available < max_size ? available : max_size; wanted != size) {
+        size = wanted;
+        finish_us = estimate.finish_us(start_us, size);
+      }
       Cursor& next = earliest();
+      const uint64_t before = next.position;
       const SlotId slot = slot_of(next.hint);
       SlotPool* pool = pool_of(slot);
       if (pool->claim(index_of(slot), hint_generation(next.hint), me_)) {
         const uint64_t drop_deadline_us = pool->drop_deadline_us(index_of(slot));
         if (drop_deadline_us >= finish_us) {
           batch.push_back(slot);
+        } else if (drop_deadline_us >= other_us) {
+          spared.push_back(slot);
         } else {
           if (drop_deadline_us >= probe_deadline_us) {
             probe = dropped.size();
@@ -127,11 +144,13 @@ class BatchQueue {
         }
       }
       ++next.position;
-      if (!find_live(next)) close(next);
+      const bool is_live = find_live(next);
+      waiting -= next.position - before;
+      if (!is_live) close(next);
     }
     for (Cursor& cursor : cursors_) cursor.ring->advance(cursor.position);
     cursors_.clear();
-    if (batch.empty() && probe != kNoProbe) {
+    if (batch.empty() && spared.empty() && probe != kNoProbe) {
       batch.push_back(dropped[probe]);
       dropped.erase(dropped.begin() + static_cast<std::ptrdiff_t>(probe));
     }
@@ -146,6 +165,14 @@ class BatchQueue {
     if (state_of(word) != SlotState::Queued || !pool->claim(index, generation_of(word), me_)) return false;
     for_each_used_ring(*this, [this](HintRing& ring) { drop_stale_head(ring); });
     return true;
+  }
+
+  // Deadline of the task that would be popped first; kNobody if there is none.
+  uint64_t earliest_deadline_us() noexcept {
+    open_cursors();
+    const uint64_t deadline_us = cursors_.empty() ? kNobody : earliest().deadline_us;
+    cursors_.clear();
+    return deadline_us;
   }
 
   // Hints that wait: exact with one worker that never withdraws a task, else an upper bound of a moment ago.
@@ -288,6 +315,7 @@ class BatchQueue {
   Claimer me_;
   std::vector<HintRing> rings_;   // worker-major; process-local views
   std::vector<Cursor> cursors_;   // scratch of pop_batch
+  std::vector<SlotId> spared_;    // always empty
 };
 
 }  // namespace clipper

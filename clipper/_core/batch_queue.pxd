@@ -28,6 +28,9 @@ cdef extern from "batch_queue.hpp" namespace "clipper" nogil:
         cbool withdraw(uint32_t index) noexcept
         int pop_batch(uint32_t max_size, uint64_t now_us, FinishEstimate estimate, vector[uint32_t]& batch,
                       vector[uint32_t]& dropped) noexcept
+        int pop_batch(uint32_t max_size, uint64_t now_us, uint64_t start_us, uint64_t other_us, FinishEstimate estimate,
+                      vector[uint32_t]& batch, vector[uint32_t]& dropped, vector[uint32_t]& spared) noexcept
+        uint64_t earliest_deadline_us() noexcept
         uint64_t depth() noexcept
         cbool sweep(Claimer dead) noexcept
         Claimer me() noexcept
@@ -50,6 +53,12 @@ cdef class BatchQueue:
     cdef int complete(self, uint32_t slot, uint64_t result) noexcept nogil   # 0; -1 = not mine
     cdef int pop_batch(self, uint32_t max_size, uint64_t now_us, FinishEstimate estimate, vector[uint32_t]& batch,
                        vector[uint32_t]& dropped) noexcept nogil             # size of the batch
+    # For a batch that begins at start_us; what it cannot meet, but one that is done at other_us could, is spared: claimed
+    # for the caller to requeue.
+    cdef int pop_batch_at(self, uint32_t max_size, uint64_t now_us, uint64_t start_us, uint64_t other_us,
+                          FinishEstimate estimate, vector[uint32_t]& batch, vector[uint32_t]& dropped,
+                          vector[uint32_t]& spared) noexcept nogil
+    cdef uint64_t earliest_deadline_us(self) noexcept nogil                  # of the next to be popped; 2**64-1 = none
     cdef int withdraw(self, uint32_t slot) noexcept nogil                    # own pool's index: 0; -1 = not queued
     cdef uint64_t depth(self) noexcept nogil
     cdef int _check(self, uint32_t slot) except -1

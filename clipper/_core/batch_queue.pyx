@@ -68,6 +68,14 @@ cdef class BatchQueue:
                        vector[uint32_t]& dropped) noexcept nogil:
         return self._queue.pop_batch(max_size, now_us, estimate, batch, dropped)
 
+    cdef int pop_batch_at(self, uint32_t max_size, uint64_t now_us, uint64_t start_us, uint64_t other_us,
+                          FinishEstimate estimate, vector[uint32_t]& batch, vector[uint32_t]& dropped,
+                          vector[uint32_t]& spared) noexcept nogil:
+        return self._queue.pop_batch(max_size, now_us, start_us, other_us, estimate, batch, dropped, spared)
+
+    cdef uint64_t earliest_deadline_us(self) noexcept nogil:
+        return self._queue.earliest_deadline_us()
+
     cdef int withdraw(self, uint32_t slot) noexcept nogil:
         return 0 if self._queue.withdraw(slot) else -1
 

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 from libcpp.string cimport string
 
-from clipper._core.counters cimport Stage
+from clipper._core.in_flight cimport kAnswered
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
 from clipper._core.query cimport MemberState
@@ -55,7 +55,8 @@ cdef class BatchResults(ReplicaEvents):
             if items[index].failed:
                 state = MemberState.Failed
                 self.ends(replica, batch_id)
-            self.processor.complete_task(self.slots[index], state, items[index].output, now_us)
+            if self.slots[index] != kAnswered:
+                self.processor.complete_task(self.slots[index], state, items[index].output, now_us)
             items[index].output.release()
         items.clear()
         return self.ends(None, 0)
@@ -70,11 +71,13 @@ cdef class BatchResults(ReplicaEvents):
             return self.end_probe(replica, batch, cause.decode("utf-8", "replace"), now_us)
         replica.failed_batches += 1
         append_json_string(quoted, cause.data(), cause.size())
+        batch.has_failed = True
         self.take_batch(replica, batch, compute_us, now_us)
         output = Output.create(quoted.data(), <uint32_t>quoted.size())
         self.ends(replica, batch_id)
         for slot in self.slots:
-            self.processor.complete_task(slot, MemberState.Failed, output, now_us)
+            if slot != kAnswered:
+                self.processor.complete_task(slot, MemberState.Failed, output, now_us)
         output.release()
         return self.ends(None, 0)
 

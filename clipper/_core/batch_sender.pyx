@@ -23,7 +23,7 @@ cdef class BatchSender(BatchSink):
         """Hands a batch to the RPC; a replica that is gone is lost, and its batches queued again."""
         cdef uint32_t slot
         cdef uint64_t pushed_us, ready_us, oldest_us = now_us
-        if not batch.is_probe:
+        if not batch.is_probe and not batch.is_hedge:
             for slot in batch.slots:
                 pushed_us = self.processor.tasks[slot].pushed_us
                 oldest_us = min(oldest_us, pushed_us)
@@ -41,4 +41,4 @@ cdef class BatchSender(BatchSink):
         return self.processor.complete_task(slot, MemberState.Deadline, NULL, now_us)
 
     cdef int wake_at(self, ModelRuntime model, uint64_t at_us) except -1:
-        return 0
+        return self.processor.wake_at(model, at_us)

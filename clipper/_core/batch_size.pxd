@@ -2,9 +2,18 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 
+cdef enum:
+    DEFAULT_MAX_SIZE = 4096     # no model measured so far gained from more; bounds what one lost batch can hold
+
+
+# How long a full batch may take, for an end-to-end SLO, beside what a batch costs otherwise.
+cdef uint64_t target_of(uint64_t slo_us, uint64_t overhead_us) noexcept
+
+
 cdef class BatchSizeController:
     cpdef uint32_t next_size(self, uint64_t now_us) noexcept                    # the cap for the next batch, >= 1
     cpdef void observe(self, uint32_t size, bint was_full, uint64_t duration_us) noexcept   # one answered batch
+    cpdef void set_target(self, uint64_t slo_us, uint64_t overhead_us) noexcept # the SLO or the overhead has changed
 
 
 cdef class FixedBatchSize(BatchSizeController):
@@ -15,7 +24,7 @@ cdef class AimdBatchSize(BatchSizeController):
     # what it aims at
     cdef readonly uint64_t slo_us               # smallest end-to-end SLO linked to the model
     cdef readonly uint64_t overhead_us          # measured: what a batch costs beside its own duration (RPC, wake-ups)
-    cdef readonly uint64_t target_us            # longest good duration: slo_us / 2 - overhead_us
+    cdef readonly uint64_t target_us               # longest good duration: target_of()
     cdef readonly uint32_t max_size
     # where it stands
     cdef double _cap                            # next_size() is its whole part
@@ -23,9 +32,8 @@ cdef class AimdBatchSize(BatchSizeController):
     cdef uint32_t _last_good                    # largest full batch within the target since the last violation
     cdef uint32_t _ceiling                      # the last violation; 0 = none yet
     cdef bint _growing                          # the step doubles: no violation yet, or beyond the ceiling
-    cdef bint _doubted                          # the last full batch was late by so little that it is tried again
+    cdef uint64_t _doubted_us                   # the last full batch, if beyond the target; its size is tried again
 
-    cpdef void set_target(self, uint64_t slo_us, uint64_t overhead_us) noexcept
     cdef void _grow(self, uint32_t size) noexcept
     cdef void _violated(self, uint32_t size, uint64_t duration_us) noexcept
-    cdef void _back_off(self, uint32_t size) noexcept
+    cdef void _back_off(self, uint32_t size, double met_ratio) noexcept

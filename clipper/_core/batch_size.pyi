@@ -26,6 +26,9 @@ class BatchSizeController:
             From sent to answered.
         """
 
+    def set_target(self, slo_us: int, overhead_us: int) -> None:
+        """Take over a changed SLO or a newly measured overhead; the cap follows with the next full batches."""
+
 @final
 class FixedBatchSize(BatchSizeController):
     """Always the same size."""
@@ -39,16 +42,17 @@ class AimdBatchSize(BatchSizeController):
     """Additive increase, multiplicative decrease around the largest size that stays within the target.
 
     Doubles to the first violation (a full batch longer than the target), returns to the last good size, then climbs by
-    an eighth of the gap; every later violation takes 10% off. Beyond its old ceiling the step doubles again, so a model
-    that became faster is followed in tens of batches. A batch that was not full never changes the cap.
+    an eighth of the gap. Later the second violation in a row takes 10% off, or more where batches take far too long, up
+    to half. Beyond its old ceiling the step doubles again, so a model that became faster is followed in tens of
+    batches. A batch that was not full never changes the cap.
 
     Parameters
     ----------
     slo_us : int
         Smallest end-to-end SLO linked to the model, at least 1.
     overhead_us : int
-        What a batch costs beside its own duration, as measured. The target is ``slo_us / 2 - overhead_us``, at least
-        an eighth of the SLO.
+        What a batch costs beside its own duration, as measured. The target is three quarters of the SLO less this, at
+        least an eighth of the SLO.
     max_size : int
         Hard limit on the size.
 
@@ -59,9 +63,6 @@ class AimdBatchSize(BatchSizeController):
     """
 
     def __init__(self, slo_us: int, *, overhead_us: int = 0, max_size: int = 4096) -> None: ...
-    def set_target(self, slo_us: int, overhead_us: int) -> None:
-        """Take over a changed SLO or a newly measured overhead; the cap follows with the next full batches."""
-
     @property
     def slo_us(self) -> int: ...
     @property

@@ -1,10 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Batch-size controllers: fixed, and additive increase with multiplicative decrease (Crankshaw 2017 §4.3.1).
 
-Where this parts from the paper. It aims at half of the SLO, as under load a query waits for the batch in service and
-then rides the next one. It doubles up to the first violation instead of adding one by one, which takes tens of batches
-instead of hundreds. And its additive step is an eighth of the gap between the last good size and the last bad one, so
-that a settled controller crosses its target in one batch of nine, by little, whatever the size of the batch.
+Where this parts from the paper. It does not aim at the whole SLO, as under load a query waits for the batch in service
+and then rides the next one; where it aims instead, `target_of` says. It doubles up to the first violation instead of
+adding one by one, which takes tens of batches instead of hundreds. Its additive step is an eighth of the gap between
+the last good size and the last bad one, so that a settled controller crosses its target by little, whatever the size of
+the batch. And one bad batch alone is not believed: pauses come one at a time, batches of a slower model do not.
 """
 
 from cython cimport final
@@ -12,13 +13,17 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from clipper.errors import InvalidArgumentError
 
-DEFAULT_MAX_BATCH_SIZE = 4096       # no model measured so far gained from more; bounds what one lost batch can hold
+DEFAULT_MAX_BATCH_SIZE = DEFAULT_MAX_SIZE
 
+# Of the SLO. Half of it is what two batches in a row can take if all are alike, and that predicts the sustainable rate;
+# as a cap it would be too hard, since most batches are smaller than the cap: a large one clears a burst, and early drop
+# sees to it that nobody is in it who would be late. Beyond three quarters only a query that came at once after a
+# short batch could still be served.
+cdef double TARGET_RATIO = 0.75
+cdef double LEAST_TARGET_RATIO = 0.125      # a mismeasured overhead must not leave a replica with batches of one
 cdef double BACK_OFF_RATIO = 0.9            # of the violating size; the paper's 10%
+cdef double LEAST_BACK_OFF_RATIO = 0.5      # the same where the batch took far longer than the target
 cdef double STEP_RATIO = 0.125              # of the gap
-# Noise: late by up to a quarter is believed at the second time running, so a single hiccup of the scheduler costs one
-# batch at the same size and not a tenth of the throughput. Anything later is believed at once.
-cdef double DOUBT_RATIO = 1.25
 # Rounding: eight eighths must reach the ceiling again although their sum is not exact.
 cdef double ROUNDING = 1e-6
 
@@ -29,6 +34,14 @@ cdef class BatchSizeController:
 
     cpdef void observe(self, uint32_t size, bint was_full, uint64_t duration_us) noexcept:
         pass
+
+    cpdef void set_target(self, uint64_t slo_us, uint64_t overhead_us) noexcept:
+        pass
+
+
+cdef uint64_t target_of(uint64_t slo_us, uint64_t overhead_us) noexcept:
+    cdef double target_us = TARGET_RATIO * <double>slo_us - <double>overhead_us
+    return <uint64_t>max(target_us, LEAST_TARGET_RATIO * <double>slo_us, 1.0)
 
 
 @final
@@ -44,7 +57,7 @@ cdef class FixedBatchSize(BatchSizeController):
 
 @final
 cdef class AimdBatchSize(BatchSizeController):
-    def __init__(self, uint64_t slo_us, *, uint64_t overhead_us=0, uint32_t max_size=DEFAULT_MAX_BATCH_SIZE):
+    def __init__(self, uint64_t slo_us, *, uint64_t overhead_us=0, uint32_t max_size=DEFAULT_MAX_SIZE):
         if slo_us == 0 or max_size == 0:
             raise InvalidArgumentError(f"slo_us and max_size must be at least 1; got {slo_us} and {max_size}")
         self.max_size = max_size
@@ -53,11 +66,9 @@ cdef class AimdBatchSize(BatchSizeController):
         self._growing = True
 
     cpdef void set_target(self, uint64_t slo_us, uint64_t overhead_us) noexcept:
-        cdef uint64_t floor_us = slo_us // 8    # a mismeasured overhead must not leave a replica with batches of one
-        cdef uint64_t half_us = slo_us // 2
         self.slo_us = slo_us
         self.overhead_us = overhead_us
-        self.target_us = max(floor_us, half_us - overhead_us if half_us > overhead_us else 0, <uint64_t>1)
+        self.target_us = target_of(slo_us, overhead_us)
 
     cpdef uint32_t next_size(self, uint64_t now_us) noexcept:
         return <uint32_t>(self._cap + ROUNDING)
@@ -74,7 +85,7 @@ cdef class AimdBatchSize(BatchSizeController):
             self._grow(size)
 
     cdef void _grow(self, uint32_t size) noexcept:
-        self._doubted = False
+        self._doubted_us = 0
         self._last_good = size
         if size >= self._ceiling:
             self._growing = True        # faster than it was: the old ceiling no longer holds
@@ -83,19 +94,21 @@ cdef class AimdBatchSize(BatchSizeController):
             self._step = min(2.0 * self._step, <double>self.max_size)
 
     cdef void _violated(self, uint32_t size, uint64_t duration_us) noexcept:
-        if self._growing or self._doubted or <double>duration_us > DOUBT_RATIO * <double>self.target_us:
-            self._back_off(size)
-        else:
-            self._doubted = True
+        if self._doubted_us == 0:
+            self._doubted_us = duration_us
+        else:                               # the shorter of the two: the other may have been a pause
+            self._back_off(size, <double>self.target_us / <double>min(duration_us, self._doubted_us))
 
-    cdef void _back_off(self, uint32_t size) noexcept:
+    cdef void _back_off(self, uint32_t size, double met_ratio) noexcept:
         cdef bint found = self._growing and 0 < self._last_good < size
-        self._doubted = self._growing = False
+        cdef double kept = max(met_ratio, LEAST_BACK_OFF_RATIO) * size
+        self._doubted_us = 0
+        self._growing = False
         self._ceiling = size
         if found:                       # between the last good size and this one: look closer
-            self._cap = self._last_good
-            self._step = max(1.0, STEP_RATIO * (size - self._last_good))
+            self._cap = max(1.0, min(<double>self._last_good, kept))
+            self._step = max(1.0, STEP_RATIO * (size - self._cap))
         else:
-            self._cap = max(1.0, BACK_OFF_RATIO * size)
+            self._cap = max(1.0, min(BACK_OFF_RATIO * size, kept))
             self._step = max(STEP_RATIO * (size - self._cap), STEP_RATIO * (1.0 - BACK_OFF_RATIO))
         self._last_good = 0

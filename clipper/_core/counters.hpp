@@ -58,6 +58,11 @@ struct ModelCounters {
   uint64_t requeues = 0;     // tasks put back because their replica was lost
   uint64_t failures = 0;     // tasks whose evaluation failed in the model
   uint64_t missing = 0;      // predictions of ensembles without this version's output
+  uint64_t not_admitted = 0; // tasks refused because they were predicted to be late
+  uint64_t sent_ahead = 0;   // batches sent while their replica had one in service
+  uint64_t hedges = 0;       // batches sent a second time, because the first one was stuck
+  uint64_t hedged_tasks = 0; // tasks in those
+  uint64_t hedge_wins = 0;   // of those batches, how many were answered before the first one
   Histogram batch_size;
   Histogram stage_us[kStages];
 

@@ -44,6 +44,11 @@ cdef extern from "counters.hpp" namespace "clipper" nogil:
         uint64_t requeues
         uint64_t failures
         uint64_t missing
+        uint64_t not_admitted
+        uint64_t sent_ahead
+        uint64_t hedges
+        uint64_t hedged_tasks
+        uint64_t hedge_wins
         CHistogram batch_size
         CHistogram stage_us[6]      # [Stage]
         void record_stage(Stage stage, uint64_t duration_us) noexcept

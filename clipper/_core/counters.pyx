@@ -27,6 +27,11 @@ cdef dict export_model(const ModelCounters* source):
         "requeues": source.requeues,
         "failures": source.failures,
         "missing": source.missing,
+        "not_admitted": source.not_admitted,
+        "sent_ahead": source.sent_ahead,
+        "hedges": source.hedges,
+        "hedged_tasks": source.hedged_tasks,
+        "hedge_wins": source.hedge_wins,
         "batch_size": export_histogram(&source.batch_size),
         "stages_us": {stage: export_histogram(&source.stage_us[i]) for i, stage in enumerate(STAGES)},
     }

@@ -32,6 +32,9 @@ class BatchSink:
     def on_wake_at(self, model: ModelRuntime, at_us: int) -> None:
         """Call `Dispatcher.dispatch_at` of the model at this time; earlier wishes hold, too."""
 
+DEFAULT_HEDGE_RATIO: float
+DEFAULT_AHEAD_RATIO: float
+
 @final
 class Dispatcher:
     """Decides which replica gets which tasks, and when. No method reads a clock.
@@ -42,28 +45,57 @@ class Dispatcher:
         Whose tasks they are.
     sink : BatchSink
         Who is told what was decided.
+    batch_wait_us : int
+        The longest that a batch waits for more tasks while its replica is free; 0 = it never waits.
+    hedge_ratio : float
+        Tasks of stuck batches that are sent to a second replica, as a share of all; 0 = none.
+    ahead_ratio : float
+        A second batch is sent ahead where the RPC takes more than this share of a batch's time; 1 = nowhere.
+    admission : bool
+        Whether tasks are refused that are predicted to be late. The product always does.
     """
 
-    def __init__(self, slots: SlotPoolHandle, sink: BatchSink) -> None: ...
-    def add_replica(self, model: ModelRuntime, replica_id: str) -> Replica:
+    batch_wait_us: int
+    hedge_ratio: float
+    admission: bool
+
+    def __init__(
+        self,
+        slots: SlotPoolHandle,
+        sink: BatchSink,
+        *,
+        batch_wait_us: int = 0,
+        hedge_ratio: float = ...,
+        ahead_ratio: float = ...,
+        admission: bool = True,
+    ) -> None: ...
+    def add_replica(self, model: ModelRuntime, replica_id: str, now_us: int = 0) -> Replica:
         """Return a new, ready replica of the model that no session stands behind."""
 
     def remove_replica(self, replica: Replica, now_us: int) -> list[int]:
         """Lose a replica. What it had in hand is queued again; returned are the slots for which it is too late."""
 
-    def push_task(self, model: ModelRuntime, slot: int, slo_us: int, now_us: int) -> Literal["queued", "full"]:
-        """Queue an acquired slot whose deadlines are set. If it is not queued, the slot is still the caller's."""
+    def push_task(self, model: ModelRuntime, slot: int, slo_us: int, now_us: int) -> Literal["queued", "full", "late"]:
+        """Queue an acquired slot whose deadlines are set. If it is not queued, the slot is still the caller's.
+
+        "late": it was predicted to miss its deadline. "full": there is no place in the queue.
+        """
 
     def dispatch_at(self, model: ModelRuntime, now_us: int) -> None:
         """Give the model's replicas what they should have now; call it after pushes, and when woken."""
 
-    def finish_batch(self, replica: Replica, batch_id: int, compute_us: int, now_us: int) -> list[int]:
-        """End a batch that was answered; returns its slots, which are the caller's; none for an unknown id.
+    def finish_batch(
+        self, replica: Replica, batch_id: int, compute_us: int, now_us: int, *, has_failed: bool = False
+    ) -> list[int]:
+        """End a batch that was answered; returns the slots that end with it, which are the caller's.
 
-        The replica learns from the batch and is given the next one before this returns.
+        Slots that another replica has answered, or still may, are not among them; none for an unknown id. The replica
+        learns from the batch and is given the next one before this returns.
 
         Parameters
         ----------
         compute_us : int
             Time in the model, as the container measured it.
+        has_failed : bool
+            Whether the batch failed as a whole.
         """

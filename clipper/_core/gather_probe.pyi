@@ -29,5 +29,5 @@ def render_default(query_id: int, output: bytes, explanation: bytes, cause: byte
 def render_error(query_id: int, in_batch: bool, code: bytes, cause: bytes, detail: bytes | None = None) -> bytes:
     """Return the JSON of a miss that is answered with an error; `detail` is a JSON string."""
 
-def text_of_miss(reason: str) -> tuple[int, bytes, bytes]:
-    """Return HTTP status, error code and explanation of a miss."""
+def text_of_miss(reason: str, is_too_late: bool = False) -> tuple[int, bytes, bytes]:
+    """Return HTTP status, error code and explanation of a miss; one refused as too late says so."""

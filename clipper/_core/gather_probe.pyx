@@ -112,6 +112,6 @@ def render_error(unsigned long long query_id, bint in_batch, bytes code, bytes c
     return text
 
 
-def text_of_miss(str reason) -> tuple:
-    cdef MissText told = miss_text(<MemberState><unsigned char>MISSES[reason])
+def text_of_miss(str reason, bint is_too_late=False) -> tuple:
+    cdef MissText told = miss_text(<MemberState><unsigned char>MISSES[reason], is_too_late)
     return told.http_status, told.code.data()[:told.code.size()], told.explanation.data()[:told.explanation.size()]

@@ -44,12 +44,12 @@ class ModelRuntime:
 
         Parameters
         ----------
-        controller : {"aimd", "fixed"}
+        controller : {"aimd", "quantile", "fixed"}
             What decides the batch size.
         batch_size : int
             Size of "fixed"; 0 = 1.
         max_batch_size : int
-            Ceiling of "aimd"; 0 = 4096.
+            Ceiling of the others; 0 = 4096.
         slo_us : int
             The smallest SLO of the applications linked to the model; 0 = not linked.
         """

@@ -7,8 +7,10 @@ import cython
 
 from clipper._core.batch_size cimport AimdBatchSize, FixedBatchSize
 from clipper._core.counters cimport export_model
-from clipper._core.finish_estimate cimport FinishEstimate
+from clipper._core.in_flight cimport kNeverUs
 from clipper._core.input_spec cimport make_input_spec
+from clipper._core.quantile_size cimport QuantileBatchSize
+from clipper._core.replica cimport Replica
 
 DEFAULT_MAX_BATCH_SIZE = 4096
 UNLINKED_SLO_US = 100_000
@@ -24,6 +26,7 @@ cdef class ModelRuntime:
         self.uid = uid
         self.queue = queue
         self.replicas = []
+        self.hedge_us = self.wake_us = kNeverUs
         self.input_type = input_type
         self.controller_name = "aimd"
         self.max_batch_size = DEFAULT_MAX_BATCH_SIZE
@@ -38,11 +41,11 @@ cdef class ModelRuntime:
         Parameters
         ----------
         controller : str
-            "aimd" or "fixed".
+            "aimd", "quantile" or "fixed".
         batch_size : int
             Size of "fixed"; 0 = 1.
         max_batch_size : int
-            Ceiling of "aimd"; 0 = 4096.
+            Ceiling of the others; 0 = 4096.
         slo_us : int
             The smallest SLO of the applications linked to the model; 0 = not linked.
         """
@@ -56,9 +59,8 @@ cdef class ModelRuntime:
         for replica in self.replicas:
             if options[:3] != before[:3]:
                 replica.controller = self.new_controller()
-            elif isinstance(replica.controller, AimdBatchSize):
-                # A link that came or went under load: what was learned of the model still holds.
-                (<AimdBatchSize>replica.controller).set_target(self.slo_us, 0)
+            else:                   # a link that came or went under load: what was learned of the model still holds
+                replica.controller.set_target(self.slo_us, 0)
 
     def configure_tensor(self, dtype, shape):
         """Sets the element type and shape that the linked application declares."""
@@ -84,36 +86,16 @@ cdef class ModelRuntime:
         self.probe_must_succeed = must_succeed
         return is_first
 
-    cdef Replica pick_idle(self, uint64_t now_us):
-        """The ready, idle replica that is predicted to finish a batch first; None if there is none."""
-        cdef Replica replica, best = None
-        cdef FinishEstimate estimate
-        cdef double finish_us, best_finish_us = 0.0
-        cdef uint64_t waiting = self.queue.depth()
-        cdef uint64_t size
-        for replica in self.replicas:
-            if not replica.in_flight.empty() or not replica.ready:
-                continue
-            if self.ready_count == 1:
-                return replica
-            estimate = replica.finish_model.estimate()
-            size = min(waiting, <uint64_t>replica.controller.next_size(now_us))
-            finish_us = <double>estimate.base_us + estimate.per_item_us * <double>size
-            # Per item, not per batch: a replica that may take more at once is not the slower one for it.
-            finish_us = finish_us / <double>(size if size > 0 else 1)
-            if best is None or finish_us < best_finish_us:
-                best = replica
-                best_finish_us = finish_us
-        return best
-
     cdef BatchSizeController new_controller(self):
         """A controller for a new replica, or for new options.
 
-        It observes batches from send to result, the RPC's share included: its target of S/2 is thereby less the
-        overhead that each batch really had, and nothing is left to subtract.
+        It observes batches from send to result, the RPC's share included: its target is thereby less the overhead that
+        each batch really had, and nothing is left to subtract.
         """
         if self.controller_name == "fixed":
             return FixedBatchSize(self.batch_size if self.batch_size else 1)
+        if self.controller_name == "quantile":
+            return QuantileBatchSize(self.slo_us, max_size=self.max_batch_size)
         return AimdBatchSize(self.slo_us, max_size=self.max_batch_size)
 
     @property

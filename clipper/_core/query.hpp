@@ -22,7 +22,7 @@ enum class MemberState : uint8_t {
   Pending = 0,    // waits on its task; in an answered query: was not waited for, it could change nothing
   Answered = 1,   // `output` is the model's answer
   Deadline = 2,   // dropped from the queue, or still pending when the deadline came
-  Refused = 3,    // queue or slot pool full
+  Refused = 3,    // queue or slot pool full, or predicted to be late
   NoReplica = 4,  // no ready replica of the model
   Failed = 5,     // the model raised; `output` is a JSON string with the short cause
 };
@@ -37,6 +37,7 @@ struct Member {
   uint32_t slot;        // the task it waits on, while Pending
   uint16_t votes;       // majority.hpp: how many gave its output, if it is the first of them in link order; else 0
   MemberState state;
+  bool is_too_late;     // Refused, not for want of room, but because it was predicted to miss its deadline
 };
 
 struct Request {
@@ -115,7 +116,9 @@ class QueryPool {
     *query = Query{};
     query->heap_index = DeadlineHeap<Query>::kNotInHeap;
     query->member_count = member_count;
-    for (uint16_t i = 0; i < member_count; ++i) query->members()[i] = Member{query, nullptr, nullptr, nullptr, 0, 0, MemberState::Pending};
+    for (uint16_t i = 0; i < member_count; ++i) {
+      query->members()[i] = Member{query, nullptr, nullptr, nullptr, 0, 0, MemberState::Pending, false};
+    }
     ++live_queries_;
     return query;
   }

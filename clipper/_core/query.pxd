@@ -24,6 +24,7 @@ cdef extern from "query.hpp" namespace "clipper" nogil:
         uint32_t slot
         uint16_t votes
         MemberState state
+        bint is_too_late
     cppclass Request:
         void* connection
         void* application

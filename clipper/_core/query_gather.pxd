@@ -25,6 +25,7 @@ cdef class QueryGather(PredictHandler):
     cdef HttpServer server
     cdef DeadlineTimer timer
     cdef uint64_t armed_us                  # what the timer was last asked for; 0 = not armed
+    cdef uint64_t wake_us                   # when the first of the models wants to be dispatched; 2**64-1 = none does
     cdef uint64_t reply_margin_us
     cdef QueryPool queries
     cdef DeadlineHeap[Query] deadlines
@@ -37,6 +38,8 @@ cdef class QueryGather(PredictHandler):
     cdef int leave_pending(self, Query* query, uint64_t now_us) except -1
     cdef bint take_hits(self, Query* query, uint64_t now_us) except -1
     cdef int take_member(self, Query* query, Member* member, uint64_t now_us) except -1
+    # Sees to the models that want to be dispatched by now, and to wake_us.
+    cdef int wake_models(self, uint64_t now_us) except -1
     cdef int finish(self, Query* query, uint64_t now_us) except -1
     cdef int append_answer(self, Query* query, Application app, Plan plan, Combined& combined) except -1
     cdef int append_missing_members(self, Query* query, Plan plan) except -1

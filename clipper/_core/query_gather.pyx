@@ -6,6 +6,7 @@ from libc.stdint cimport uint8_t, uint16_t
 
 from clipper._core.counters cimport AnswerKind, MissReason, Stage
 from clipper._core.http_response cimport string_view
+from clipper._core.in_flight cimport kNeverUs
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
 from clipper._core.query cimport MemberState, answer_kind, combine, count_output, is_decided
@@ -19,6 +20,9 @@ cdef const char* NO_HEADERS = NULL
 
 cdef class QueryGather(PredictHandler):
     cdef int leave(self, Member* member, uint64_t now_us) except -1:
+        raise NotImplementedError
+
+    cdef int wake_models(self, uint64_t now_us) except -1:
         raise NotImplementedError
 
     def on_timer(self):
@@ -39,6 +43,7 @@ cdef class QueryGather(PredictHandler):
                     member.state = MemberState.Deadline
                     self.leave(member, now_us)
             self.finish(query, now_us)
+        self.wake_models(now_us)
         self.arm()
 
     cdef int take_member(self, Query* query, Member* member, uint64_t now_us) except -1:
@@ -149,15 +154,17 @@ cdef class QueryGather(PredictHandler):
         cdef Output* cause = NULL
         cdef Member* members = query.members()
         cdef uint16_t index
+        cdef bint is_too_late = False
         cdef MissText told
         for index in range(query.member_count):
             if members[index].state > worst:
                 worst = members[index].state
+                is_too_late = members[index].is_too_late
                 cause = members[index].output if worst == MemberState.Failed else NULL
         if failure != NULL:
             worst = MemberState.Failed
-        self.log.miss(query, app, worst, failure, cause, now_us)
-        told = miss_text(worst)
+        self.log.miss(query, app, worst, is_too_late, failure, cause, now_us)
+        told = miss_text(worst, is_too_late)
         if failure != NULL:
             told.explanation = string_view(failure)
         # MissReason counts the same reasons from zero; MemberState has the two states that are no miss before them.
@@ -204,11 +211,10 @@ cdef class QueryGather(PredictHandler):
         return connection.respond_json(sequence, status, self.text.data(), self.text.size(), NULL)
 
     cdef int arm(self) except -1:
-        """Asks the deadline timer for the earliest deadline, if it does not fire by then already."""
-        cdef uint64_t next_us
-        if self.deadlines.empty():
+        """Asks the deadline timer for the earliest deadline or wish, if it does not fire by then already."""
+        cdef uint64_t next_us = min(self.wake_us, self.deadlines.next_us())     # each 2**64-1 if there is none
+        if next_us == kNeverUs:
             return 0
-        next_us = self.deadlines.next_us()
         if self.armed_us == 0 or next_us < self.armed_us:
             self.armed_us = next_us
             self.timer.arm(next_us)

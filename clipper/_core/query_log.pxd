@@ -25,8 +25,8 @@ cdef class QueryLog:
     cdef dict stages                            # query id -> {stage: us}
 
     # misses
-    cdef int miss(self, Query* query, Application app, MemberState worst, const char* failure, Output* cause,
-                  uint64_t now_us) except -1
+    cdef int miss(self, Query* query, Application app, MemberState worst, bint is_too_late, const char* failure,
+                  Output* cause, uint64_t now_us) except -1
     cdef dict miss_place(self, Query* query, MemberState worst)
     # traces, in the order of a query's journey
     cdef bint admits_trace(self, Application app, uint64_t now_us) except -1

@@ -59,15 +59,15 @@ cdef class QueryLog:
 
     # -- misses ------------------------------------------------------------------------------------------------------
 
-    cdef int miss(self, Query* query, Application app, MemberState worst, const char* failure, Output* cause,
-                  uint64_t now_us) except -1:
+    cdef int miss(self, Query* query, Application app, MemberState worst, bint is_too_late, const char* failure,
+                  Output* cause, uint64_t now_us) except -1:
         """A query gets no prediction: say so, unless enough was said of such queries in this second."""
         cdef RateWindow* window = &app.stats.miss_windows[<uint8_t>worst - 2]
         cdef MissText told
         cdef uint64_t suppressed
         if not window.admits(now_us, self.misses_per_second) and not query.is_traced:
             return 0
-        told = miss_text(worst)
+        told = miss_text(worst, is_too_late)
         text = failure.decode() if failure != NULL else told.explanation.data()[:told.explanation.size()].decode()
         fields = {"query_id": query.query_id, "application": app.name, "reason": REASONS[<uint8_t>worst]}
         fields |= self.miss_place(query, worst)

@@ -32,6 +32,7 @@ cdef class QueryProcessor(QueryGather):
     cdef vector[uint32_t] batch
     cdef vector[uint32_t] fresh             # tasks pushed in this turn: their queue stage begins when it ends
     cdef list dirty_models                  # models that got tasks in this turn
+    cdef list waking_models                 # models that want to be dispatched some time
     # identity
     cdef uint64_t next_query_id
     cdef uint64_t query_id_step
@@ -51,5 +52,6 @@ cdef class QueryProcessor(QueryGather):
     cdef uint64_t random(self) noexcept
     # what becomes of tasks
     cdef int mark_dirty(self, ModelRuntime model) except -1
+    cdef int wake_at(self, ModelRuntime model, uint64_t at_us) except -1
     cdef int end_queue(self, ModelRuntime model, uint64_t now_us) except -1
     cdef int complete_task(self, uint32_t slot, MemberState state, Output* output, uint64_t now_us) except -1

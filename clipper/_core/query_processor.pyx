@@ -15,6 +15,7 @@ from clipper._core.deadline_timer cimport DeadlineTimer
 from clipper._core.finish_estimate cimport FinishEstimate
 from clipper._core.http_request cimport HttpConnection
 from clipper._core.http_server cimport HttpServer
+from clipper._core.in_flight cimport kNeverUs
 from clipper._core.predict_body cimport c_parse_binary_body, c_parse_json_body
 from clipper._core.prediction_cache cimport CacheKey, FetchResult
 from clipper._core.query cimport attach_waiter, detach_waiter
@@ -51,7 +52,9 @@ cdef class QueryProcessor(QueryGather):
         self.random_state = random_seed | 1
         self.reply_margin_us = reply_margin_us
         self.timer = timer
+        self.wake_us = kNeverUs
         self.dirty_models = []
+        self.waking_models = []
         self.log = QueryLog()
 
     def wire(self, HttpServer server, RpcServer rpc, Dispatcher dispatcher):
@@ -186,6 +189,12 @@ cdef class QueryProcessor(QueryGather):
             member.state = MemberState.NoReplica
             query.pending -= 1
             return 0
+        if not self.dispatcher.admits(model, query.fire_us, now_us):
+            model.counters.not_admitted += 1
+            member.is_too_late = True
+            member.state = MemberState.Refused
+            query.pending -= 1
+            return 0
         slot = self.pool.acquire(data_bytes)
         if slot >= 0:
             memcpy(self.pool.payload(<uint32_t>slot), data, data_bytes)
@@ -211,6 +220,7 @@ cdef class QueryProcessor(QueryGather):
             self.cache.begin(key, model.uid, <uint32_t>slot)
         member.slot = <uint32_t>slot
         attach_waiter(task[0], member)
+        model.admission.pushed()
         model.counters.tasks += 1
         self.fresh.push_back(<uint32_t>slot)
         return self.mark_dirty(model)
@@ -269,6 +279,28 @@ cdef class QueryProcessor(QueryGather):
                 model.dirty = False
                 self.dispatcher.dispatch(model, now_us)
             self.rpc.catch_up(now_us)
+        return 0
+
+    cdef int wake_at(self, ModelRuntime model, uint64_t at_us) except -1:
+        """The model wants to be dispatched then, and not at its earlier wish."""
+        if model not in self.waking_models:
+            self.waking_models.append(model)
+        self.wake_us = min(self.wake_us, at_us)
+        return self.arm()
+
+    cdef int wake_models(self, uint64_t now_us) except -1:
+        cdef ModelRuntime model
+        if self.wake_us > now_us:
+            return 0
+        self.wake_us = kNeverUs
+        waiting = []
+        for model in self.waking_models:
+            if model.wake_us <= now_us:
+                self.mark_dirty(model)         # the end of this turn dispatches it
+            else:
+                self.wake_us = min(self.wake_us, model.wake_us)
+                waiting.append(model)
+        self.waking_models = waiting
         return 0
 
     cdef int complete_task(self, uint32_t slot, MemberState state, Output* output, uint64_t now_us) except -1:

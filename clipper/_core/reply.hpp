@@ -20,9 +20,10 @@ struct MissText {
   std::string_view explanation;
 };
 
-inline MissText miss_text(MemberState state) noexcept {
+inline MissText miss_text(MemberState state, bool is_too_late = false) noexcept {
   switch (state) {
     case MemberState::Refused:
+      if (is_too_late) return {503, "overloaded", "The query was predicted to finish too late: too many wait for the model"};
       return {503, "overloaded", "The batch queue of the model is full"};
     case MemberState::NoReplica:
       return {503, "no_replica", "No connected models found for query"};

@@ -12,7 +12,7 @@ cdef extern from "reply.hpp" namespace "clipper" nogil:
         int http_status
         string_view code
         string_view explanation
-    MissText miss_text(MemberState)
+    MissText miss_text(MemberState, bint is_too_late)
     void append_prediction(string&, uint64_t, const Output*, string_view, double) except +
     void append_missing(string&, const vector[string_view]&) except +
     void append_default(string&, uint64_t, string_view, string_view, const Output*) except +

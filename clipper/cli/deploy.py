@@ -16,6 +16,7 @@ from clipper.cli.output import print_json, say
 from clipper.cli.progress import follow
 from clipper.cli.server import Server
 from clipper.client.api_paths import segment
+from clipper.client.checks import check_batching
 from clipper.errors import AlreadyExistsError, InvalidArgumentError
 
 
@@ -47,6 +48,15 @@ def deploy(
         str, typer.Option("--input-type", help="integers, floats, doubles, strings, bytes or tensor.", metavar="TYPE")
     ] = "doubles",
     replicas: Annotated[int, typer.Option("--replicas", help="How many containers run it.", metavar="N")] = 1,
+    batching: Annotated[
+        str | None,
+        typer.Option(
+            "--batching",
+            help="Who chooses the batch size: aimd, quantile or fixed. Default: aimd, or fixed with --batch-size.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option("--batch-size", help="A fixed batch size. Default: found by measurement.", metavar="N", min=1),
@@ -100,12 +110,13 @@ def deploy(
        Every replica is ready when this returns, or nothing of it is left.
     A pickle is opened only in the container, never by this command or by Clipper itself.
     """
+    controller, fixed_size = check_batching(batching, batch_size)
     body: dict[str, Any] = {
         "version": version,
         "input_type": input_type,
         "replicas": replicas,
-        "controller": "aimd" if batch_size is None else "fixed",
-        "batch_size": batch_size or 0,
+        "controller": controller,
+        "batch_size": fixed_size,
         "max_batch_size": max_batch_size,
         "labels": labels or [],
         "environment": dict(_pair(word, "--env") for word in environment or ()),

@@ -131,4 +131,4 @@ def _batch_size(version: dict[str, Any]) -> str:
     if version["controller"] == "fixed":
         return f"{version['batch_size']} fixed"
     most = version["max_batch_size"]
-    return f"measured, at most {most}" if most else "measured"
+    return f"{version['controller']}, at most {most}" if most else str(version["controller"])

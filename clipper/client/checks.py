@@ -42,6 +42,26 @@ def to_count(name: str, value: object, least: int, most: int) -> int:
     return names.check_range(name, to_int(name, value), least, most)
 
 
+def check_batching(batching: object, batch_size: object) -> tuple[str, int]:
+    """Return the batch-size controller and the size of a fixed one, 0 of any other.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is no such controller, the size is out of range, or the two contradict each other.
+    """
+    size = 0 if batch_size is None else to_count("batch_size", batch_size, 1, names.MAX_BATCH_SIZE)
+    controller = names.check_controller(("fixed" if size else "aimd") if batching is None else batching)
+    if size and controller != "fixed":
+        raise InvalidArgumentError(
+            f"batch_size={batch_size!r} fixes the size, and batching={controller!r} measures it",
+            hint="give one of the two; a ceiling for measured sizes is max_batch_size",
+        )
+    if not size and controller == "fixed":
+        raise InvalidArgumentError("batching='fixed' needs the size", hint="add batch_size=N")
+    return controller, size
+
+
 def check_labels(labels: object) -> list[str]:
     """Return the labels as a list."""
     if isinstance(labels, str) or not isinstance(labels, Iterable):

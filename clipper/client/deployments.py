@@ -9,6 +9,7 @@ from typing import Any, Final
 from clipper.client.api_paths import DEPLOY_LIMIT_US, segment
 from clipper.client.calls import Calls
 from clipper.client.checks import (
+    check_batching,
     check_environment,
     check_labels,
     check_text,
@@ -38,6 +39,7 @@ class DeploymentCalls(Calls):
         replicas: int = 1,
         *,
         container: str | None = None,
+        batching: str | None = None,
         batch_size: int | None = None,
         max_batch_size: int = 0,
         labels: Sequence[str] = (),
@@ -57,6 +59,8 @@ class DeploymentCalls(Calls):
             `clipper.deployers` accepts. None: the container needs no files (``noop``, ``sum``, ``simulated``).
         container : str, optional
             Which program evaluates it; by default chosen by the type of ``model``.
+        batching : {"aimd", "quantile", "fixed"}, optional
+            Who chooses the batch size: ``docs/batching.md``. Default: "aimd", or "fixed" where ``batch_size`` is given.
         batch_size : int, optional
             A fixed batch size. Default: found by measurement, up to ``max_batch_size`` (0 = no limit of its own).
         environment : mapping, optional
@@ -79,12 +83,13 @@ class DeploymentCalls(Calls):
             The version exists; a linked application does not fit it; a value is not valid, or the model cannot be
             pickled: then the server has heard nothing of it.
         """
+        controller, fixed_size = check_batching(batching, batch_size)
         body = {
             "version": check_version(version),
             "input_type": names.check_input_type(input_type),
             "replicas": to_count("replicas", replicas, 1, names.MAX_REPLICAS),
-            "controller": "aimd" if batch_size is None else "fixed",
-            "batch_size": 0 if batch_size is None else to_count("batch_size", batch_size, 1, names.MAX_BATCH_SIZE),
+            "controller": controller,
+            "batch_size": fixed_size,
             "max_batch_size": to_count("max_batch_size", max_batch_size, 0, names.MAX_BATCH_SIZE),
             "labels": check_labels(labels),
             "environment": check_environment(environment),

@@ -48,6 +48,21 @@ class CoreConfig:
         32 << 20, "budget of the prediction cache, keys and overheads included; 0 = no cache", maximum=1 << 40
     )
     reply_margin_us: int = duration(500, "how long before its deadline a query is answered with what is there")
+    batch_wait_us: int = duration(
+        0, "the longest that a batch waits for more queries while its replica is free; 0 = it never waits"
+    )
+    hedge_ratio: float = option(
+        0.03,
+        "queries of stuck batches that are sent to a second replica, as a share of all; 0 = none",
+        minimum=0,
+        maximum=1,
+    )
+    ahead_ratio: float = option(
+        0.1,
+        "a second batch is sent ahead where the RPC takes more than this share of a batch's time; 1 = nowhere",
+        minimum=0,
+        maximum=1,
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -96,7 +96,14 @@ def build_core(
     )
     sender = BatchSender(processor)
     sender.wire(rpc)
-    processor.wire(server, rpc, Dispatcher(slots, sender))
+    dispatcher = Dispatcher(
+        slots,
+        sender,
+        batch_wait_us=options.batch_wait_us,
+        hedge_ratio=options.hedge_ratio,
+        ahead_ratio=options.ahead_ratio,
+    )
+    processor.wire(server, rpc, dispatcher)
     loop.add_reader(timer.file_descriptor, processor.on_timer)
     rpc.start(loop)
     return Core(slots, cache, processor, server, rpc, timer)

@@ -73,7 +73,7 @@ class DeployRequest(_Request):
     container: str = Field(description="the name of a program that evaluates models", examples=["sum"])
     files: str | None = Field(None, description="what POST /api/v1/files answered; taken by this deployment")
     replicas: Replicas = 1
-    controller: Controller = "aimd"
+    controller: Controller = Field("aimd", description="who chooses the batch size")
     batch_size: BatchSize = Field(0, description="of the controller fixed; 0 = its default")
     max_batch_size: BatchSize = Field(0, description="0 = the default")
     labels: Labels = []

@@ -111,9 +111,14 @@ def _model_families(models: Sequence[ModelMetrics]) -> Iterator[Family]:
     yield family_of(names.MODEL_QUEUE_DEPTH, [(labels, m.queue_depth) for labels, m in labelled])
     yield family_of(names.MODEL_EARLY_DROPS, [(labels, m.early_drops) for labels, m in labelled])
     yield family_of(names.MODEL_REFUSED, [(labels, m.refused) for labels, m in labelled])
+    yield family_of(names.MODEL_NOT_ADMITTED, [(labels, m.not_admitted) for labels, m in labelled])
     yield family_of(names.MODEL_REQUEUES, [(labels, m.requeues) for labels, m in labelled])
     yield family_of(names.MODEL_FAILURES, [(labels, m.failures) for labels, m in labelled])
     yield family_of(names.MODEL_MISSING, [(labels, m.missing) for labels, m in labelled])
+    yield family_of(names.MODEL_SENT_AHEAD, [(labels, m.sent_ahead) for labels, m in labelled])
+    yield family_of(names.MODEL_HEDGES, [(labels, m.hedges) for labels, m in labelled])
+    yield family_of(names.MODEL_HEDGED_TASKS, [(labels, m.hedged_tasks) for labels, m in labelled])
+    yield family_of(names.MODEL_HEDGE_WINS, [(labels, m.hedge_wins) for labels, m in labelled])
     stages = [((*labels, stage), m.stages_us[stage]) for labels, m in labelled for stage in m.stages_us]
     yield _seconds_histogram(names.MODEL_STAGES, stages)
     replicas = [s for labels, m in labelled for s in split_samples(labels, m.replicas, names.REPLICA_STATES)]

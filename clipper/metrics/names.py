@@ -106,9 +106,16 @@ MODEL_BATCH_SIZE = _metric(_H, "model_batch_size", _MODEL, "", "Tasks in a batch
 MODEL_QUEUE_DEPTH = _metric(_G, "model_queue_depth", _MODEL, "", "Tasks waiting now.")
 MODEL_EARLY_DROPS = _metric(_C, "model_early_drops", _MODEL, "", "Tasks dropped because they would have been late.")
 MODEL_REFUSED = _metric(_C, "model_refused", _MODEL, "", "Tasks refused because the queue or the slot pool was full.")
+MODEL_NOT_ADMITTED = _metric(
+    _C, "model_not_admitted", _MODEL, "", "Tasks refused because they were predicted to finish too late."
+)
 MODEL_REQUEUES = _metric(_C, "model_requeues", _MODEL, "", "Tasks queued again because their replica was lost.")
 MODEL_FAILURES = _metric(_C, "model_failures", _MODEL, "", "Tasks whose evaluation failed in the model.")
 MODEL_MISSING = _metric(_C, "model_missing", _MODEL, "", "Predictions of ensembles without this version's output.")
+MODEL_SENT_AHEAD = _metric(_C, "model_batches_ahead", _MODEL, "", "Batches sent while their replica was busy.")
+MODEL_HEDGES = _metric(_C, "model_hedged_batches", _MODEL, "", "Batches sent a second time because one was stuck.")
+MODEL_HEDGED_TASKS = _metric(_C, "model_hedged_tasks", _MODEL, "", "Tasks in batches sent a second time.")
+MODEL_HEDGE_WINS = _metric(_C, "model_hedge_wins", _MODEL, "", "Second batches answered before the stuck one.")
 MODEL_STAGES = _metric(_H, "stage_seconds", (*_MODEL, "stage"), "seconds", "Time spent in each stage of the journey.")
 MODEL_REPLICAS = _metric(_G, "model_replicas", (*_MODEL, "state"), "", "Replicas by state.")
 MODEL_CACHE_HITS = _metric(_C, "model_cache_hits", _MODEL, "", "Tasks answered from the prediction cache.")

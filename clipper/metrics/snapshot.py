@@ -63,6 +63,11 @@ class ModelMetrics:
     requeues: int = 0
     failures: int = 0
     missing: int = 0
+    not_admitted: int = 0
+    sent_ahead: int = 0
+    hedges: int = 0
+    hedged_tasks: int = 0
+    hedge_wins: int = 0
     cache_hits: int = 0
     cache_joins: int = 0
     cache_misses: int = 0

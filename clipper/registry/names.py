@@ -37,7 +37,7 @@ POLICIES: Final = ("static", "majority", "mean")
 ANSWER_WHEN_DECIDED: Final = "answer_when_decided"
 _POLICY_PARAMETERS: Final[Mapping[str, Mapping[str, type]]] = {"majority": {ANSWER_WHEN_DECIDED: bool}}
 MISS_RULES: Final = ("default", "error")
-CONTROLLERS: Final = ("aimd", "fixed")
+CONTROLLERS: Final = ("aimd", "quantile", "fixed")
 
 _MODEL_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 APPLICATION_NAME: Final = re.compile(r"[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?")

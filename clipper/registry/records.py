@@ -52,7 +52,7 @@ class ModelVersion:
     input_type: str
     container: str  # which program evaluates it: a key of deploy.containers
     replicas: int = 1
-    controller: str = "aimd"
+    controller: str = "aimd"  # one of names.CONTROLLERS
     batch_size: int = 0  # of the controller "fixed"; 0 = its default
     max_batch_size: int = 0  # 0 = the default
     labels: tuple[str, ...] = ()

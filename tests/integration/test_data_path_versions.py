@@ -174,8 +174,9 @@ def test_version_that_is_being_deployed_is_not_there_for_those_who_name_it(path:
     assert (answer.status, answer.json["cause"]) == (400, "Requested version: 2 does not exist for model: m")
 
 
-def test_link_that_comes_or_goes_keeps_what_was_learned_of_the_model(path: DataPath) -> None:
-    adaptive = model(controller="aimd", batch_size=0)
+@pytest.mark.parametrize("name", ["aimd", "quantile"])
+def test_link_that_comes_or_goes_keeps_what_was_learned_of_the_model(path: DataPath, name: str) -> None:
+    adaptive = model(controller=name, batch_size=0)
     path.apply([application()], [adaptive])
     path.serving(lambda inputs: [1] * len(inputs))
 

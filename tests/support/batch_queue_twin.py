@@ -32,11 +32,11 @@ class BatchQueueTwin:
         return True
 
     def pop(self, max_size: int, now_us: int, base_us: int, per_item_us: float) -> tuple[list[Task], list[Task]]:
-        size = min(max_size, len(self))
-        finish_us = now_us + base_us + int(size * per_item_us)
         batch: list[Task] = []
         dropped: list[Task] = []
-        while len(batch) < size and len(self):
+        while len(batch) < max_size and len(self):
+            size = min(max_size, len(batch) + len(self))  # what is dropped is not counted any more
+            finish_us = now_us + base_us + int(size * per_item_us)
             ring = min((ring for ring in self.rings if ring), key=lambda ring: ring[0].deadline_us)
             task = ring.pop(0)
             (batch if task.drop_deadline_us >= finish_us else dropped).append(task)

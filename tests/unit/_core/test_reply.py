@@ -93,5 +93,7 @@ def test_every_reason_for_a_miss_has_a_status_a_code_and_a_text() -> None:
         "unavailable": (503, b"no_replica"),
         "model_error": (502, b"model_error"),
     }
-    for _, _, explanation in told.values():
+    too_late = text_of_miss("refused", is_too_late=True)
+    assert too_late[:2] == told["refused"][:2] and too_late[2] != told["refused"][2]
+    for _, _, explanation in [*told.values(), too_late]:
         assert json.loads(b'"%s"' % explanation), "it stands in a JSON string as it is"
