@@ -30,4 +30,4 @@ def render_error(query_id: int, in_batch: bool, code: bytes, cause: bytes, detai
     """Return the JSON of a miss that is answered with an error; `detail` is a JSON string."""
 
 def text_of_miss(reason: str, is_too_late: bool = False) -> tuple[int, bytes, bytes]:
-    """Return HTTP status, error code and explanation of a miss."""
+    """Return HTTP status, error code and explanation of a miss; one refused as too late says so."""

@@ -117,7 +117,9 @@ class QueryPool {
     *query = Query{};
     query->heap_index = DeadlineHeap<Query>::kNotInHeap;
     query->member_count = member_count;
-    for (uint16_t i = 0; i < member_count; ++i) query->members()[i] = Member{query, nullptr, nullptr, nullptr, 0, 0, MemberState::Pending, false};
+    for (uint16_t i = 0; i < member_count; ++i) {
+      query->members()[i] = Member{query, nullptr, nullptr, nullptr, 0, 0, MemberState::Pending, false};
+    }
     ++live_queries_;
     return query;
   }

@@ -78,12 +78,12 @@ def _encode(sample: str, input_type: str, application: Mapping[str, Any] | None)
 def _zeros(input_type: str, applications: Sequence[Mapping[str, Any]]) -> bytes | None:
     """Return zeros in the first shape that an application declares for this type of input."""
     for application in applications:
-        shape = application["shape"]
-        if application["input_type"] != input_type or shape is None:
+        if application["input_type"] != input_type or application["shape"] is None:
             continue
+        elements = math.prod(application["shape"])
         zero = _zero(application["dtype"] or _ELEMENT_TYPES[input_type])
-        if math.prod(shape) * len(zero) <= _MAX_ZERO_BYTES:
-            return zero * math.prod(shape)
+        if elements * len(zero) <= _MAX_ZERO_BYTES:
+            return zero * elements
     return None
 
 
