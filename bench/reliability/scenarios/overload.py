@@ -41,7 +41,7 @@ def overload(bench: Bench) -> None:
     instance = bench.shared
     with instance.serving(SLO_US, base_us=BASE_US, per_item_us=PER_ITEM_US) as app:
         rate_per_s = _sustainable_rate(bench, instance, app)
-        bench.check("sustainable rate", f"{rate_per_s:.0f}/s", rate_per_s > 0)
+        bench.check("sustainable rate", f"{rate_per_s:.0f}/s", rate_per_s > 0, is_timed=True)
         before_bytes = instance.memory_bytes()
         for factor in (2, 4):
             _overloaded(bench, instance, app, rate_per_s, factor)
