@@ -27,6 +27,8 @@ class SimulatedFrontend(BatchSink):
         Tasks that may wait or be in flight.
     interval_us : int
         Queries are counted by the interval in which they arrived.
+    admission : bool
+        Whether queries are refused that are predicted to be late.
 
     Raises
     ------
@@ -35,7 +37,13 @@ class SimulatedFrontend(BatchSink):
     """
 
     def __init__(
-        self, *, slo_us: int, reply_margin_us: int = 500, slot_count: int = 16_384, interval_us: int = 100_000
+        self,
+        *,
+        slo_us: int,
+        reply_margin_us: int = 500,
+        slot_count: int = 16_384,
+        interval_us: int = 100_000,
+        admission: bool = True,
     ) -> None: ...
     @property
     def dispatcher(self) -> Dispatcher: ...

@@ -23,13 +23,13 @@ cdef enum:
 @cython.final
 cdef class SimulatedFrontend(BatchSink):
     def __init__(self, *, uint64_t slo_us, uint64_t reply_margin_us=500, uint32_t slot_count=16_384,
-                 uint64_t interval_us=100_000):
+                 uint64_t interval_us=100_000, bint admission=True):
         if slo_us <= reply_margin_us or interval_us == 0:
             raise InvalidArgumentError(
                 f"slo_us must exceed reply_margin_us, and interval_us zero: {slo_us}, {reply_margin_us}, {interval_us}")
         self.slots = SlotPoolHandle(slot_count, 64 * slot_count)
         self.pool = self.slots.pool
-        self.dispatcher = Dispatcher(self.slots, self)
+        self.dispatcher = Dispatcher(self.slots, self, admission=admission)
         self.model = ModelRuntime("simulated", "1", 1, BatchQueue([self.slots]), input_type="doubles")
         self.slo_us = slo_us
         self.patience_us = slo_us - reply_margin_us
