@@ -22,25 +22,38 @@ namespace clipper {
 
 class Admission {
  public:
-  // The dispatcher: a new forecast, with so many tasks left waiting. Then add() each ready replica.
+  // The dispatcher: a new forecast, with so many tasks left waiting. Then add() each ready replica, then end().
   void begin(uint64_t now_us, uint64_t waiting) {
     measure_rate(now_us);
     waiting_ = waiting;
     replicas_.clear();
     total_cap_ = 0;
     last_free_us_ = longest_us_ = 0;
+    capacity_ = 0.0;
   }
 
-  // `error_ratio`: by how much its batches differ from their prediction; a task is let in only if it would be in time
-  // even if the batch before its own, and its own, take longer by that.
+  // `error_ratio`: by how much its batches differ from their prediction, in the mean.
   void add(uint64_t free_us, uint32_t cap, FinishEstimate estimate, double error_ratio) {
-    const double caution = 1.0 + kCaution * error_ratio;
-    estimate.base_us = static_cast<uint64_t>(static_cast<double>(estimate.base_us) * caution);
-    estimate.per_item_us *= caution;
-    replicas_.push_back(Forecast{free_us, estimate.finish_us(0, cap), cap, estimate});
+    const uint64_t full_us = estimate.finish_us(0, cap);
+    replicas_.push_back(Forecast{free_us, full_us, cap, estimate, error_ratio});
     total_cap_ += cap;
+    capacity_ += static_cast<double>(cap) / static_cast<double>(std::max<uint64_t>(full_us, 1));
     last_free_us_ = std::max(last_free_us_, free_us);
-    longest_us_ = std::max(longest_us_, replicas_.back().full_us);
+  }
+
+  // Where more comes than can be done, a task is let in only if it would be in time even if the batch before its own,
+  // and its own, take longer than predicted: another one will take its place. Where less comes there is no other one,
+  // and it is better to try.
+  void end() noexcept {
+    const double load = rate_ / std::max(capacity_, 1e-12);
+    const double caution = kCaution * std::clamp((load - kNoOverload) / (kOverload - kNoOverload), 0.0, 1.0);
+    for (Forecast& replica : replicas_) {
+      const double stretch = 1.0 + caution * replica.error_ratio;
+      replica.estimate.base_us = static_cast<uint64_t>(static_cast<double>(replica.estimate.base_us) * stretch);
+      replica.estimate.per_item_us *= stretch;
+      replica.full_us = replica.estimate.finish_us(0, replica.cap);
+      longest_us_ = std::max(longest_us_, replica.full_us);
+    }
   }
 
   // A task asks. `pushed()` follows if it was let in and found a place.
@@ -79,6 +92,7 @@ class Admission {
 
  private:
   static constexpr double kCaution = 4.0;            // mean errors: some two standard deviations of two batches' sum
+  static constexpr double kNoOverload = 0.95, kOverload = 1.15;  // times the capacity: what comes, between the two
   static constexpr double kRateMemoryUs = 10'000.0;  // about one batch of the usual objective
   static constexpr uint64_t kRateWindowUs = 500;     // a turn or two: below, it is the noise of who came in which
 
@@ -86,6 +100,7 @@ class Admission {
     uint64_t free_us, full_us;
     uint32_t cap;
     FinishEstimate estimate;
+    double error_ratio;
   };
 
   void measure_rate(uint64_t now_us) noexcept {
@@ -101,6 +116,7 @@ class Admission {
   uint64_t waiting_ = 0;
   uint64_t total_cap_ = 0;
   uint64_t last_free_us_ = 0, longest_us_ = 0;
+  double capacity_ = 0.0;           // tasks that can be answered, per us
   double rate_ = 0.0;               // tasks that ask, per us
   uint64_t since_us_ = 0, offered_ = 0;
 };

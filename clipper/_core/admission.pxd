@@ -8,6 +8,7 @@ cdef extern from "admission.hpp" namespace "clipper" nogil:
     cppclass Admission:
         void begin(uint64_t now_us, uint64_t waiting) except +
         void add(uint64_t free_us, uint32_t cap, FinishEstimate estimate, double error_ratio) except +
+        void end()
         bint admits(uint64_t now_us, uint64_t deadline_us)
         void pushed()
         uint64_t answered_by(uint64_t now_us, uint64_t deadline_us)

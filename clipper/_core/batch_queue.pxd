@@ -53,8 +53,8 @@ cdef class BatchQueue:
     cdef int complete(self, uint32_t slot, uint64_t result) noexcept nogil   # 0; -1 = not mine
     cdef int pop_batch(self, uint32_t max_size, uint64_t now_us, FinishEstimate estimate, vector[uint32_t]& batch,
                        vector[uint32_t]& dropped) noexcept nogil             # size of the batch
-    # For a batch that begins at start_us; what it cannot meet, but one that is done at other_us could, is spared: claimed
-    # for the caller to requeue.
+    # For a batch that begins at start_us; what it cannot meet, but one that is done at other_us could, is spared:
+    # claimed, for the caller to requeue.
     cdef int pop_batch_at(self, uint32_t max_size, uint64_t now_us, uint64_t start_us, uint64_t other_us,
                           FinishEstimate estimate, vector[uint32_t]& batch, vector[uint32_t]& dropped,
                           vector[uint32_t]& spared) noexcept nogil

@@ -170,6 +170,7 @@ cdef class Dispatcher:
             if replica.ready:
                 model.admission.add(replica.predicted_free_us(now_us), replica.controller.next_size(now_us),
                                     replica.finish_model.estimate(), replica.error_ratio)
+        model.admission.end()
         return 0
 
     cdef int wake(self, ModelRuntime model, uint64_t at_us) except -1:

@@ -161,7 +161,8 @@ cdef class QueryLog:
             while member != NULL:
                 if member.query.is_traced:
                     rpc_us = duration_us - compute_us if duration_us > compute_us else 0
-                    self.tell(member.query, "evaluated", replica, batch, {"rpc_us": rpc_us, "compute_us": compute_us}, {})
+                    stages = {"rpc_us": rpc_us, "compute_us": compute_us}
+                    self.tell(member.query, "evaluated", replica, batch, stages, {})
                 member = member.next
         return 0
 

@@ -22,7 +22,7 @@ cdef class ReplicaChoice:
     cdef int choose_ahead(self, ModelRuntime model, uint64_t waiting, uint64_t now_us) except -1
     cdef bint may_send_ahead(self, Replica replica, uint64_t waiting, uint64_t now_us) noexcept
     cdef int weigh_busy_ones(self, ModelRuntime model, uint64_t waiting, uint64_t now_us) except -1
-    # The first of the ready replicas, idle or with room behind its batch, that could answer `size` tasks; never `besides`
+    # The ready replica, idle or with room behind its batch, that could answer `size` tasks first; never `besides`.
     cdef Replica earliest(self, ModelRuntime model, Replica besides, uint64_t size, uint64_t now_us)
 
 

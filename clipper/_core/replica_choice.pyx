@@ -2,8 +2,8 @@
 """Which replica should have the next batch? The one that is predicted to be done first, idle or not.
 
 Among idle ones it is the fastest per item: one that may take more at once is not the slower one for it. A busy one
-counts with the rest of what it has in hand: if those that are busy will have done all that waits before the idle one
-would be done with its part, waiting is better. So a replica that is three times slower than its siblings idles under
+counts with the rest of what it has in hand: if those that are busy will have done all that waits, and what comes until
+then, before the idle one would be done with its part, waiting is better. So a replica that is three times slower than its siblings idles under
 light load, and under heavy load serves a third of what each of them does.
 
 The prediction of a replica that nobody has asked anything for long is believed less and less, so that it is measured
@@ -16,7 +16,7 @@ from libc.math cimport ldexp
 from clipper._core.in_flight cimport InFlightBatch, kNeverUs
 
 cdef enum:
-    HALF_LIFE_US = 2_000_000        # of a prediction that is not checked: a replica 3 times slower serves every 3 s or so
+    HALF_LIFE_US = 2_000_000        # of a prediction nobody checks: a replica 3 times slower serves every 3 s or so
     OLDEST_HALVES = 60
     RETRY_US = 100                  # no sooner is a choice looked at again that waited for a replica that is late
     HEDGE_LATE_RATIO = 2            # a replica this much later than predicted gets nothing sent ahead
@@ -101,6 +101,9 @@ cdef class ReplicaChoice:
         cdef FinishEstimate estimate
         cdef uint64_t free_us, next_us = kNeverUs
         cdef uint64_t finish_us = self.estimate.finish_us(now_us, min(waiting, <uint64_t>self.size))
+        # What the busy ones have to do until then: what waits, and what still comes. Under overload admission keeps the
+        # queue short, and the slow replica would seem to be needed never.
+        cdef double work = <double>waiting + model.admission.rate_per_us() * <double>(finish_us - now_us)
         cdef double items = 0.0
         cdef uint32_t most
         for replica in model.replicas:
@@ -115,7 +118,7 @@ cdef class ReplicaChoice:
             if free_us < finish_us:
                 items += items_within(estimate, most, <double>(finish_us - free_us))
                 next_us = min(next_us, free_us)
-        if items >= <double>waiting:
+        if items >= work:
             self.replica = None
             self.again_us = max(next_us, now_us + <uint64_t>RETRY_US)
         return 0

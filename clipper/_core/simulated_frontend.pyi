@@ -25,6 +25,8 @@ class SimulatedFrontend(BatchSink):
         The default output leaves this much before the deadline, as in the product.
     slot_count : int
         Tasks that may wait or be in flight.
+    admission : bool
+        Whether tasks are refused that are predicted to be late, as the product does.
     interval_us : int
         Queries are counted by the interval in which they arrived.
     admission : bool

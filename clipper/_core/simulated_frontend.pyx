@@ -127,6 +127,9 @@ cdef class SimulatedFrontend(BatchSink):
         cdef Tally* tally = self.tally(now_us)
         self.expire(now_us)
         tally.offered += 1
+        if not self.dispatcher.admits(self.model, now_us + self.patience_us, now_us):
+            tally.refused += 1
+            return 0
         slot = self.pool.acquire(8)
         if slot < 0:
             tally.refused += 1

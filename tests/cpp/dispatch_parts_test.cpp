@@ -22,6 +22,7 @@ void admission_knows_nothing_and_admits() {
   CHECK(admission.admits(1000, 1000));  // no replica was told of
   admission.begin(1000, 50);
   admission.add(1000, 1, takes(0, 0), 0.0);
+  admission.end();
   CHECK(admission.admits(1000, 1001));
 }
 
@@ -29,6 +30,7 @@ void admission_counts_what_is_ahead() {
   Admission admission;
   admission.begin(0, 0);
   admission.add(5000, 10, takes(1000, 100), 0.0);  // free at 5 ms; a full batch takes 2 ms
+  admission.end();
   CHECK(admission.admits(0, 0));                   // nobody waits
   for (int i = 0; i < 10; ++i) {
     const uint64_t finish_us = 5000 + 1000 + 100 * (static_cast<uint64_t>(i) + 1);
@@ -44,6 +46,7 @@ void admission_counts_on_every_replica() {
   admission.begin(0, 0);
   admission.add(2000, 4, takes(2000, 0), 0.0);
   admission.add(0, 4, takes(9000, 0), 0.0);
+  admission.end();
   for (int i = 0; i < 8; ++i) admission.pushed();
   CHECK(admission.answered_by(0, 3999) == 0 && admission.answered_by(0, 4000) == 4);
   CHECK(admission.answered_by(0, 6000) == 8 && admission.answered_by(0, 9000) == 4 * 3 + 4);
@@ -58,23 +61,33 @@ void admission_expects_the_batch_to_fill_at_the_measured_rate() {
   }
   CHECK(admission.rate_per_us() > 0.0049 && admission.rate_per_us() < 0.0051);
   admission.add(1'000'000 + 10'000, 1000, takes(0, 10), 0.0);
+  admission.end();
   CHECK(!admission.admits(1'000'000, 1'010'000 + 490));  // two waiting, and fifty that will come until then
   CHECK(admission.admits(1'000'000, 1'010'000 + 540));
   for (uint64_t turn = 1001; turn <= 1400; ++turn) admission.begin(turn * 1000, 1);
   CHECK(admission.rate_per_us() < 0.0001);
 }
 
-void admission_is_as_cautious_as_predictions_are_wrong() {
-  Admission admission;
-  admission.begin(0, 1);
-  admission.add(0, 2, takes(1000, 0), 0.05);
-  CHECK(!admission.admits(0, 1199) && admission.admits(0, 1200));
+void admission_under_overload_is_as_cautious_as_predictions_are_wrong() {
+  for (const bool is_overloaded : {false, true}) {
+    Admission admission;
+    for (uint64_t turn = 1; turn <= 100; ++turn) {
+      for (int i = 0; i < (is_overloaded ? 3 : 1); ++i) admission.admits(turn * 1000, 0);
+      admission.begin(turn * 1000, 1);
+    }
+    admission.add(100'000, 2, takes(1000, 0), 0.05);  // two a millisecond
+    admission.end();
+    CHECK(admission.answered_by(100'000, 101'000) == (is_overloaded ? 0 : 2));
+    CHECK(admission.answered_by(100'000, 101'199) == (is_overloaded ? 0 : 2));
+    CHECK(admission.answered_by(100'000, 101'200) == 2);
+  }
 }
 
 void admission_saturates() {
   Admission admission;
   admission.begin(0, ~uint64_t{0} / 2);
   admission.add(~uint64_t{0} - 1, 1, takes(uint64_t{1} << 62, 1e18), 1.0);
+  admission.end();
   CHECK(!admission.admits(0, ~uint64_t{0} - 1) && !admission.admits(0, 0));
 }
 
@@ -168,7 +181,7 @@ int main() {
   admission_counts_what_is_ahead();
   admission_counts_on_every_replica();
   admission_expects_the_batch_to_fill_at_the_measured_rate();
-  admission_is_as_cautious_as_predictions_are_wrong();
+  admission_under_overload_is_as_cautious_as_predictions_are_wrong();
   admission_saturates();
   stretch_is_the_ninety_ninth_percentile();
   budget_is_a_share_of_the_work();

@@ -7,17 +7,21 @@ breaks a promise, with the time at which it did.
 from __future__ import annotations
 
 import heapq
+import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from clipper._core.batch_queue import BatchQueue
 from clipper._core.dispatcher import BatchSink, Dispatcher
 from clipper._core.model_runtime import ModelRuntime
 from clipper._core.replica import Replica
 from clipper._core.slot_pool import SlotPoolHandle
+from tests.support.affine_model import AffineModel
 
 SLO_US = 20_000
+SECOND_US = 1_000_000
 
 Duration = Callable[[int, int], int]
 """From (batch size, time) to what a batch takes."""
@@ -66,8 +70,10 @@ class World(BatchSink):
         Of the model, and of the dispatcher.
     """
 
-    def __init__(self, *, controller: str = "fixed", batch_size: int = 8, slo_us: int = SLO_US, **options: object) -> None:
-        self.slots = SlotPoolHandle(4096, 1 << 20)
+    def __init__(
+        self, *, controller: str = "fixed", batch_size: int = 8, slo_us: int = SLO_US, **options: object
+    ) -> None:
+        self.slots = SlotPoolHandle(16_384, 1 << 20)
         self.model = ModelRuntime("m", "1", 1, BatchQueue([self.slots]), input_type="doubles")
         self.model.configure(controller=controller, batch_size=batch_size, max_batch_size=0, slo_us=slo_us)
         self.dispatcher = Dispatcher(self.slots, self, **options)  # type: ignore[arg-type]
@@ -221,3 +227,29 @@ class World(BatchSink):
         """Tasks per second that arrived in the interval and were answered in time."""
         good = sum(task.is_in_time for task in self.tasks if begin_us <= task.pushed_us < end_us)
         return good / (end_us - begin_us) * 1e6
+
+
+def serves(model: AffineModel, *, stall: Callable[[int], int] = lambda _: 0) -> Duration:
+    return lambda size, begin_us: model.duration_us(size) + stall(begin_us)
+
+
+def poisson(world: World, rate_per_s: float, seconds: float, seed: int = 1, turn_us: int = 200) -> None:
+    """Let tasks arrive at random from now on; those of one turn arrive together."""
+    draw = random.Random(seed)
+    at_us = float(world.now_us)
+    end_us = world.now_us + seconds * 1e6
+    turns: dict[int, int] = {}
+    while (at_us := at_us + draw.expovariate(rate_per_s) * 1e6) < end_us:
+        turn = int(at_us) // turn_us * turn_us + turn_us
+        turns[turn] = turns.get(turn, 0) + 1
+    for turn, count in turns.items():
+        world.at(turn, partial(world.push, count))
+
+
+def warm(world: World, batches: int = 40) -> None:
+    """Let every replica be measured, at batches of one and of the most."""
+    for _ in range(batches):
+        for count in (1, 64):
+            world.push(count, slo_us=10 * SECOND_US)
+            world.run(world.now_us + 200_000)
+    world.run_out()
