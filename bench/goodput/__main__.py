@@ -23,7 +23,7 @@ from bench.machine import describe_machine
 
 RECORD = Path(__file__).resolve().parents[1] / "results" / "goodput.json"
 NAME = "python -m bench.goodput --write"
-FULL, SHORT = Plan(seconds=10.0, queries=20_000), Plan(seconds=2.0, queries=1_000)
+FULL, SHORT = Plan(seconds=10.0, queries=20_000), Plan(seconds=1.5, queries=800)
 
 
 def load(file: Path) -> dict[str, Measured]:
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [line.name for line in PAPER_LINES]
     parser.add_argument("--lines", nargs="*", choices=names, default=[], metavar="NAME", help=", ".join(names))
     parser.add_argument("--full", action="store_true", help="probes of 10 s and 20,000 queries; an hour or more a line")
+    parser.add_argument("--add", action="store_true", help="add rounds to what the record holds of the line")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--json", type=Path, default=RECORD, metavar="FILE", help="the record; default: %(default)s")
     parser.add_argument("--write", action="store_true", help="render the record into docs/batching.md")
@@ -54,11 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = dataclasses.replace(FULL if given.full else SHORT, rounds=given.rounds)
     build_client()
     for line in (line for line in PAPER_LINES if line.name in given.lines):
-        found = measure(line, plan, lambda text: print(text, file=sys.stderr, flush=True))
+        known = load(given.json).get(line.name) if given.add else None
+        found = measure(line, plan, lambda text: print(text, file=sys.stderr, flush=True), known)
         runs = load(given.json)
         save(given.json, {**runs, line.name: found})
-    known = load(given.json)
-    runs_in_order = [known[name] for name in names if name in known]
+    recorded = load(given.json)
+    runs_in_order = [recorded[name] for name in names if name in recorded]
     if not runs_in_order:
         parser.error(f"{given.json} holds nothing yet: name --lines to measure")
     text = f"{figures_table(runs_in_order)}\n\n{notes(runs_in_order)}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -18,7 +19,7 @@ CEILING_SHARE = 12
 """A line whose sustainable rate is more than this part of the front end's ceiling is scaled until it is not."""
 FACTORS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 70, 100)
 OVERLOADS = (2, 4)
-FIXED_SHARES = (0.5, 0.6, 0.75)  # of the objective: batches of the fixed sizes that are searched take so long
+FIXED_SHARES = (0.55, 0.75)  # of the objective: batches of the fixed sizes that are searched take so long
 FEW_PER_S = 500.0  # lines below it are measured side by side: together they are a small load
 COPIES_OF = "{name}-{round}"
 SIMULATION = Effort(queries=100_000, least_s=10.0, resolution_ratio=1.005)
@@ -56,6 +57,8 @@ class Measured:
     measured_base_us: float = 0.0
     measured_per_item_us: float = 0.0
     simulated: dict[str, float] = field(default_factory=dict)
+    batches: list[list[float]] = field(default_factory=list)
+    """(count, items, duration in us) of each probe's batches."""
     void_probes: int = 0
     probes: int = 0
 
@@ -91,27 +94,40 @@ def fixed_sizes(line: Line) -> list[int]:
     return sorted(sizes)
 
 
-def measure(line: Line, plan: Plan, tell: Callable[[str], None]) -> Measured:
-    """Measure a line: find the front end's ceiling, scale the line, and run the rounds."""
-    with Deployment(line, {}) as alone:
-        ceiling = alone.ceiling_per_s(plan.ceiling_s)
-    factor = scale_for(line, ceiling)
-    scaled = line.scaled(factor)
-    tell(f"{line.name}: ceiling {ceiling:,.0f}/s, cost per item times {factor}")
-    guess = sustainable_rate_per_s(on_line(scaled, AIMD), _first_guess(scaled), QUICK)
-    is_slow = guess < FEW_PER_S
+def measure(line: Line, plan: Plan, tell: Callable[[str], None], known: Measured | None = None) -> Measured:
+    """Measure a line: find the front end's ceiling, scale the line, and run the rounds.
+
+    Rounds are added to what is known of the line already; ceiling and factor are then those of the first time.
+    """
+    if known is None:
+        with Deployment(line, {}) as alone:
+            ceiling = alone.ceiling_per_s(plan.ceiling_s)
+        scaled = line.scaled(scale_for(line, ceiling))
+        factor = scaled.per_item_us / line.per_item_us
+        guess = sustainable_rate_per_s(on_line(scaled, AIMD), _first_guess(scaled), QUICK)
+        is_slow = guess < FEW_PER_S
+        measured = Measured(
+            line.name, factor, scaled.base_us, scaled.per_item_us, ceiling, dataclasses.asdict(plan), is_slow
+        )
+        measured.plan["rounds"] = 0
+    else:
+        measured = known
+        scaled = Line(line.name, known.base_us, known.per_item_us)
+        guess = median(known.rates["aimd"])
+    tell(f"{line.name}: ceiling {measured.ceiling_per_s:,.0f}/s, cost per item times {measured.factor:g}")
     policies = {"aimd": AIMD, "quantile": QUANTILE, **{f"fixed-{n}": fixed(n) for n in fixed_sizes(scaled)}}
-    measured = Measured(
-        line.name, factor, scaled.base_us, scaled.per_item_us, ceiling, dataclasses.asdict(plan), is_slow
-    )
     seen: list[Probe] = []
-    if is_slow:
+    if measured.is_side_by_side:
         _measure_side_by_side(scaled, policies, plan, guess, measured, seen, tell)
     else:
         _measure_in_turn(scaled, policies, plan, guess, measured, seen, tell)
-    _compare(scaled, measured, [probe.batches for probe in seen if probe.batches.count])
-    measured.probes = len(seen)
-    measured.void_probes = sum(probe.void_reason is not None for probe in seen)
+    measured.plan["rounds"] += plan.rounds
+    measured.probes += len(seen)
+    measured.void_probes += sum(probe.void_reason is not None for probe in seen)
+    measured.batches += [
+        [probe.batches.count, probe.batches.items, probe.batches.duration_us] for probe in seen if probe.batches.count
+    ]
+    _compare(scaled, measured)
     return measured
 
 
@@ -124,7 +140,8 @@ def _measure_in_turn(
     line: Line, policies: dict[str, Batching], plan: Plan, guess: float, measured: Measured, seen: list[Probe],
     tell: Callable[[str], None],
 ) -> None:  # fmt: skip
-    last = dict.fromkeys(policies, guess)
+    last = {name: measured.rates[name][-1] if measured.rates.get(name) else guess for name in policies}
+    before = measured.plan["rounds"]
     with Deployment(line, {**policies, "none": NO_BATCHING}) as system:
 
         def probe(name: str, rate: float, seed: int) -> Probe:
@@ -132,7 +149,7 @@ def _measure_in_turn(
             seen.append(found)
             return found
 
-        for number in range(plan.rounds):
+        for number in range(before, before + plan.rounds):
             names = [*policies][number % len(policies) :] + [*policies][: number % len(policies)]
             searches = [PolicySearch(name, last[name], seed=number + 1) for name in names]
             search_in_turn(searches, probe)
@@ -144,7 +161,7 @@ def _measure_in_turn(
                     found = probe(name, load * (measured.rates[name][-1] or guess), number + 1)
                     measured.goodputs.setdefault(f"{name} {load}", []).append(found.goodput_per_s)
             tell(f"{line.name}: round {number + 1}: { {n: round(r[-1]) for n, r in measured.rates.items()} }")
-        if plan.with_no_batching:
+        if plan.with_no_batching and "none" not in measured.rates:
             lone = PolicySearch("none", 0.3 * line.capacity_per_s(1), 1, resolution_ratio=1.2, max_probes=3)
             search_in_turn([lone], probe)
             measured.rates["none"] = [lone.rate_per_s]
@@ -154,7 +171,8 @@ def _measure_side_by_side(
     line: Line, policies: dict[str, Batching], plan: Plan, guess: float, measured: Measured, seen: list[Probe],
     tell: Callable[[str], None],
 ) -> None:  # fmt: skip
-    rounds = range(plan.rounds)
+    before = measured.plan["rounds"]
+    rounds = range(before, before + plan.rounds)
     copies = {COPIES_OF.format(name=name, round=n): batching for name, batching in policies.items() for n in rounds}
     with Deployment(line, copies) as system:
 
@@ -169,19 +187,22 @@ def _measure_side_by_side(
         }
         search_side_by_side([search for of_policy in searches.values() for search in of_policy], probe)
         for name, of_policy in searches.items():
-            measured.rates[name] = [search.rate_per_s for search in of_policy]
+            measured.rates.setdefault(name, []).extend(search.rate_per_s for search in of_policy)
         tell(f"{line.name}: { {n: [round(x, 1) for x in r] for n, r in measured.rates.items()} }")
         measured.rates["none"] = measured.rates.get("fixed-1", [])
         for load in OVERLOADS:
             for name in ("aimd", "quantile"):
-                for number, rate in enumerate(measured.rates[name]):
-                    found = probe(COPIES_OF.format(name=name, round=number), load * (rate or guess), number + 1)
-                    measured.goodputs.setdefault(f"{name} {load}", []).append(found.goodput_per_s)
+                rates = [load * (rate or guess) for rate in measured.rates[name][before:]]
+                with ThreadPoolExecutor(max(1, len(rates))) as pool:
+                    found = pool.map(
+                        probe, [COPIES_OF.format(name=name, round=n) for n in rounds], rates, [n + 1 for n in rounds]
+                    )
+                    measured.goodputs.setdefault(f"{name} {load}", []).extend(each.goodput_per_s for each in found)
 
 
-def _compare(line: Line, measured: Measured, batches: Sequence[Batches]) -> None:
+def _compare(line: Line, measured: Measured) -> None:
     """Run the simulator on the line as the front end measured it."""
-    found = fit_line(line.name, batches)
+    found = fit_line(line.name, [Batches(*sums) for sums in measured.batches])
     measured.measured_base_us, measured.measured_per_item_us = found.base_us, found.per_item_us
     for name, batching in (("aimd", AIMD), ("quantile", QUANTILE)):
         measured.simulated[name] = sustainable_rate_per_s(on_line(found, batching), _first_guess(found), SIMULATION)

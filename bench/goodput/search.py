@@ -32,7 +32,7 @@ class PolicySearch:
     guess_per_s: float
     seed: int
     resolution_ratio: float = 1.03
-    max_probes: int = 8
+    max_probes: int = 6
     probes: list[Probe] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -102,10 +102,13 @@ class Scenario:
     rpc_us: float = 0.0
     duration_s: float = 20.0
     seed: int = 1
+    admission: bool = True
 
     def run(self) -> Outcome:
         """Run it; the same scenario gives the same outcome, always."""
-        frontend = SimulatedFrontend(slo_us=self.slo_us, reply_margin_us=self.reply_margin_us, interval_us=INTERVAL_US)
+        frontend = SimulatedFrontend(
+            slo_us=self.slo_us, reply_margin_us=self.reply_margin_us, interval_us=INTERVAL_US, admission=self.admission
+        )
         frontend.model.configure(
             controller=self.batching.controller,
             batch_size=self.batching.batch_size,

@@ -29,6 +29,8 @@ class SimulatedFrontend(BatchSink):
         Whether tasks are refused that are predicted to be late, as the product does.
     interval_us : int
         Queries are counted by the interval in which they arrived.
+    admission : bool
+        Whether queries are refused that are predicted to be late.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def test_fast_front_end_needs_no_scaling() -> None:
 
 def test_fixed_sizes_to_search_span_half_to_three_quarters_of_the_objective() -> None:
     assert fixed_sizes(KERNEL_SVM) == [1, 2, 3]
-    assert fixed_sizes(LINEAR) == [761, 922, 1_164]
+    assert fixed_sizes(LINEAR) == [842, 1_164]
 
 
 def test_probe_lasts_long_enough_for_its_queries() -> None:
