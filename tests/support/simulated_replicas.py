@@ -66,7 +66,9 @@ class World(BatchSink):
         Of the model, and of the dispatcher.
     """
 
-    def __init__(self, *, controller: str = "fixed", batch_size: int = 8, slo_us: int = SLO_US, **options: object) -> None:
+    def __init__(
+        self, *, controller: str = "fixed", batch_size: int = 8, slo_us: int = SLO_US, **options: object
+    ) -> None:
         self.slots = SlotPoolHandle(16_384, 1 << 20)
         self.model = ModelRuntime("m", "1", 1, BatchQueue([self.slots]), input_type="doubles")
         self.model.configure(controller=controller, batch_size=batch_size, max_batch_size=0, slo_us=slo_us)
