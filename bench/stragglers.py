@@ -29,7 +29,6 @@ BEGIN_MARK: Final = "<!-- written by bench/stragglers.py --record -->"
 END_MARK: Final = "<!-- end -->"
 
 SLO_US: Final = 20_000
-P99_LIMIT_US: Final = 21_000  # the objective, and what the client is late itself
 MEAN_LIMIT_US: Final = SLO_US / 2  # of a majority: far below what the straggler takes
 BLOCKING_SLO_US: Final = 2_000_000  # longer than any member takes
 SIZES: Final = (3, 5, 9)
@@ -66,16 +65,17 @@ class Result:
     kinds: dict[str, int]
     missing_ratio: float
     failed: int
+    client_lag_us: float  # 99th percentile; it is in the latencies
     void_reason: str | None
 
     @property
     def faults(self) -> list[str]:
         """What does not hold of what is promised; the blocking baseline promises nothing."""
-        if self.way.slo_us != SLO_US:
+        if self.way.slo_us != SLO_US or self.void_reason is not None:
             return []
         found = [f"{self.failed} queries without a prediction"] if self.failed else []
-        if self.p99_us > P99_LIMIT_US:
-            found.append(f"p99 is {self.p99_us / 1e3:.1f} ms")
+        if self.p99_us - self.client_lag_us > SLO_US:
+            found.append(f"p99 is {self.p99_us / 1e3:.1f} ms, the client's {self.client_lag_us / 1e3:.1f} ms included")
         if self.way.name == "majority" and self.mean_us > MEAN_LIMIT_US:
             found.append(f"the mean is {self.mean_us / 1e3:.1f} ms: it pays for the tail")
         return found
@@ -154,6 +154,7 @@ def summarise(size: int, way: Way, run: OpenLoopRun, grown: Any) -> Result:
         kinds=kinds,
         missing_ratio=missing / (answered * size) if answered else 0.0,
         failed=run.failed,
+        client_lag_us=run.lag_p99_us,
         void_reason=run.void_reason,
     )
 

@@ -37,6 +37,18 @@ def test_percentile_among_missing_values_is_infinite() -> None:
     assert histogram.percentile(99, missing=2) == math.inf
 
 
+@given(st.lists(st.integers(0, 10**10), min_size=1))
+def test_mean_is_within_a_bucket_of_the_values_mean(values: list[int]) -> None:
+    histogram = LogHistogram()
+    for value in values:
+        histogram.record(value)
+    assert math.isclose(histogram.mean, sum(values) / len(values), rel_tol=0.01, abs_tol=1)
+
+
+def test_mean_of_nothing_is_not_a_number() -> None:
+    assert math.isnan(LogHistogram().mean)
+
+
 def test_percentile_of_nothing_is_not_a_number() -> None:
     assert math.isnan(LogHistogram().percentile(99))
 
