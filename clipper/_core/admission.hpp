@@ -8,8 +8,9 @@
 // A batch will hold, beside those that wait now, what still arrives until it is sent: at the measured rate, up to the
 // limit. Without these the first ones behind a batch would be let in, only to be dropped when the next one is formed.
 //
-// Optimistic where nothing is known, and a task that finds nobody waiting is always let in: a wrong estimate has to
-// meet reality to be corrected. There is no memory of earlier refusals, hence nothing that could oscillate.
+// Optimistic where nothing is known, and a task that finds nobody waiting and a replica idle is always let in: a wrong
+// estimate has to meet reality to be corrected. There is no memory of earlier refusals, hence nothing that could
+// oscillate.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -29,6 +30,7 @@ class Admission {
     replicas_.clear();
     total_cap_ = 0;
     last_free_us_ = longest_us_ = 0;
+    first_free_us_ = ~uint64_t{0};
     capacity_ = 0.0;
   }
 
@@ -39,6 +41,7 @@ class Admission {
     total_cap_ += cap;
     capacity_ += static_cast<double>(cap) / static_cast<double>(std::max<uint64_t>(full_us, 1));
     last_free_us_ = std::max(last_free_us_, free_us);
+    first_free_us_ = std::min(first_free_us_, free_us);
   }
 
   // Where more comes than can be done, a task is let in only if it would be in time even if the batch before its own,
@@ -59,7 +62,7 @@ class Admission {
   // A task asks. `pushed()` follows if it was let in and found a place.
   bool admits(uint64_t now_us, uint64_t deadline_us) noexcept {
     ++offered_;
-    if (waiting_ == 0) return true;
+    if (waiting_ == 0 && first_free_us_ <= now_us) return true;
     const uint64_t last_free_us = std::max(now_us, last_free_us_);  // then each can still do a full batch:
     if (waiting_ < total_cap_ && deadline_us > last_free_us && deadline_us - last_free_us >= longest_us_) return true;
     return waiting_ < answered_by(now_us, deadline_us);
@@ -115,7 +118,7 @@ class Admission {
   std::vector<Forecast> replicas_;
   uint64_t waiting_ = 0;
   uint64_t total_cap_ = 0;
-  uint64_t last_free_us_ = 0, longest_us_ = 0;
+  uint64_t first_free_us_ = ~uint64_t{0}, last_free_us_ = 0, longest_us_ = 0;
   double capacity_ = 0.0;           // tasks that can be answered, per us
   double rate_ = 0.0;               // tasks that ask, per us
   uint64_t since_us_ = 0, offered_ = 0;

@@ -15,6 +15,7 @@ cdef double GAIN_RATIO = 0.1        # of a batch's time must be its fixed part, 
 # Below this, lateness is the scheduler's: a batch is no straggler for it.
 cdef enum:
     HEDGE_FLOOR_US = 1_000
+    RETRY_US = 100                  # no sooner is looked again at tasks that were left to a replica that is late
 
 
 cdef class BatchSink:
@@ -81,6 +82,8 @@ cdef class Dispatcher:
             if self.batch_wait_us != 0 and self.defers(model, waiting, now_us):
                 break
             if self.send_next(model, waiting, now_us) == 0:
+                if self.choice.start_us <= now_us:      # all left to busy ones: look again if one of these is late
+                    self.wake(model, max(self.choice.other_us, now_us + <uint64_t>RETRY_US))
                 break
         return self.forecast(model, waiting, now_us)
 
@@ -210,6 +213,8 @@ cdef class Dispatcher:
         replica.controller.observe(size, batch.was_full, duration_us)
         replica.finish_model.observe(size, duration_us)
         replica.measure_error(duration_us, batch.predicted_us)
+        if model.ready_count > 1:               # with nobody to hedge with it is not worth its logarithm
+            replica.stretch.record(duration_us, batch.predicted_us)
         if not batch.was_ahead:
             replica.measure_rpc(rpc_us, duration_us)
         model.counters.record_stage(Stage.Rpc, rpc_us)

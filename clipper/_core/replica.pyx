@@ -45,7 +45,6 @@ cdef class Replica:
 
     cdef void measure_error(self, uint64_t duration_us, uint64_t predicted_us) noexcept:
         cdef double error
-        self.stretch.record(duration_us, predicted_us)
         if predicted_us > 0:
             error = min(fabs(<double>duration_us / <double>predicted_us - 1.0), WORST_ERROR)
             self.error_ratio += NEWEST_RATIO * (error - self.error_ratio)

@@ -3,8 +3,8 @@
 
 Among idle ones it is the fastest per item: one that may take more at once is not the slower one for it. A busy one
 counts with the rest of what it has in hand: if those that are busy will have done all that waits, and what comes until
-then, before the idle one would be done with its part, waiting is better. So a replica that is three times slower than its siblings idles under
-light load, and under heavy load serves a third of what each of them does.
+then, before the idle one would be done with its part, waiting is better. So a replica that is three times slower than
+its siblings idles under light load, and under heavy load serves a third of what each of them does.
 
 The prediction of a replica that nobody has asked anything for long is believed less and less, so that it is measured
 again: one unlucky batch must not idle it for good.

@@ -31,10 +31,10 @@ void admission_counts_what_is_ahead() {
   admission.begin(0, 0);
   admission.add(5000, 10, takes(1000, 100), 0.0);  // free at 5 ms; a full batch takes 2 ms
   admission.end();
-  CHECK(admission.admits(0, 0));                   // nobody waits
+  CHECK(admission.admits(5000, 0) && !admission.admits(4999, 0));  // nobody waits, and it is idle
   for (int i = 0; i < 10; ++i) {
     const uint64_t finish_us = 5000 + 1000 + 100 * (static_cast<uint64_t>(i) + 1);
-    CHECK(admission.admits(0, finish_us) && (i == 0 || !admission.admits(0, finish_us - 1)));
+    CHECK(admission.admits(0, finish_us) && !admission.admits(0, finish_us - 1));
     admission.pushed();
   }
   CHECK(!admission.admits(0, 8999) && admission.admits(0, 9000));        // the second batch
