@@ -29,6 +29,7 @@ from model_containers.gpu.staging import StagingBuffer, StagingPool
 
 SLOTS: Final = 2  # one copies while the other computes; more would only hold memory
 THREADS: Final = 256  # a block, as __launch_bounds__ of the kernels says
+THREADED_COPY_BYTES: Final = 1 << 20  # an image; handing a smaller one to a thread takes longer than to copy it
 MAX_BLOCKS: Final = 65_535  # in the second dimension of a grid
 COMPILE_OPTIONS: Final = ("--std=c++17",)
 INSTALL_HINT: Final = "pip install 'clipper[gpu]'"
@@ -142,7 +143,8 @@ class DevicePreprocessor(Preprocessor):
         if plan.count == 0:
             return result
         slot.staging = self._staging.take(plan.block_bytes)
-        plan.fill(slot.staging.block, images, self.run_on_host)
+        run = self.run_on_host if plan.block_bytes >= THREADED_COPY_BYTES * plan.count else map
+        plan.fill(slot.staging.block, images, run)
         between_bytes = sum(stage.result_bytes for stage in plan.stage_plans[:-1])
         needed_bytes = plan.block_bytes + between_bytes
         if slot.memory is None or slot.memory.nbytes < needed_bytes:

@@ -94,7 +94,8 @@ class Preprocessor(ABC):
                 return error
             return image
 
-        loaded = list(enumerate(self.run_on_host(attempt, items)))
+        run = self.run_on_host if self.pipeline.source.is_decoder else map
+        loaded = list(enumerate(run(attempt, items)))
         images = [each for _, each in loaded if not isinstance(each, ImageError)]
         kept = tuple(place for place, each in loaded if not isinstance(each, ImageError))
         return images, kept, {place: each for place, each in loaded if isinstance(each, ImageError)}

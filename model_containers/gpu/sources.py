@@ -28,6 +28,7 @@ class Source(ABC):
     """The first part of a pipeline."""
 
     type_name: ClassVar[str]  # in JSON
+    is_decoder: ClassVar[bool] = False  # whether `load` takes long enough to be worth a thread
 
     @property
     @abstractmethod
@@ -72,6 +73,7 @@ class DecodeImage(Source):
     formats: Sequence[str] = FORMATS
 
     type_name = "decode_image"
+    is_decoder = True
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

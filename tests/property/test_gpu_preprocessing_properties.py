@@ -130,7 +130,7 @@ def test_padded_and_cropped_images_are_where_numpy_puts_them(size: tuple[int, in
     image = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
     padded = prepared(Pipeline(TensorImage(), [Pad(61, 62, (1, 2, 3))]), image)[0]
     top, left = (61 - size[0]) // 2, (62 - size[1]) // 2
-    wanted = np.broadcast_to(np.uint8([1, 2, 3]), (61, 62, 3)).copy()
+    wanted = np.broadcast_to(np.array([1, 2, 3], np.uint8), (61, 62, 3)).copy()
     wanted[top : top + size[0], left : left + size[1]] = image
     np.testing.assert_array_equal(padded, wanted)
     round_trip = prepared(Pipeline(TensorImage(), [Pad(61, 62), ToChannelsFirst()]), image)[0]

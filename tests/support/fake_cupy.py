@@ -34,7 +34,7 @@ class FakeArray(np.ndarray[Any, np.dtype[Any]]):
     """An array that has its address where cupy's have it."""
 
     @property
-    def data(self) -> Any:  # type: ignore[override]  # numpy's is a memoryview
+    def data(self) -> Any:  # numpy's is a memoryview
         return _Memory(self)
 
     def get(self) -> np.ndarray[Any, np.dtype[Any]]:

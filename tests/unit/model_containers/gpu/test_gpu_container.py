@@ -43,7 +43,7 @@ class Means(PreparedContainer):
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeCupy:
     """A device."""
     fake = FakeCupy()
-    monkeypatch.setitem(sys.modules, "cupy", fake)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "cupy", fake)
     return fake
 
 

@@ -63,7 +63,7 @@ def test_loss_is_fatal_and_no_exception_that_a_model_might_swallow() -> None:
 
 def test_device_lost_under_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeCupy()
-    monkeypatch.setitem(sys.modules, "cupy", fake)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "cupy", fake)
     on_device = make_preprocessor(CASES["imagenet"], "cuda:0")
     images = make_images(CASES["imagenet"].source, [(70, 70)])  # type: ignore[arg-type]
     prepared = on_device.submit(images)
@@ -89,7 +89,7 @@ def test_other_device_names_are_refused(name: str) -> None:
     [(0, "cuda", "no CUDA device here: cuda error 100; use the device cpu"), (2, "cuda:2", "cuda:2, 2 can be seen")],
 )
 def test_device_that_is_not_there_is_refused(count: int, name: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cupy", FakeCupy(count))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "cupy", FakeCupy(count))
     with pytest.raises(PipelineError, match=told):
         make_preprocessor(CASES["imagenet"], name)
 

@@ -92,7 +92,7 @@ def test_stages_are_as_many_as_resizes_and_at_least_one() -> None:
 @pytest.mark.parametrize("name", ["imagenet", "two resizes", "nothing but a size"])
 def test_batch_goes_to_the_device_in_one_copy_and_a_kernel_a_stage(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeCupy()
-    monkeypatch.setitem(sys.modules, "cupy", fake)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "cupy", fake)
     pipeline = CASES[name]
     on_device = make_preprocessor(pipeline, "cuda")
     for count in (3, 1, 3, 2):  # buffers are used again, also for less

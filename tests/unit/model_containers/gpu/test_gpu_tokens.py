@@ -50,7 +50,7 @@ def test_every_way_to_pad_does_what_the_loop_does(pad: PadTokens, sequences: lis
 
 
 def test_padder_on_a_device_does_what_numpy_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cupy", FakeCupy())  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "cupy", FakeCupy())
     pad = PadTokens(5, pad_id=9, side="left")
     items: list[Any] = [[1, 2, 3], [], "text", list(range(8))]
     wanted, found = make_padder(pad)(items), make_padder(pad, "cuda")(items)
@@ -77,9 +77,9 @@ def test_batch_is_as_wide_as_its_longest_sequence_needs() -> None:
     assert [pad.width(longest) for longest in (0, 1, 8, 9, 17, 99)] == [1, 8, 8, 16, 20, 20]
 
 
-@pytest.mark.parametrize("arguments", [{"length": 0}, {"length": MAX_TOKENS + 1}, {"length": 1, "multiple": -1}])
-def test_length_out_of_range_is_refused(arguments: dict[str, int]) -> None:
+@pytest.mark.parametrize(("length", "multiple"), [(0, 0), (MAX_TOKENS + 1, 0), (1, -1)])
+def test_length_out_of_range_is_refused(length: int, multiple: int) -> None:
     with pytest.raises(PipelineError, match=f"expected 1 to {MAX_TOKENS}"):
-        PadTokens(**arguments)
+        PadTokens(length, multiple=multiple)
     with pytest.raises(PipelineError, match="expected right or left"):
         PadTokens(1, side="top")
