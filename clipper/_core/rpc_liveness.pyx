@@ -21,7 +21,7 @@ DEFAULT_SILENCE_LIMIT_US = 700_000         # with a look every 100 ms, suspicion
 DEFAULT_OVERDUE_FLOOR_US = 700_000
 DEFAULT_FIRST_BATCH_LIMIT_US = 10_000_000
 GONE_SILENCE_US = 30_000_000               # a suspect that is heard of before may go on where it was
-# FinishModel takes what is three times slower than predicted for chance. Five times is none, and hedging has long acted.
+# FinishModel takes what is three times slower than predicted for chance; five times is none. Hedging has acted before.
 OVERDUE_RATIO = 5
 SLOWEST_RATIO = 2                          # of what was overdue once and came all the same
 
@@ -84,8 +84,8 @@ cdef class RpcLiveness:
     cdef uint64_t _limit_of_batch(self, Replica replica) noexcept:
         # Of the one in service: a second one, sent ahead, is not its turn yet.
         cdef FinishModel model = replica.finish_model
-        return self.batch_limit_us(model.longest_us(<uint32_t>replica.in_flight.front().slots.size()), replica.batches > 0,
-                                   replica.slowest_us)
+        cdef uint32_t size = <uint32_t>replica.in_flight.front().slots.size()
+        return self.batch_limit_us(model.longest_us(size), replica.batches > 0, replica.slowest_us)
 
     cdef uint64_t replica_silence_limit_us(self, Replica replica) noexcept:
         """How long a replica may be silent: one that computes may be unable to say anything."""

@@ -43,7 +43,7 @@ class SupervisorConfig:
     """When the supervisor restarts, and how long it waits for a process that was asked to end."""
 
     restart_backoff_min_us: int = duration(
-        100_000, "before the first restart of a worker or of management; then it doubles", minimum=1
+        20_000, "before the first restart of a worker or of management; then it doubles", minimum=1
     )
     restart_backoff_max_us: int = duration(10_000_000, "the longest delay of a restart", minimum=1)
     restart_stable_us: int = duration(10_000_000, "a process that lived this long starts again from the shortest delay")

@@ -17,7 +17,7 @@ from clipper.frontend.health import Readiness
 from clipper.frontend.snapshots import SnapshotApplier
 
 # A container that runs tries to connect every 20 ms; of one that is not heard of by then nothing is expected.
-FIRST_REPLICA_LIMIT_US: Final = 300_000
+FIRST_REPLICA_LIMIT_US: Final = 500_000
 _POLL_S: Final = 0.005
 
 

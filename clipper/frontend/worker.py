@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -28,6 +29,7 @@ from clipper.security.certificates import listen_options, server_certificate
 _log = logging.getLogger("clipper.frontend")
 _queries = logging.getLogger("clipper.query")
 _SWEEP_INTERVAL_US = 500_000
+_LATE_S = 2.0  # after its start a worker has queries to catch up with
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Worker:
             backlog=config.listen.backlog,
             **listen_options(self._certificate, config.http.linger_timeout_us),
         )
+        tasks.append(asyncio.create_task(_import_late("clipper.metrics.exposition")))
         rpc = " and ".join(transport.address for transport in self._endpoints.transports)
         _log.info("worker %d serves on %s, RPC on %s", self._options.worker, listener.getsockname(), rpc)
         await self._stop.wait()
@@ -192,6 +195,12 @@ class Worker:
                 "is_caller_error": is_caller_error,
             }
         return {"type": "applied", "revision": snapshot["revision"]}
+
+
+async def _import_late(module: str) -> None:
+    """Import what the first query does not need, beside the loop: no scrape must keep queries waiting for it."""
+    await asyncio.sleep(_LATE_S)
+    await asyncio.to_thread(importlib.import_module, module)
 
 
 def _replica_message(replica_id: str, model: str, version: str, state: str, reason: str) -> Message:

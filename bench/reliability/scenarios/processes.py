@@ -18,6 +18,7 @@ from clipper import ClipperError
 SLO_US = 100_000
 BASE_US = 10_000
 RATE_PER_S = 300
+AMPLE = {"batch_size": 1024}
 LOGGED_WITHIN_S = 5.0  # from the end of a process to the line that says so
 SETTLE_US = 20_000  # what was sent so long before a signal has arrived
 
@@ -29,9 +30,9 @@ SETTLE_US = 20_000  # what was sent so long before a signal has arrived
     order=70,
 )
 def frontend_stop(bench: Bench) -> None:
-    """Batches take 300 ms, so that there are always queries in flight."""
+    """Batches take 300 ms, so that there are always queries in flight, and hold all that comes meanwhile."""
     drain_limit_s = 10.0
-    with bench.own() as instance, instance.serving(2_000_000, 2, base_us=300_000) as app:
+    with bench.own() as instance, instance.serving(2_000_000, 2, model=AMPLE, base_us=300_000) as app:
         pids = processes_of(instance.run_dir)
         with Load(instance, app, RATE_PER_S, limit_s=2.0) as load:
             time.sleep(bench.pick(1.5, 5))
@@ -56,7 +57,7 @@ def frontend_stop(bench: Bench) -> None:
 def frontend_restart(bench: Bench) -> None:
     """What connects meanwhile waits in the listening socket, which the supervisor holds."""
     instance, drain_limit_s = bench.shared, 10.0
-    with instance.serving(2_000_000, 2, base_us=100_000) as app:
+    with instance.serving(2_000_000, 2, model=AMPLE, base_us=100_000) as app:
         containers = set(instance.replicas(app))
         with Load(instance, app, RATE_PER_S, limit_s=2.0) as load:
             time.sleep(bench.pick(1.0, 5))
