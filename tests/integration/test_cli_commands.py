@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from clipper.cli.app import app
 from clipper.cli.exit_codes import ExitCode
 from clipper.cli.quick_get import quick_get
-from tests.support.command_line import CLIPPER, clipper_environment, run_clipper, temporary_home
+from tests.support.command_line import CLIPPER, IN_TERMINAL, clipper_environment, run_clipper, temporary_home
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(120)
@@ -65,7 +65,7 @@ class CommandLine:
     def spawn(self, *arguments: str) -> Any:
         """Run a command in a terminal of its own."""
         return pexpect.spawn(
-            CLIPPER[0], [*CLIPPER[1:], *arguments], env={**self.environment, "TERM": "xterm"},
+            IN_TERMINAL[0], [*IN_TERMINAL[1:], *CLIPPER, *arguments], env={**self.environment, "TERM": "xterm"},
             cwd=str(self.home), dimensions=(40, 160), encoding="utf-8", timeout=LIMIT_S,
         )  # fmt: skip
 

@@ -22,12 +22,11 @@ from clipper.cli.app import app
 from clipper.cli.exit_codes import ExitCode
 from clipper.supervisor.running import find_running
 from tests.support.certificates import write_certificate
-from tests.support.command_line import CLIPPER, clipper_environment, run_clipper, temporary_home
+from tests.support.command_line import CLIPPER, IN_TERMINAL, clipper_environment, run_clipper, temporary_home
 from tests.support.processes import pids_of, wait_until, watch_deaths
 
 pytestmark = pytest.mark.timeout(120)
 LIMIT_S = 30
-IN_TERMINAL = ("env", "--default-signal=HUP,INT")  # whatever started the tests may have left both ignored
 TOKEN = secrets.token_urlsafe(32)
 
 

@@ -109,12 +109,12 @@ def test_cached_output_expires_with_its_applications_ttl(path: DataPath) -> None
     path.apply([application(cache_ttl_us=50_000), application("forever")], [model()])
     puppet = path.serving(lambda inputs: [1] * len(inputs))
     path.ask({"input": [1.0]}, "forever")
+    begun_s = time.monotonic()  # it is stored after this, however late we hear of it
     path.ask({"input": [1.0]})
     assert len(puppet.batch_sizes) == 2  # what may be served for ever is no answer for who wants it fresh
-    stored_s = time.monotonic()
     while path.ask({"input": [1.0]}).status == 200 and len(puppet.batch_sizes) == 2:
-        assert time.monotonic() < stored_s + 5
-    assert time.monotonic() >= stored_s + 0.04
+        assert time.monotonic() < begun_s + 10
+    assert time.monotonic() >= begun_s + 0.05
     path.ask({"input": [1.0]}, "forever")
     assert len(puppet.batch_sizes) == 3
 
@@ -134,10 +134,10 @@ def test_tensor_of_another_shape_with_the_same_bytes_is_not_answered_from_the_ca
 def test_late_output_enters_the_cache_after_its_query_got_the_default(path: DataPath) -> None:
     puppet = path.ready()
     started_s = time.monotonic()
-    pending = path.begin({"input": [1.0], "slo_us": 100_000})
+    pending = path.begin({"input": [1.0], "slo_us": 500_000})
     batch = puppet.take_batch()
     answer = pending.response()
-    assert 0.09 < time.monotonic() - started_s < 1.0
+    assert time.monotonic() - started_s > 0.49
     assert answer.status == 200
     assert answer.json["output"] == "default"
     assert answer.json["default_explanation"] == LATE

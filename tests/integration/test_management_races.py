@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -78,11 +77,10 @@ def test_end_of_the_server_ends_streams_and_deployments_at_once(tmp_path: Path) 
             deployment = pool.submit(client.post, f"{MODELS}/late/versions", json=version(mode="silent"))
             wait_until(lambda: is_there(client, "late"))
             wait_until(lambda: len(management.call(lambda: list(management.server.server_state.tasks))) == 2)
-            begin_s = time.monotonic()
             management.stop()
+            # Left to itself uvicorn would wait three seconds and then cut both: neither would have an answer.
             assert log.result(10).text == "logged:1:0 is ready\n"
             answer = deployment.result(10)
-            assert time.monotonic() - begin_s < 2.5  # uvicorn itself would wait three seconds, and then cut
     assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
     assert "being stopped" in answer.json()["cause"]
 

@@ -23,7 +23,7 @@ from tests.support.http_server_thread import (
 )
 
 pytestmark = pytest.mark.timeout(60)
-SHORT_LIMIT_US = 200_000
+SHORT_LIMIT_US = 1_000_000  # waited out by tests; a handshake ends within it on a busy machine, too
 
 
 @pytest.fixture(scope="module")

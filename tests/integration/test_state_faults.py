@@ -27,7 +27,7 @@ from tests.support.redis_server import NEEDS_REDIS, RedisServer
 
 pytestmark = pytest.mark.timeout(120)
 PASSWORD = "s3cret-of-redis"
-ANSWER_LIMIT_US = 600_000
+ANSWER_LIMIT_US = 2_000_000  # that of the product: a server that runs keeps it on a busy machine, too
 SLO_US = 5_000_000  # the machine may be busy; no test measures time
 # A container that serves once the file GATE is there.
 GATED = 'while [ ! -e "$CLIPPER_GATE" ]; do sleep 0.01; done; exec "$0" -m model_containers.sum'
@@ -127,7 +127,7 @@ def test_silent_redis_fails_changes_within_its_limit_while_reads_and_queries_go_
             registering = pool.submit(register, clipper, "while-silent")
             assert "served" in applications(clipper)
             assert not registering.done(), "the read waited for the change"
-            with pytest.raises(StateUnavailableError, match="does not answer within 600 ms") as caught:
+            with pytest.raises(StateUnavailableError, match="does not answer within 2000 ms") as caught:
                 registering.result()
             assert "nothing was changed" in str(caught.value)
         finally:

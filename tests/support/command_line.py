@@ -14,6 +14,9 @@ from pathlib import Path
 from tests.support.repository import ROOT
 
 CLIPPER = (sys.executable, "-m", "clipper")
+# In front of a command that is to end at Ctrl-C: nohup and `&` leave these signals ignored, in the tests and from there
+# in all that they start.
+IN_TERMINAL = ("env", "--default-signal=HUP,INT")
 RUN_LIMIT_S = 60
 
 
