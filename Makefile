@@ -26,6 +26,7 @@ test: build cpp-test  ## run the whole suite; ends with what was left out and wh
 
 lint: build  ## ruff and cython-lint
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/cython-lint $$(git ls-files '*.pyx' '*.pxd')
 
 types: build  ## mypy --strict on all Python, stubtest on every compiled module

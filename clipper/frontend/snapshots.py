@@ -120,9 +120,7 @@ class SnapshotApplier:
         queue = BatchQueue([self._core.slots], queue_id=uid)
         return ModelRuntime(model_id.name, model_id.version, uid, queue, input_type=version["input_type"])
 
-    def _build_applications(
-        self, snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]
-    ) -> dict[str, Application]:
+    def _build_applications(self, snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]) -> dict[str, Application]:
         versions = {described["name"]: described for described in snapshot["models"]}
         applications: dict[str, Application] = {}
         for described in snapshot["applications"]:

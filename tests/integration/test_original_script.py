@@ -24,7 +24,7 @@ IMPORTS = (
     "from clipper.admin import ClipperConnection, ProcessContainerManager as DockerContainerManager\n"
     "from clipper.admin.deployers import python as python_deployer\n",
 )
-SCRIPT = '''
+SCRIPT = """
 from __future__ import print_function
 from clipper_admin import ClipperConnection, DockerContainerManager
 from clipper_admin.deployers import python as python_deployer
@@ -75,7 +75,7 @@ if __name__ == '__main__':
     except Exception as e:
         print(e)
         clipper_conn.stop_all()
-'''
+"""
 
 
 @pytest.fixture
