@@ -230,9 +230,12 @@ class DataPath:
         return puppet
 
     def ready(self, name: str = "m", version: str = "1", index: int = 0, **registration: str) -> PuppetContainer:
-        """Return a container that takes batches."""
+        """Return a container that takes batches; one whose inputs have a declared shape has answered its sample."""
         replica_id = registration.pop("replica_id", f"{name}:{version}:{index}")
         puppet = self.puppet(model=name, version=version, replica_id=replica_id, **registration).start()
+        self.wait_until(lambda: self.state_of(replica_id) in ("warming", "ready"))
+        if self.state_of(replica_id) == "warming":
+            puppet.answer(puppet.take_batch(), [0])
         self.wait_ready(replica_id)
         return puppet
 
