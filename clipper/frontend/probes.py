@@ -80,7 +80,7 @@ def _zeros(input_type: str, applications: Sequence[Mapping[str, Any]]) -> bytes 
     for application in applications:
         if application["input_type"] != input_type or application["shape"] is None:
             continue
-        elements = math.prod(application["shape"])
+        elements: int = math.prod(application["shape"])
         zero = _zero(application["dtype"] or _ELEMENT_TYPES[input_type])
         if elements * len(zero) <= _MAX_ZERO_BYTES:
             return zero * elements
