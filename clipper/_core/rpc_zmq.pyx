@@ -20,7 +20,7 @@ from clipper._core.rpc_transport cimport kRpcMaxFrames, kRpcMaxMessageBytes, mon
 _log = logging.getLogger("clipper.frontend.rpc")
 
 CLOSE_LINGER_MS = 200                      # for the last messages, DRAIN above all
-DEAD_PEER_MS = 30_000                      # a host that answers nothing for so long is gone, and its connection is closed
+DEAD_PEER_MS = 30_000                      # a host that answers nothing for so long is gone: its connection is closed
 MAX_BANNED = 4096                          # connections that are not heard; beyond them the oldest gets another chance
 cdef enum:
     MESSAGES_PER_TURN = 256                # then the HTTP side of the loop gets its turn
