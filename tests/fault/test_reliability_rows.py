@@ -30,7 +30,7 @@ def bench() -> Iterator[Bench]:
     running.close()
 
 
-@pytest.mark.parametrize("row", cases())
+@pytest.mark.parametrize("row", list(cases()))
 def test_short_form_of_the_row_holds(row: Row, bench: Bench) -> None:
     result = run_row(bench, row)
     assert result.error == ""
