@@ -3,6 +3,7 @@
 
 import cython
 
+from clipper._core.batch_size cimport FixedBatchSize
 from clipper._core.counters cimport Stage
 from clipper._core.finish_estimate cimport FinishEstimate
 from clipper._core.finish_model cimport FinishModel
@@ -39,6 +40,19 @@ cdef class BatchSink:
 
     def on_wake_at(self, model, at_us):
         raise NotImplementedError
+
+
+cdef uint32_t likely_size(ModelRuntime model, Replica replica, uint64_t now_us) noexcept:
+    """How large the batches of a replica will be. A controller that has only begun to look will soon allow more."""
+    cdef uint32_t size = replica.controller.next_size(now_us)
+    cdef FinishEstimate estimate = replica.finish_model.estimate()
+    cdef uint64_t target_us = model.slo_us // 2
+    cdef double items = model.max_batch_size
+    if isinstance(replica.controller, FixedBatchSize) or estimate.finish_us(0, size) >= target_us:
+        return size
+    if estimate.per_item_us > 0.0:
+        items = min(items, <double>(target_us - estimate.base_us) / estimate.per_item_us)
+    return max(size, <uint32_t>items)
 
 
 @cython.final
@@ -171,7 +185,7 @@ cdef class Dispatcher:
         model.admission.begin(now_us, waiting)
         for replica in model.replicas:
             if replica.ready:
-                model.admission.add(replica.predicted_free_us(now_us), replica.controller.next_size(now_us),
+                model.admission.add(replica.predicted_free_us(now_us), likely_size(model, replica, now_us),
                                     replica.finish_model.estimate(), replica.error_ratio)
         model.admission.end()
         return 0

@@ -1,5 +1,8 @@
 """Which replica should have the next batch? The one that is predicted to be done first, idle or not."""
 
+from typing import final
+
+@final
 class ReplicaChoice:
     """Of the dispatcher alone.
 

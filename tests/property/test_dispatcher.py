@@ -155,6 +155,16 @@ def test_admission_when_nothing_is_known_refuses_nobody() -> None:
     assert {task.outcome for task in world.push(500)} == {None}
 
 
+def test_admission_while_the_controller_has_only_begun_refuses_no_burst_that_larger_batches_can_answer() -> None:
+    world = World(controller="aimd")
+    world.add(serves(AffineModel(300, 2)))
+    world.push()
+    world.run_out()
+    tasks = world.push(128)  # one by one they would take twice the objective
+    world.run_out()
+    assert all(task.is_in_time for task in tasks)
+
+
 def test_admission_of_a_task_that_finds_nobody_waiting_is_certain_even_after_a_slow_batch() -> None:
     world = World(controller="aimd")
     world.add(serves(LINEAR, stall=lambda begin_us: 2_000_000 if begin_us < 1_100_000 else 0))

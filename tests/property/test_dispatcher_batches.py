@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.affine_model import AffineModel
@@ -77,7 +79,7 @@ def test_batch_waits_no_longer_than_its_earliest_deadline_allows() -> None:
 # -- sending ahead ---------------------------------------------------------------------------------------------------
 
 
-def run_loaded(rpc_us: int, **options: float) -> World:
+def run_loaded(rpc_us: int, **options: Any) -> World:
     """Offer more than one batch at a time can do."""
     world = World(batch_size=16, **options)
     world.add(serves(AffineModel(300, 5)), rpc_us=rpc_us)
@@ -124,7 +126,7 @@ class Stall:
         return stall_us
 
 
-def hedging_world(ratio: float = 1.0, **options: float) -> tuple[World, Machine, Machine, Stall]:
+def hedging_world(ratio: float = 1.0, **options: Any) -> tuple[World, Machine, Machine, Stall]:
     world = World(hedge_ratio=ratio, **options)
     stall = Stall()
     first = world.add(serves(AffineModel(1_000, 10), stall=stall))

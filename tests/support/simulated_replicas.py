@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from clipper._core.batch_queue import BatchQueue
 from clipper._core.dispatcher import BatchSink, Dispatcher
@@ -70,13 +71,11 @@ class World(BatchSink):
         Of the model, and of the dispatcher.
     """
 
-    def __init__(
-        self, *, controller: str = "fixed", batch_size: int = 8, slo_us: int = SLO_US, **options: object
-    ) -> None:
+    def __init__(self, *, controller: str = "fixed", batch_size: int = 8, slo_us: int = SLO_US, **options: Any) -> None:
         self.slots = SlotPoolHandle(16_384, 1 << 20)
         self.model = ModelRuntime("m", "1", 1, BatchQueue([self.slots]), input_type="doubles")
         self.model.configure(controller=controller, batch_size=batch_size, max_batch_size=0, slo_us=slo_us)
-        self.dispatcher = Dispatcher(self.slots, self, **options)  # type: ignore[arg-type]
+        self.dispatcher = Dispatcher(self.slots, self, **options)
         self.slo_us = slo_us
         self.now_us = 1_000_000
         self.machines: dict[str, Machine] = {}
@@ -85,7 +84,7 @@ class World(BatchSink):
         self.holders: Counter[int] = Counter()  # how many batches a slot is in
         self.outcomes: Counter[str] = Counter()
         self._batches: dict[int, tuple[Machine, list[int]]] = {}
-        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._events: list[tuple[int, int, Callable[[], object]]] = []
         self._wake_us = 0  # the latest wish of the dispatcher
         self._order = 0
 
@@ -135,7 +134,7 @@ class World(BatchSink):
         self.dispatcher.dispatch_at(self.model, self.now_us)
         return arrived
 
-    def at(self, at_us: int, what: Callable[[], None]) -> None:
+    def at(self, at_us: int, what: Callable[[], object]) -> None:
         """Do something at a time."""
         self._order += 1
         heapq.heappush(self._events, (max(at_us, self.now_us), self._order, what))
