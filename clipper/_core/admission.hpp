@@ -94,8 +94,8 @@ class Admission {
 
  private:
   static constexpr double kCaution = 4.0;            // mean errors: some two standard deviations of two batches' sum
-  static constexpr double kNoOverload = 0.95, kOverload = 1.15;  // times the capacity: what comes, between the two
-  static constexpr double kRateMemoryUs = 10'000.0;  // about one batch of the usual objective
+  static constexpr double kNoOverload = 1.2, kOverload = 1.6;  // times the capacity: the rate is noisy, see kRateMemoryUs
+  static constexpr double kRateMemoryUs = 100'000.0;  // with less, three that come together are an overload to a slow model
   static constexpr uint64_t kRateWindowUs = 500;     // a turn or two: below, it is the noise of who came in which
 
   struct Forecast {
