@@ -5,10 +5,10 @@
 // large its batches may be, and how long they take. From that follows how many tasks will have been answered by the
 // task's deadline; as long as fewer than that wait, it may wait with them.
 //
-// Under overload a batch will hold, beside those that wait now, what still arrives until it is sent: at the measured rate,
-// up to the limit. Without these the first ones behind a batch would be let in, only to be dropped when the next one is
-// formed. Below, most of them are met, since batches are small there: to refuse them costs up to a fifth of the rate that
-// can be sustained, and with an estimate that is wrong for large batches nothing would ever be let in that corrects it.
+// Under overload a batch will hold, beside those that wait now, what still arrives until it is sent: at the measured
+// rate, up to the limit. Without these the first ones behind a batch would be let in, only to be dropped when the next
+// one is formed. Below, most of them are met, since batches are small there: to refuse them costs up to a fifth of the
+// rate that can be sustained, and an estimate that is wrong for large batches would never let in what corrects it.
 //
 // Optimistic where nothing is known, and a task that finds nobody waiting is always let in: a wrong estimate has to
 // meet reality to be corrected. There is no memory of earlier refusals, hence nothing that could oscillate.
@@ -94,8 +94,8 @@ class Admission {
 
  private:
   static constexpr double kCaution = 4.0;            // mean errors: some two standard deviations of two batches' sum
-  static constexpr double kNoOverload = 1.2, kOverload = 1.6;  // times the capacity: the rate is noisy, see kRateMemoryUs
-  static constexpr double kRateMemoryUs = 100'000.0;  // with less, three that come together are an overload to a slow model
+  static constexpr double kNoOverload = 1.2, kOverload = 1.6;  // times the capacity; the rate is noisy
+  static constexpr double kRateMemoryUs = 100'000.0;  // with less, three at once overload a slow model
   static constexpr uint64_t kRateWindowUs = 500;     // a turn or two: below, it is the noise of who came in which
 
   struct Forecast {

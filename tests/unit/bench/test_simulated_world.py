@@ -120,7 +120,7 @@ def test_every_query_has_exactly_one_outcome_and_the_same_one_each_time(
 
 
 def test_lone_queries_are_answered_in_the_time_of_a_batch_of_one() -> None:
-    outcome = replace(on_line(FOREST, AIMD, rpc_us=300).at_rate(2), duration_s=20).run()
+    outcome = replace(on_line(FOREST, AIMD, rpc_us=300), source=Arrivals(2, 0.0), duration_s=20).run()
     assert outcome.between(0, 20).in_time_ratio == 1
     assert outcome.p99_us == pytest.approx(FOREST.duration_us(1) + 300, rel=0.05)
 
