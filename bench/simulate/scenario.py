@@ -14,7 +14,7 @@ from clipper._core.simulated_frontend import SimulatedFrontend
 
 INTERVAL_US = 100_000
 # Queries of the first seconds are not counted where a settled state is asked for: the size is still being looked for.
-WARMUP_S = 5.0
+WARMUP_S = 2.0
 
 
 @dataclass(frozen=True)

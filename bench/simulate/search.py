@@ -16,8 +16,8 @@ IN_TIME_RATIO = 0.99
 class Effort:
     """How long and how closely to look."""
 
-    queries: int = 200_000  # offered after the warm-up, at each rate
-    least_s: float = 10.0
+    queries: int = 60_000  # offered after the warm-up, at each rate
+    least_s: float = 3.0
     resolution_ratio: float = 1.005
 
     def duration_s(self, rate_per_s: float) -> float:
@@ -25,7 +25,7 @@ class Effort:
         return WARMUP_S + max(self.least_s, self.queries / rate_per_s)
 
 
-QUICK = Effort(queries=30_000, least_s=5.0, resolution_ratio=1.01)
+QUICK = Effort(queries=20_000, least_s=2.0, resolution_ratio=1.01)
 FULL = Effort()
 
 

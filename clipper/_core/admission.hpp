@@ -5,8 +5,10 @@
 // large its batches may be, and how long they take. From that follows how many tasks will have been answered by the
 // task's deadline; as long as fewer than that wait, it may wait with them.
 //
-// A batch will hold, beside those that wait now, what still arrives until it is sent: at the measured rate, up to the
-// limit. Without these the first ones behind a batch would be let in, only to be dropped when the next one is formed.
+// Under overload a batch will hold, beside those that wait now, what still arrives until it is sent: at the measured
+// rate, up to the limit. Without these the first ones behind a batch would be let in, only to be dropped when the next
+// one is formed. Below, most of them are met, since batches are small there: to refuse them costs up to a fifth of the
+// rate that can be sustained, and an estimate that is wrong for large batches would never let in what corrects it.
 //
 // Optimistic where nothing is known, and a task that finds nobody waiting and a replica idle is always let in: a wrong
 // estimate has to meet reality to be corrected. There is no memory of earlier refusals, hence nothing that could
@@ -48,8 +50,7 @@ class Admission {
   // and its own, take longer than predicted: another one will take its place. Where less comes there is no other one,
   // and it is better to try.
   void end() noexcept {
-    const double load = rate_ / std::max(capacity_, 1e-12);
-    const double caution = kCaution * std::clamp((load - kNoOverload) / (kOverload - kNoOverload), 0.0, 1.0);
+    const double caution = kCaution * overload();
     for (Forecast& replica : replicas_) {
       const double stretch = 1.0 + caution * replica.error_ratio;
       replica.estimate.base_us = static_cast<uint64_t>(static_cast<double>(replica.estimate.base_us) * stretch);
@@ -83,7 +84,8 @@ class Admission {
         answered += static_cast<double>(left_us / replica.full_us) * static_cast<double>(replica.cap);
         continue;
       }
-      const double filled = static_cast<double>(waiting_ + 1) + rate_ * static_cast<double>(free_us - now_us);
+      const double coming = overload() * rate_ * static_cast<double>(free_us - now_us);
+      const double filled = static_cast<double>(waiting_ + 1) + coming;
       const double size = std::min<double>(replica.cap, filled);
       if (replica.estimate.finish_us(0, static_cast<uint64_t>(size)) <= left_us) answered += size;
     }
@@ -95,8 +97,8 @@ class Admission {
 
  private:
   static constexpr double kCaution = 4.0;            // mean errors: some two standard deviations of two batches' sum
-  static constexpr double kNoOverload = 0.95, kOverload = 1.15;  // times the capacity: what comes, between the two
-  static constexpr double kRateMemoryUs = 10'000.0;  // about one batch of the usual objective
+  static constexpr double kNoOverload = 1.2, kOverload = 1.6;  // times the capacity; the rate is noisy
+  static constexpr double kRateMemoryUs = 100'000.0;  // with less, three at once overload a slow model
   static constexpr uint64_t kRateWindowUs = 500;     // a turn or two: below, it is the noise of who came in which
 
   struct Forecast {
@@ -105,6 +107,12 @@ class Admission {
     FinishEstimate estimate;
     double error_ratio;
   };
+
+  // 0: all that comes can be done; 1: clearly more comes, and who is refused makes room for another.
+  double overload() const noexcept {
+    const double load = rate_ / std::max(capacity_, 1e-12);
+    return std::clamp((load - kNoOverload) / (kOverload - kNoOverload), 0.0, 1.0);
+  }
 
   void measure_rate(uint64_t now_us) noexcept {
     if (now_us < since_us_ + kRateWindowUs) return;

@@ -98,11 +98,11 @@ class BatchQueue {
 
   // Claim up to max_size tasks in order of deadline; both vectors are cleared first. Returns the size of the batch.
   //
-  // Early drop (Nexus, SOSP '19): the size n is all that waits, or max_size; a head whose latest waiter cannot be met by a
-  // batch of n goes to `dropped` (claimed too, the caller answers for it) instead of shrinking the batch. It does not
-  // count as waiting any more: of a short queue no more is dropped than the rest takes. If the estimate alone
-  // would have dropped everything, the one with the most time left is sent as a probe batch of one: a wrong estimate
-  // has to meet reality to be corrected. What is already past its deadline is never sent.
+  // Early drop (Nexus, SOSP '19): the size n is all that waits, or max_size; a head whose latest waiter cannot be met by
+  // a batch of n goes to `dropped` (claimed too, the caller answers for it) instead of shrinking the batch. It does not
+  // count as waiting any more: of a short queue no more is dropped than the rest takes. If the estimate alone would have
+  // dropped everything, the one with the most time left is sent as a probe batch of one: a wrong estimate has to meet
+  // reality to be corrected. What is already past its deadline is never sent.
   int pop_batch(uint32_t max_size, uint64_t now_us, FinishEstimate estimate, std::vector<SlotId>& batch,
                 std::vector<SlotId>& dropped) noexcept {
     return pop_batch(max_size, now_us, now_us, kNobody, estimate, batch, dropped, spared_);

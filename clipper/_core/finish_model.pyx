@@ -4,7 +4,7 @@
 Three things that plain least squares gets wrong here. Under light load all batches are of one size, which leaves the
 slope undetermined: the last slope that the data did determine is kept (a ridge towards it), and none is assumed at
 first, so a burst after single queries is not dropped for a slope that nobody measured. A stalled container gives
-one duration a thousand times too long: a single surprise counts as no more than a few times the prediction. And a
+one duration a thousand times too long: a single surprise of that kind is not learned. And a
 model that really changed its speed surprises twice running: then the whole fit is scaled to the new speed at once.
 """
 
@@ -50,10 +50,11 @@ cdef class FinishModel:
             elif surprise == -1 and (self._surprise == -1 or self._weight <= 1.0):
                 self._rescale(max(duration, 1.0) / shortest)
                 surprise = 0
-            elif surprise == 1:
-                duration = SURPRISE_RATIO * longest + SURPRISE_FLOOR_US
         self._surprise = surprise
-        self._fit(size, duration)
+        # A pause says nothing about size, and the slope that it would suggest keeps the batches so small that nothing
+        # corrects it.
+        if surprise != 1:
+            self._fit(size, duration)
 
     cdef void _rescale(self, double ratio) noexcept:
         """The model runs at another speed: keep the shape of the fit, and little of its weight."""
