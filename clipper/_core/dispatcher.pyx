@@ -261,7 +261,13 @@ cdef class Dispatcher:
 
     cdef int plan_hedge(self, ModelRuntime model, Replica replica, InFlightBatch* batch, uint64_t now_us) except -1:
         """Says from when on the batch counts as stuck: later than 99 of 100 batches of its replica."""
-        cdef double stuck_us = <double>batch.predicted_us * replica.stretch.p99()
+        cdef Replica sibling
+        cdef double stretch = replica.stretch.p99()
+        cdef double stuck_us
+        if stretch == 0.0:                      # it has served too few to say: then as its siblings'
+            for sibling in model.replicas:
+                stretch = max(stretch, sibling.stretch.p99())
+        stuck_us = <double>batch.predicted_us * stretch
         if stuck_us <= 0.0 or stuck_us >= 9.0e15:
             return 0
         batch.hedge_us = (replica.predicted_free_us(now_us) - batch.predicted_us
