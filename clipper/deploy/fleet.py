@@ -283,7 +283,7 @@ class Fleet:
 
     def _keep_us(self, model_id: ModelId) -> int:
         # What takes a suspect longer than anything before may be an answer that somebody still waits for.
-        return max(self._config.suspect_keep_us, self._longest_slo_us.get(model_id.name, 0))
+        return max(self._config.suspect_keep_us, self._waits.longest_us(model_id.name, _now_us()))
 
     def _is_drained(self, replica: Replica) -> bool:
         session = self.table.session(replica.replica_id)

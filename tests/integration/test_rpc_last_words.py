@@ -81,7 +81,8 @@ def test_drain_behind_a_batch_that_no_socket_takes_at_once_arrives(path: DataPat
     closes = threading.Event()
     with ThreadPoolExecutor() as pool:
         heard = pool.submit(lambda: (closes.wait(WAIT_S), reader.take_batch(), reader.expect(MessageType.DRAIN)))
-        path.call(lambda: (closes.set(), path.core.rpc.close()))
+        path.call(closes.set)
+        path.call(path.core.rpc.close)
         _, (_, received), _ = heard.result(WAIT_S)
     assert len(received) == 3
 

@@ -8,7 +8,7 @@ import re
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.support.http_mocks import MockServer, defer, echo
+from tests.support.http_mocks import MockServer, defer, echo, plain_routes
 from tests.support.http_responses import get, parse_responses, post, post_chunked
 
 UPGRADE = (b"Connection: Upgrade", b"Upgrade: h2c")
@@ -38,7 +38,7 @@ def cut(stream: bytes, places: list[int]) -> list[bytes]:
 
 
 def written(stream: list[bytes], *, one_turn: bool = False, **limits: int) -> bytes:
-    bench = MockServer(echo, **limits)
+    bench = MockServer(echo, plain_routes, **limits)
     client = bench.connect()
     if one_turn:
         client.send_in_one_turn(*stream)
