@@ -125,10 +125,8 @@ class InputReader : protected BodyCursor {
   }
 
   // p_ stands behind an opening bracket and whitespace. Reads elements up to the closing bracket, and that.
-  // A function of its own: inlined, the registers of its loop, and with them a twentieth of a LINEAR query's instructions,
-  // would depend on whatever else the caller's translation unit holds.
   template <class Element>
-  __attribute__((noinline)) bool read_row(uint64_t expected_count) {
+  bool read_row(uint64_t expected_count) {
     uint64_t count = 0;
     if (at(']')) {
       if (expected_count != kAnyCount && expected_count != 0) return refuse_count(0, expected_count, "elements");
