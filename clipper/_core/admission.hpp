@@ -26,9 +26,11 @@ namespace clipper {
 class Admission {
  public:
   // The dispatcher: a new forecast, with so many tasks left waiting. Then add() each ready replica, then end().
-  void begin(uint64_t now_us, uint64_t waiting) {
+  // `objective_us`: the end-to-end SLO; 0 = none.
+  void begin(uint64_t now_us, uint64_t waiting, uint64_t objective_us = 0) {
     measure_rate(now_us);
     waiting_ = waiting;
+    objective_us_ = objective_us;
     replicas_.clear();
     total_cap_ = 0;
     last_free_us_ = longest_us_ = 0;
@@ -41,7 +43,8 @@ class Admission {
     const uint64_t full_us = estimate.finish_us(0, cap);
     replicas_.push_back(Forecast{free_us, full_us, cap, estimate, error_ratio});
     total_cap_ += cap;
-    capacity_ += static_cast<double>(cap) / static_cast<double>(std::max<uint64_t>(full_us, 1));
+    const uint32_t sustained = sustained_size(cap, full_us, estimate);
+    capacity_ += static_cast<double>(sustained) / static_cast<double>(std::max<uint64_t>(estimate.finish_us(0, sustained), 1));
     last_free_us_ = std::max(last_free_us_, free_us);
     first_free_us_ = std::min(first_free_us_, free_us);
   }
@@ -108,6 +111,15 @@ class Admission {
     double error_ratio;
   };
 
+  // The two-batch rate: under load a task waits for the batch in service and rides the next one, so what can be sustained
+  // is what batches of half the objective do. The controller may allow larger ones; these answer more, but late.
+  uint32_t sustained_size(uint32_t cap, uint64_t full_us, const FinishEstimate& estimate) const noexcept {
+    const uint64_t half_us = objective_us_ / 2;
+    if (half_us == 0 || full_us <= half_us || estimate.per_item_us <= 0.0) return cap;
+    const double items = (static_cast<double>(half_us) - static_cast<double>(estimate.base_us)) / estimate.per_item_us;
+    return static_cast<uint32_t>(std::clamp(items, 1.0, static_cast<double>(std::max<uint32_t>(cap, 1))));
+  }
+
   // 0: all that comes can be done; 1: clearly more comes, and who is refused makes room for another.
   double overload() const noexcept {
     const double load = rate_ / std::max(capacity_, 1e-12);
@@ -124,6 +136,7 @@ class Admission {
   }
 
   std::vector<Forecast> replicas_;
+  uint64_t objective_us_ = 0;
   uint64_t waiting_ = 0;
   uint64_t total_cap_ = 0;
   uint64_t first_free_us_ = ~uint64_t{0}, last_free_us_ = 0, longest_us_ = 0;

@@ -182,7 +182,7 @@ cdef class Dispatcher:
         cdef Replica replica
         if self.batch_wait_us != 0:
             self.note_peak(model, waiting, now_us)
-        model.admission.begin(now_us, waiting)
+        model.admission.begin(now_us, waiting, model.slo_us)
         for replica in model.replicas:
             if replica.ready:
                 model.admission.add(replica.predicted_free_us(now_us), likely_size(model, replica, now_us),

@@ -136,7 +136,7 @@ cdef class SimulatedFrontend(BatchSink):
             return 0
         self.arrival_us[slot] = now_us
         self.pool.set_deadlines(<uint32_t>slot, now_us + self.patience_us, now_us + self.patience_us)
-        if not self.dispatcher.admits(self.model, now_us + self.patience_us, now_us) or self.model.queue.push(<uint32_t>slot, self.slo_us) != 0:
+        if self.model.queue.push(<uint32_t>slot, self.slo_us) != 0:
             self.pool.release(<uint32_t>slot)
             tally.refused += 1
             return 0
