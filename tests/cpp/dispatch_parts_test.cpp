@@ -53,33 +53,59 @@ void admission_counts_on_every_replica() {
   CHECK(!admission.admits(0, 7999) && admission.admits(0, 8000));
 }
 
-void admission_expects_the_batch_to_fill_at_the_measured_rate() {
+void admission_under_overload_expects_the_batch_to_fill_at_the_measured_rate() {
   Admission admission;
   for (uint64_t turn = 1; turn <= 1000; ++turn) {
-    for (int i = 0; i < 5; ++i) admission.admits(turn * 1000, ~uint64_t{0});  // 5 a millisecond
+    for (int i = 0; i < 200; ++i) admission.admits(turn * 1000, ~uint64_t{0});  // 200 a millisecond
     admission.begin(turn * 1000, 1);
   }
-  CHECK(admission.rate_per_us() > 0.0049 && admission.rate_per_us() < 0.0051);
+  CHECK(admission.rate_per_us() > 0.199 && admission.rate_per_us() < 0.201);
+  admission.add(1'000'000 + 1'000, 1000, takes(0, 10), 0.0);  // 100 a millisecond
+  admission.end();
+  CHECK(!admission.admits(1'000'000, 1'001'000 + 1'990));  // two waiting, and two hundred that will come until then
+  CHECK(admission.admits(1'000'000, 1'001'000 + 2'040));
+  for (uint64_t turn = 1001; turn <= 1400; ++turn) admission.begin(turn * 1000, 1);
+  CHECK(admission.rate_per_us() < 0.01);
+}
+
+void admission_without_overload_expects_nobody_else() {
+  Admission admission;
+  for (uint64_t turn = 1; turn <= 1000; ++turn) {
+    for (int i = 0; i < 5; ++i) admission.admits(turn * 1000, ~uint64_t{0});
+    admission.begin(turn * 1000, 1);
+  }
   admission.add(1'000'000 + 10'000, 1000, takes(0, 10), 0.0);
   admission.end();
-  CHECK(!admission.admits(1'000'000, 1'010'000 + 490));  // two waiting, and fifty that will come until then
-  CHECK(admission.admits(1'000'000, 1'010'000 + 540));
-  for (uint64_t turn = 1001; turn <= 1400; ++turn) admission.begin(turn * 1000, 1);
-  CHECK(admission.rate_per_us() < 0.0001);
+  CHECK(!admission.admits(1'000'000, 1'010'000 + 10));
+  CHECK(admission.admits(1'000'000, 1'010'000 + 20));
+}
+
+void admission_takes_for_capacity_what_batches_of_half_the_objective_do() {
+  for (const uint64_t objective_us : {uint64_t{0}, uint64_t{20'000}}) {
+    Admission admission;
+    for (uint64_t turn = 1; turn <= 1000; ++turn) {
+      for (int i = 0; i < 20; ++i) admission.admits(turn * 1000, ~uint64_t{0});  // 20 a millisecond
+      admission.begin(turn * 1000, 1, objective_us);
+    }
+    // A batch of 400 in 16 ms is 25 a millisecond, and one of 100 in 10 ms is 10 a millisecond.
+    admission.add(1'000'000, 400, takes(8'000, 20), 0.05);
+    admission.end();
+    CHECK(admission.answered_by(1'000'000, 1'000'000 + 8'100) == (objective_us == 0 ? 2 : 0));
+  }
 }
 
 void admission_under_overload_is_as_cautious_as_predictions_are_wrong() {
   for (const bool is_overloaded : {false, true}) {
     Admission admission;
-    for (uint64_t turn = 1; turn <= 100; ++turn) {
-      for (int i = 0; i < (is_overloaded ? 3 : 1); ++i) admission.admits(turn * 1000, 0);
+    for (uint64_t turn = 1; turn <= 1000; ++turn) {
+      for (int i = 0; i < (is_overloaded ? 5 : 1); ++i) admission.admits(turn * 1000, 0);
       admission.begin(turn * 1000, 1);
     }
-    admission.add(100'000, 2, takes(1000, 0), 0.05);  // two a millisecond
+    admission.add(1'000'000, 2, takes(1000, 0), 0.05);  // two a millisecond
     admission.end();
-    CHECK(admission.answered_by(100'000, 101'000) == (is_overloaded ? 0 : 2));
-    CHECK(admission.answered_by(100'000, 101'199) == (is_overloaded ? 0 : 2));
-    CHECK(admission.answered_by(100'000, 101'200) == 2);
+    CHECK(admission.answered_by(1'000'000, 1'001'000) == (is_overloaded ? 0 : 2));
+    CHECK(admission.answered_by(1'000'000, 1'001'199) == (is_overloaded ? 0 : 2));
+    CHECK(admission.answered_by(1'000'000, 1'001'200) == 2);
   }
 }
 
@@ -180,7 +206,9 @@ int main() {
   admission_knows_nothing_and_admits();
   admission_counts_what_is_ahead();
   admission_counts_on_every_replica();
-  admission_expects_the_batch_to_fill_at_the_measured_rate();
+  admission_under_overload_expects_the_batch_to_fill_at_the_measured_rate();
+  admission_without_overload_expects_nobody_else();
+  admission_takes_for_capacity_what_batches_of_half_the_objective_do();
   admission_under_overload_is_as_cautious_as_predictions_are_wrong();
   admission_saturates();
   stretch_is_the_ninety_ninth_percentile();
