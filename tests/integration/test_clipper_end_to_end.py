@@ -63,7 +63,9 @@ def test_fitted_classifiers_answer_as_they_predict_and_vote(
     # Of two that differ the one linked first is believed.
     assert [answer.output for answer in voted] == linear.predict(held_out).tolist()
     agree = linear.predict(held_out) == tree.predict(held_out)
-    assert [answer.confidence for answer in voted] == [1.0 if both else 0.5 for both in agree]
+    # An answer that is given before the second model's is in says of it only what is known by then.
+    for answer, both in zip(voted, agree, strict=True):
+        assert answer.confidence in ((0.5, 1.0) if both else (0.5,))
 
 
 def test_function_takes_vectors_and_gives_any_json(clipper: Clipper) -> None:

@@ -57,6 +57,8 @@ def values_of(key: Key) -> st.SearchStrategy[Any]:
         return st.sampled_from(known.choices)
     if key.kind is int:
         return st.integers(known.minimum, known.maximum)
+    if key.kind is float:
+        return st.floats(known.minimum, known.maximum)
     if key.kind is str:
         return TEXTS
     return WORDS if key.name == "command" else st.none() | PATHS
