@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "batching.md"
+DOCUMENTS = Path(__file__).resolve().parents[1] / "docs"
+BATCHING = DOCUMENTS / "batching.md"
 END_MARK = "<!-- end -->"
 
 
@@ -24,7 +25,7 @@ def replace_between(text: str, name: str, content: str) -> str:
         If the marks are not there exactly once.
     """
     pattern = re.compile(f"({re.escape(begin_mark(name))}\n).*?({re.escape(END_MARK)})", re.DOTALL)
-    if len(pattern.findall(text)) != 1:
+    if len(pattern.findall(text)) != 1 or text.count(begin_mark(name)) != 1:
         raise ValueError(f"the document has no text between {begin_mark(name)!r} and {END_MARK!r}, or more than one")
     return pattern.sub(lambda marks: f"{marks[1]}{content.strip()}\n{marks[2]}", text)
 

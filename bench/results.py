@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from bench.machine import Machine
 from bench.prometheus import StageSummary
+from bench.record_file import read_record, write_record
 
 SCHEMA = 1
 
@@ -119,9 +118,7 @@ def median_of(values: Iterable[float]) -> float | None:
 
 def save(run: Run, file: Path) -> None:
     """Write a run as JSON (with Python's `Infinity` and `NaN`, where a percentile fell among the failures)."""
-    content = {"schema": SCHEMA, **dataclasses.asdict(run)}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_record(run, SCHEMA, file)
 
 
 def load(file: Path) -> Run:
@@ -132,9 +129,7 @@ def load(file: Path) -> Run:
     ValueError
         If the file was written by another version of this module.
     """
-    content = json.loads(file.read_text(encoding="utf-8"))
-    if content.get("schema") != SCHEMA:
-        raise ValueError(f"{file} has schema {content.get('schema')!r}; this version reads {SCHEMA}")
+    content = read_record(SCHEMA, file)
     return Run(
         machine=Machine(**content["machine"]),
         options=content["options"],

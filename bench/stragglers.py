@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from bench.document import write_into
 from bench.loadgen.open_loop import Arrivals, Expectation, OpenLoopRun, run_open_loop
 from bench.loadgen.request import FIRST_COUNTER, Body, CounterForm, RequestTemplate
 from bench.progress import Progress
@@ -25,8 +26,7 @@ from bench.prometheus import growth, parse_metrics
 from clipper import Clipper
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "ensembles.md"
-BEGIN_MARK: Final = "<!-- written by bench/stragglers.py --record -->"
-END_MARK: Final = "<!-- end -->"
+WRITTEN_BY: Final = "bench/stragglers.py --record"
 
 SLO_US: Final = 20_000
 MEAN_LIMIT_US: Final = SLO_US / 2  # of a majority: far below what the straggler takes
@@ -174,21 +174,6 @@ def render_table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def replace_section(document: str, section: str) -> str:
-    """Put `section` between the marks of `document`.
-
-    Raises
-    ------
-    ValueError
-        If the document has not exactly one pair of marks.
-    """
-    before, begin, rest = document.partition(BEGIN_MARK)
-    _, end, after = rest.partition(END_MARK)
-    if not begin or not end or BEGIN_MARK in after:
-        raise ValueError(f"expected one pair of {BEGIN_MARK} and {END_MARK}")
-    return f"{before}{begin}\n{section}\n{end}{after}"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, judge; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.stragglers", description=__doc__.splitlines()[0])
@@ -207,7 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     void = [f"{result.way.name} of {result.members}: {result.void_reason}" for result in results if result.void_reason]
     print(*faults, *void, sep="\n", file=sys.stderr)
     if options.record:
-        DOCUMENT.write_text(replace_section(DOCUMENT.read_text(), table))
+        write_into(DOCUMENT, WRITTEN_BY, table)
     return 1 if faults else 0
 
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.document import DOCUMENT, write_into
+from bench.document import BATCHING, write_into
 from bench.goodput.measure import Measured, Plan, measure
 from bench.goodput.report import figures_table, missed_bars, notes
 from bench.lines import PAPER_LINES
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = f"{figures_table(runs_in_order)}\n\n{notes(runs_in_order)}"
     print(text)
     if given.write:
-        write_into(DOCUMENT, NAME, text)
+        write_into(BATCHING, NAME, text)
     missed = missed_bars(runs_in_order)
     for bar in missed:
         print(bar, file=sys.stderr)

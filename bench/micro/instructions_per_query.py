@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.document import write_into
 from bench.micro.data_path_cases import CASES
 from bench.micro.query_cost import ROOT, MeasurementError, QueryCost, compiled_module, measure
 from bench.micro.query_parts import NAMES
@@ -25,8 +26,7 @@ from bench.micro.toolchain import differences, toolchain
 
 RECORD = Path(__file__).with_name("instructions_per_query.json")
 DOCUMENT = ROOT / "docs" / "performance.md"
-BEGIN_MARK = "<!-- written by bench/micro/instructions_per_query.py --record -->"
-END_MARK = "<!-- end -->"
+WRITTEN_BY = "bench/micro/instructions_per_query.py --record"
 
 TOLERANCE_RATIO = 0.05
 """How much the instructions may grow: many times what two runs differ by, and less than a hop's worth of work."""
@@ -132,25 +132,10 @@ def render_section(record: Record) -> str:
     return f"{cases}\n\n{render_table(record.cases)}\n\nCounted with: {made_by}.\n"
 
 
-def replace_section(document: str, section: str) -> str:
-    """Put `section` between the marks of `document`.
-
-    Raises
-    ------
-    ValueError
-        If the document has not exactly one pair of marks.
-    """
-    before, begin, rest = document.partition(BEGIN_MARK)
-    _, end, after = rest.partition(END_MARK)
-    if not begin or not end or BEGIN_MARK in after:
-        raise ValueError(f"expected one pair of {BEGIN_MARK} and {END_MARK}")
-    return f"{before}{begin}\n{section}{end}{after}"
-
-
 def write_record(record: Record) -> None:
     """Write the record and the document's table."""
     RECORD.write_text(record.to_json())
-    DOCUMENT.write_text(replace_section(DOCUMENT.read_text(), render_section(record)))
+    write_into(DOCUMENT, WRITTEN_BY, render_section(record))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import subprocess
 import sys
 import tempfile
@@ -15,10 +14,10 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.machine import Machine, describe_machine
 from bench.preprocessing.measure import device_name, installed_versions
+from bench.record_file import read_record, write_record
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = "tests/device"
@@ -81,9 +80,7 @@ def _claim(file: str, name: str, cases: Sequence[ElementTree.Element]) -> Claim:
 
 def save(found: DeviceRecord, file: Path) -> None:
     """Write a record."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    content = {"schema": SCHEMA, **dataclasses.asdict(found)}
-    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_record(found, SCHEMA, file)
 
 
 def load(file: Path) -> DeviceRecord:
@@ -94,9 +91,7 @@ def load(file: Path) -> DeviceRecord:
     ValueError
         If the file was written by another version of this module.
     """
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    if content.pop("schema", None) != SCHEMA:
-        raise ValueError(f"{file} is not of schema {SCHEMA}")
+    content = read_record(SCHEMA, file)
     machine, claims = Machine(**content.pop("machine")), tuple(Claim(**claim) for claim in content.pop("claims"))
     return DeviceRecord(machine=machine, claims=claims, **content)
 

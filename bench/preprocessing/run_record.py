@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bench.machine import Machine
+from bench.record_file import read_record, write_record
 
 SCHEMA = 1
 
@@ -46,9 +44,7 @@ class Run:
 
 def save(run: Run, file: Path) -> None:
     """Write a run."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    content = {"schema": SCHEMA, **dataclasses.asdict(run)}
-    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_record(run, SCHEMA, file)
 
 
 def load(file: Path) -> Run:
@@ -59,8 +55,6 @@ def load(file: Path) -> Run:
     ValueError
         If the file was written by another version of this module.
     """
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    if content.pop("schema", None) != SCHEMA:
-        raise ValueError(f"{file} is not of schema {SCHEMA}")
+    content = read_record(SCHEMA, file)
     cells = [Cell(**cell) for cell in content.pop("cells")]
     return Run(machine=Machine(**content.pop("machine")), cells=cells, **content)

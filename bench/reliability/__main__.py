@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.document import write_into
 from bench.reliability.context import Bench
-from bench.reliability.report import DOCUMENT, Result, load_record, render, save_record, with_table
+from bench.reliability.report import DOCUMENT, WRITTEN_BY, Result, load_record, render, save_record
 from bench.reliability.scenario import Row, load_rows
 
 
@@ -68,8 +69,7 @@ def run_row(bench: Bench, row: Row) -> Result:
 
 
 def _render(rows: dict[str, Row]) -> None:
-    table = render(rows, load_record())
-    DOCUMENT.write_text(with_table(DOCUMENT.read_text(encoding="utf-8"), table), encoding="utf-8")
+    write_into(DOCUMENT, WRITTEN_BY, render(rows, load_record()))
 
 
 def _when() -> str:

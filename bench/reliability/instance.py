@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from bench.procfs import command_line, rss_bytes
+from bench.procfs import processes_of, rss_bytes
 from bench.reliability import commanded_container
 from clipper import Clipper, ClipperError
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig
@@ -29,20 +29,6 @@ SUPERVISOR: Final = "clipper.supervisor"
 COMMANDED: Final = "commanded"  # a container that obeys `Instance.command`
 DEFAULT: Final = "default"  # the default output of every application here
 _NUMBERS: Final = itertools.count(1)
-
-
-def processes_of(run_dir: Path) -> dict[int, str]:
-    """Return pid -> command line of every process that carries ``run_dir`` in its arguments or environment."""
-    needle = os.fsencode(run_dir)
-    found: dict[int, str] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        with contextlib.suppress(OSError):
-            command = (entry / "cmdline").read_bytes()
-            if command and needle in command + (entry / "environ").read_bytes():
-                found[int(entry.name)] = command_line(int(entry.name))
-    return found
 
 
 @dataclass

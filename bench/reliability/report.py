@@ -12,8 +12,7 @@ from bench.reliability.scenario import Check, Row
 
 RECORD: Final = Path(__file__).with_name("record.json")
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-BEGIN: Final = "<!-- reliability: rows -->\n"
-END: Final = "<!-- end -->"
+WRITTEN_BY: Final = "python -m bench.reliability --render"
 
 
 @dataclass(frozen=True)
@@ -59,21 +58,6 @@ def render(rows: Mapping[str, Row], record: Mapping[str, Result]) -> str:
         result = record.get(row.name)
         lines.append(f"| {row.scenario} | {row.claim} | {' | '.join(_cells(result))} |")
     return "\n".join(lines) + "\n"
-
-
-def with_table(document: str, table: str) -> str:
-    """Return the document with the table in its place.
-
-    Raises
-    ------
-    ValueError
-        It has no place for it.
-    """
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document has no {BEGIN.strip()!r} ... {END!r}")
-    return before + begin + table + end + after
 
 
 def _cells(result: Result | None) -> tuple[str, str, str]:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from bench.document import DOCUMENT, write_into
+from bench.document import BATCHING, write_into
 from bench.lines import FOREST, PAPER_LINES
 from bench.simulate.report import disturbance_table, drop_table, lines_table, measure_line, missed_bars
 from bench.simulate.scenario import AIMD, on_line
@@ -59,9 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pace = "Simulated seconds in a second of one processor: " + "; ".join(pace_lines(not given.quick)) + "."
     print(pace)
     if given.write:
-        write_into(DOCUMENT, f"{NAME}: drop policies", drops)
-        write_into(DOCUMENT, f"{NAME}: lines", f"{lines}\n\n{pace}")
-        write_into(DOCUMENT, f"{NAME}: disturbances", disturbed)
+        write_into(BATCHING, f"{NAME}: drop policies", drops)
+        write_into(BATCHING, f"{NAME}: lines", f"{lines}\n\n{pace}")
+        write_into(BATCHING, f"{NAME}: disturbances", disturbed)
     missed = missed_bars(results)
     for line_missed in missed:
         print(line_missed, file=sys.stderr)

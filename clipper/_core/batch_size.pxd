@@ -6,10 +6,6 @@ cdef enum:
     DEFAULT_MAX_SIZE = 4096     # no model measured so far gained from more; bounds what one lost batch can hold
 
 
-# How long a full batch may take, for an end-to-end SLO, beside what a batch costs otherwise.
-cdef uint64_t target_of(uint64_t slo_us, uint64_t overhead_us) noexcept
-
-
 cdef class BatchSizeController:
     cpdef uint32_t next_size(self, uint64_t now_us) noexcept                    # the cap for the next batch, >= 1
     cpdef void observe(self, uint32_t size, bint was_full, uint64_t duration_us) noexcept   # one answered batch
@@ -20,12 +16,15 @@ cdef class FixedBatchSize(BatchSizeController):
     cdef readonly uint32_t size
 
 
-cdef class AimdBatchSize(BatchSizeController):
+cdef class AimedBatchSize(BatchSizeController):
     # what it aims at
     cdef readonly uint64_t slo_us               # smallest end-to-end SLO linked to the model
     cdef readonly uint64_t overhead_us          # measured: what a batch costs beside its own duration (RPC, wake-ups)
-    cdef readonly uint64_t target_us               # longest good duration: target_of()
+    cdef readonly uint64_t target_us            # longest good duration of a full batch
     cdef readonly uint32_t max_size
+
+
+cdef class AimdBatchSize(AimedBatchSize):
     # where it stands
     cdef double _cap                            # next_size() is its whole part
     cdef double _step                           # added after each good full batch

@@ -37,14 +37,9 @@ class FixedBatchSize(BatchSizeController):
     @property
     def size(self) -> int: ...
 
-@final
-class AimdBatchSize(BatchSizeController):
-    """Additive increase, multiplicative decrease around the largest size that stays within the target.
-
-    Doubles to the first violation (a full batch longer than the target), returns to the last good size, then climbs by
-    an eighth of the gap. Later the second violation in a row takes 10% off, or more where batches take far too long, up
-    to half. Beyond its old ceiling the step doubles again, so a model that became faster is followed in tens of
-    batches. A batch that was not full never changes the cap.
+@disjoint_base
+class AimedBatchSize(BatchSizeController):
+    """Finds the size whose full batches stay within a part of the SLO: three quarters, less the overhead.
 
     Parameters
     ----------
@@ -73,3 +68,13 @@ class AimdBatchSize(BatchSizeController):
 
     @property
     def max_size(self) -> int: ...
+
+@final
+class AimdBatchSize(AimedBatchSize):
+    """Additive increase, multiplicative decrease around the largest size that stays within the target.
+
+    Doubles to the first violation (a full batch longer than the target), returns to the last good size, then climbs by
+    an eighth of the gap. Later the second violation in a row takes 10% off, or more where batches take far too long, up
+    to half. Beyond its old ceiling the step doubles again, so a model that became faster is followed in tens of
+    batches. A batch that was not full never changes the cap.
+    """

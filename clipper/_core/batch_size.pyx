@@ -2,8 +2,8 @@
 """Batch-size controllers: fixed, and additive increase with multiplicative decrease (Crankshaw 2017 §4.3.1).
 
 Where this parts from the paper. It does not aim at the whole SLO, as under load a query waits for the batch in service
-and then rides the next one; where it aims instead, `target_of` says. It doubles up to the first violation instead of
-adding one by one, which takes tens of batches instead of hundreds. Its additive step is an eighth of the gap between
+and then rides the next one; where it aims instead, `AimedBatchSize` says. It doubles up to the first violation instead
+of adding one by one, which takes tens of batches instead of hundreds. Its additive step is an eighth of the gap between
 the last good size and the last bad one, so that a settled controller crosses its target by little, whatever the size of
 the batch. And one bad batch alone is not believed: pauses come one at a time, batches of a slower model do not.
 """
@@ -39,11 +39,6 @@ cdef class BatchSizeController:
         pass
 
 
-cdef uint64_t target_of(uint64_t slo_us, uint64_t overhead_us) noexcept:
-    cdef double target_us = TARGET_RATIO * <double>slo_us - <double>overhead_us
-    return <uint64_t>max(target_us, LEAST_TARGET_RATIO * <double>slo_us, 1.0)
-
-
 @final
 cdef class FixedBatchSize(BatchSizeController):
     def __init__(self, uint32_t size):
@@ -55,20 +50,25 @@ cdef class FixedBatchSize(BatchSizeController):
         return self.size
 
 
-@final
-cdef class AimdBatchSize(BatchSizeController):
+cdef class AimedBatchSize(BatchSizeController):
     def __init__(self, uint64_t slo_us, *, uint64_t overhead_us=0, uint32_t max_size=DEFAULT_MAX_SIZE):
         if slo_us == 0 or max_size == 0:
             raise InvalidArgumentError(f"slo_us and max_size must be at least 1; got {slo_us} and {max_size}")
         self.max_size = max_size
         self.set_target(slo_us, overhead_us)
-        self._cap = self._step = 1.0
-        self._growing = True
 
     cpdef void set_target(self, uint64_t slo_us, uint64_t overhead_us) noexcept:
+        cdef double target_us = TARGET_RATIO * <double>slo_us - <double>overhead_us
         self.slo_us = slo_us
         self.overhead_us = overhead_us
-        self.target_us = target_of(slo_us, overhead_us)
+        self.target_us = <uint64_t>max(target_us, LEAST_TARGET_RATIO * <double>slo_us, 1.0)
+
+
+@final
+cdef class AimdBatchSize(AimedBatchSize):
+    def __cinit__(self, *_args, **_options):
+        self._cap = self._step = 1.0
+        self._growing = True
 
     cpdef uint32_t next_size(self, uint64_t now_us) noexcept:
         return <uint32_t>(self._cap + ROUNDING)

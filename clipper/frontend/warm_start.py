@@ -8,6 +8,7 @@ told that there is no such application, or get the default output, some millisec
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Final
@@ -18,7 +19,6 @@ from clipper.frontend.snapshots import SnapshotApplier
 
 # A container that runs tries to connect every 20 ms; of one that is not heard of by then nothing is expected.
 FIRST_REPLICA_LIMIT_US: Final = 500_000
-_POLL_S: Final = 0.005
 
 
 class WarmStart:
@@ -41,12 +41,28 @@ class WarmStart:
         self._is_stopped = is_stopped
         self._readiness = Readiness(snapshots)
         self._snapshot_us: int | None = None
+        self._changed = asyncio.Event()
+
+    def look_again(self) -> None:
+        """A snapshot or a replica has come, or the worker is to end."""
+        self._changed.set()
 
     async def wait(self) -> None:
         """Return when connections may be taken."""
-        started_us = time.monotonic_ns() // 1_000
-        while not self.is_over(started_us, time.monotonic_ns() // 1_000):
-            await asyncio.sleep(_POLL_S)
+        started_us = now_us = time.monotonic_ns() // 1_000
+        while not self.is_over(started_us, now_us):
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout((self.next_limit_us(started_us, now_us) - now_us) / 1e6):
+                    await self._changed.wait()
+            now_us = time.monotonic_ns() // 1_000
+
+    def next_limit_us(self, started_us: int, now_us: int) -> int:
+        """Return when it may be over although nothing has changed."""
+        limits = [started_us + self._limit_us]
+        if self._snapshot_us is not None:
+            limits.append(self._snapshot_us + FIRST_REPLICA_LIMIT_US)
+        return min(limit for limit in limits if limit > now_us)
 
     def is_over(self, started_us: int, now_us: int) -> bool:
         """Whether there is no more to wait for."""

@@ -75,6 +75,8 @@ class Worker:
         self.core.processor.log.misses_per_second = config.logs.misses_per_second
         self.core.processor.log.traces_per_second = config.logs.traces_per_second
         self.snapshots = SnapshotApplier(self.core, self._operations_routes())
+        limit_us = config.frontend.warm_start_limit_us
+        self._warm_start = WarmStart(self.snapshots, self.core.rpc, limit_us, self._stop.is_set)
         self.control = ControlClient(config.control_socket_path, self._hello, self._handle)
 
     def _operations_routes(self) -> list[tuple[bytes, Route]]:
@@ -92,12 +94,12 @@ class Worker:
         """Serve; returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._end)
         listener = socket.socket(fileno=self._options.query_fd)
         listener.setblocking(False)
         config = self._options.config
         tasks = [asyncio.create_task(self.control.run()), asyncio.create_task(self._housekeep())]
-        await WarmStart(self.snapshots, self.core.rpc, config.frontend.warm_start_limit_us, self._stop.is_set).wait()
+        await self._warm_start.wait()
         # It calls listen() again: with the loop's own backlog of 100 a restart would lose whoever waits beyond that.
         server = await loop.create_server(
             self.core.server.protocol_factory,
@@ -117,6 +119,10 @@ class Worker:
         self.core.rpc.close()
         self._endpoints.close()
         return 0
+
+    def _end(self) -> None:
+        self._stop.set()
+        self._warm_start.look_again()
 
     async def _drain(self) -> None:
         server = self.core.server
@@ -167,11 +173,14 @@ class Worker:
         facts = {"replica_id": replica_id, "model": f"{model}:{version}"}
         _log.info("replica %s is %s%s", replica_id, state, f": {reason}" if reason else "", extra=facts)
         self.control.send(_replica_message(replica_id, model, version, state, reason))
+        self._warm_start.look_again()
 
     def _handle(self, message: Message) -> Message | None:
         kind = message.get("type")
         if kind == "snapshot":
-            return self._apply(message)
+            answer = self._apply(message)
+            self._warm_start.look_again()
+            return answer
         if kind == "replica_gone":
             self.core.rpc.replica_gone(message["replica_id"])
         elif kind == "drain_replica":

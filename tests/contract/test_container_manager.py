@@ -17,12 +17,13 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from bench.procfs import processes_of
 from clipper.deploy.manager import ContainerManager, ManagerEvents, ReplicaExit, ReplicaSpec, RunningReplica
 from clipper.deploy.process import ProcessManager
 from clipper.errors import DeployError
 from clipper.supervisor.launch import launch, make_run_dir
 from clipper.types import ReplicaId
-from tests.support.processes import SUPPORT, make_config, pids_of
+from tests.support.processes import SUPPORT, make_config
 
 pytestmark = pytest.mark.timeout(60)
 ID = ReplicaId("model:1:0")
@@ -121,7 +122,7 @@ async def process_manager() -> AsyncIterator[Stage]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(supervisor.stop)
-        assert pids_of(run_dir) == {}
+        assert processes_of(run_dir) == {}
         shutil.rmtree(run_dir, ignore_errors=True)
 
 

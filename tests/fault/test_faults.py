@@ -18,13 +18,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bench.procfs import processes_of
 from clipper import Clipper
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig, SupervisorConfig
 from clipper.supervisor.launch import make_run_dir
 from tests.support.container_process import ContainerProcess
 from tests.support.http_responses import Response, parse_responses, post
 from tests.support.http_server_thread import read_responses_bytes
-from tests.support.processes import pids_of, wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(120)
 SLO_US = 10_000_000
@@ -50,7 +51,7 @@ def running() -> Iterator[tuple[Clipper, Path]]:
     try:
         with Clipper.start(config=config) as clipper:
             yield clipper, run_dir
-        assert pids_of(run_dir) == {}
+        assert processes_of(run_dir) == {}
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)
 

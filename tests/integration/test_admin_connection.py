@@ -14,11 +14,12 @@ import httpx
 import numpy as np
 import pytest
 
+from bench.procfs import processes_of
 from clipper import Clipper
 from clipper.admin import ClipperConnection, ClipperException, ProcessContainerManager, UnconnectedException
 from clipper.admin.deployers import python as python_deployer
 from clipper.supervisor.launch import make_run_dir
-from tests.support.processes import SUPPORT, pids_of
+from tests.support.processes import SUPPORT
 
 pytestmark = pytest.mark.timeout(120)
 SLO_MICROS = 5_000_000
@@ -35,7 +36,7 @@ def state_home() -> Iterator[Path]:
     patch.setenv("CLIPPER_LISTEN__MANAGEMENT_PORT", "0")
     yield directory
     patch.undo()
-    assert pids_of(directory) == {}, "processes were left behind"
+    assert processes_of(directory) == {}, "processes were left behind"
     assert list((directory / "clipper" / "clusters").iterdir()) == []
     shutil.rmtree(directory)
 

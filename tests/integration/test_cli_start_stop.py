@@ -18,12 +18,13 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from bench.procfs import processes_of
 from clipper.cli.app import app
 from clipper.cli.exit_codes import ExitCode
 from clipper.supervisor.running import find_running
 from tests.support.certificates import write_certificate
 from tests.support.command_line import CLIPPER, IN_TERMINAL, clipper_environment, run_clipper, temporary_home
-from tests.support.processes import pids_of, wait_until, watch_deaths
+from tests.support.processes import wait_until, watch_deaths
 
 pytestmark = pytest.mark.timeout(120)
 LIMIT_S = 30
@@ -69,7 +70,7 @@ def test_foreground_ends_cleanly_at_a_signal(home: Path, number: signal.Signals)
     with in_foreground(home) as (process, told):
         assert told["detached"] is False
         assert httpx.get(f"{told['query_url']}/healthz").status_code == 200
-        with watch_deaths(pids_of(run_dir_of(home))) as survivors:
+        with watch_deaths(processes_of(run_dir_of(home))) as survivors:
             process.send_signal(number)
             _, stderr = process.communicate(timeout=LIMIT_S)
             assert survivors(LIMIT_S) == []
@@ -112,7 +113,7 @@ def test_detached_instance_outlives_its_start_and_serves_the_same_after_a_restar
     deployed = run_clipper(home, "deploy", "adder", "1", "--container", "sum", "--replicas", "2", "--link", "sums")
     assert deployed.returncode == ExitCode.OK, deployed.stderr
     assert os.getsid(told["pid"]) == told["pid"]  # no terminal's end reaches it
-    with watch_deaths(pids_of(run_dir_of(home))) as survivors:
+    with watch_deaths(processes_of(run_dir_of(home))) as survivors:
         assert run_clipper(home, "stop").returncode == ExitCode.OK
         assert survivors(1) == []
     stopped = run_clipper(home, "stop")
@@ -140,7 +141,7 @@ def test_second_signal_does_not_wait_for_queries(home: Path) -> None:
         assert process.stderr is not None
         while "stopping" not in process.stderr.readline():
             assert process.poll() is None
-        with watch_deaths(pids_of(run_dir_of(home))) as survivors:
+        with watch_deaths(processes_of(run_dir_of(home))) as survivors:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=LIMIT_S)
             assert survivors(LIMIT_S) == []
@@ -160,7 +161,7 @@ def busy_line(query_url: str) -> str:
 
 def test_stop_by_force_does_not_wait(home: Path) -> None:
     assert run_clipper(home, "start", "--detach").returncode == ExitCode.OK
-    with watch_deaths(pids_of(run_dir_of(home))) as survivors:
+    with watch_deaths(processes_of(run_dir_of(home))) as survivors:
         assert run_clipper(home, "stop", "--force").returncode == ExitCode.OK
         assert survivors(LIMIT_S) == []
 

@@ -15,8 +15,8 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
+from bench.procfs import processes_of
 from clipper import Clipper, ServerError
-from tests.support.processes import pids_of
 
 pytestmark = pytest.mark.timeout(120)
 SLO_US = 5_000_000  # the machine may be busy; no test measures time
@@ -159,7 +159,7 @@ def test_clipper_that_is_stopped_leaves_nothing_behind(tmp_path_factory: pytest.
         with Clipper.start(query_port=0, management_port=0, run_dir=run_dir) as clipper:
             serve(clipper, "app", "noop", "doubles", container="noop")
             assert outputs(clipper, "app", [[1.0]]) == [1.0]
-            assert len(pids_of(run_dir)) >= 4
-        assert pids_of(run_dir) == {}
+            assert len(processes_of(run_dir)) >= 4
+        assert processes_of(run_dir) == {}
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)

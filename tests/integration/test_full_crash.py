@@ -15,10 +15,11 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.procfs import processes_of
 from clipper import Clipper, StartError, UnavailableError
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig, SupervisorConfig
 from clipper.supervisor.launch import make_run_dir
-from tests.support.processes import SUPPORT, pid_of, pids_of, wait_until, watch_deaths
+from tests.support.processes import SUPPORT, pid_of, wait_until, watch_deaths
 from tests.support.steady_load import SteadyLoad, mean_offset
 from tests.support.versioned_container import HELPER
 
@@ -32,7 +33,7 @@ KEPT = ("input_type", "container", "replicas", "labels", "resources", "descripti
 def run_dir() -> Iterator[Path]:
     directory = make_run_dir()
     yield directory
-    for pid in pids_of(directory):
+    for pid in processes_of(directory):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     shutil.rmtree(directory, ignore_errors=True)
@@ -76,7 +77,7 @@ def replicas(clipper: Clipper) -> dict[str, str]:
 
 def kill_all_but_helpers(run_dir: Path) -> list[int]:
     """SIGKILL the instance, all of its processes at once; return what is left: what a container had spawned."""
-    processes = pids_of(run_dir)
+    processes = processes_of(run_dir)
     helpers = [pid for pid, command in processes.items() if HELPER in command]
     with watch_deaths(processes.keys() - set(helpers)) as survivors:
         for pid in processes.keys() - set(helpers):
@@ -131,7 +132,7 @@ def test_everything_is_back_after_a_sigkill_of_every_process(run_dir: Path) -> N
         assert clipper.rollback("left") == "2"
         clipper.delete_model_version("left", 1)
         deploy(clipper, "half", 1, 1)
-    assert pids_of(run_dir) == {}
+    assert processes_of(run_dir) == {}
 
 
 def deploy_for_ever(clipper: Clipper) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
+from bench.procfs import processes_of
 from clipper import Clipper, ClipperError, ConflictError, DeployError, InvalidArgumentError, NotFoundError
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig, SupervisorConfig
 from clipper.supervisor.launch import make_run_dir
-from tests.support.processes import SUPPORT, pid_of, pids_of, wait_until
+from tests.support.processes import SUPPORT, pid_of, wait_until
 from tests.support.steady_load import SteadyLoad, all_answered_by, mean_offset
 
 pytestmark = pytest.mark.timeout(120)
@@ -45,7 +46,7 @@ def clipper(run_dir: Path) -> Iterator[Clipper]:
     )
     with Clipper.start(config=config) as running:
         yield running
-    assert pids_of(run_dir) == {}
+    assert processes_of(run_dir) == {}
 
 
 def deploy(clipper: Clipper, model: str, version: int, offset: float, **options: Any) -> None:

@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 import pytest
 
+from bench.procfs import processes_of
 from clipper import (
     AlreadyExistsError,
     Clipper,
@@ -28,7 +29,7 @@ from clipper import (
     UnavailableError,
 )
 from clipper.supervisor.launch import make_run_dir
-from tests.support.processes import make_config, pid_of, pids_of, wait_until, watch_deaths
+from tests.support.processes import make_config, pid_of, wait_until, watch_deaths
 
 pytestmark = pytest.mark.timeout(120)
 READY_LIMIT_US = 3_000_000
@@ -40,7 +41,7 @@ def started(**management: object) -> Iterator[tuple[Clipper, Path]]:
     try:
         with Clipper.start(config=make_config(run_dir, sys.executable, **management)) as clipper:
             yield clipper, run_dir
-        assert pids_of(run_dir) == {}, "processes were left behind"
+        assert processes_of(run_dir) == {}, "processes were left behind"
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.procfs import processes_of
 from clipper.supervisor.launch import make_run_dir
-from tests.support.processes import pids_of
 from tests.support.repository import ROOT
 
 pytestmark = pytest.mark.timeout(120)
@@ -107,5 +107,5 @@ def test_script_for_the_original_runs_with_its_import_line_changed_and_stops_eve
     assert code == 0, "".join(lines) + rest
     assert [line for line in lines if not re.fullmatch(r"status 200 default (False|batch)\n", line)] == [], lines
     assert "stopping" in rest
-    assert pids_of(state_home) == {}
+    assert processes_of(state_home) == {}
     assert not (state_home / "clipper" / "clusters" / "default-cluster").exists()

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from bench.procfs import processes_of
 from clipper import Clipper, ConflictError, DeployError, InvalidArgumentError, NotFoundError, Progress, UnavailableError
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig
 from clipper.supervisor.launch import make_run_dir
-from tests.support.processes import pids_of
 
 pytestmark = pytest.mark.timeout(120)
 SLO_US = 5_000_000
@@ -231,7 +231,7 @@ def test_every_call_works_in_a_notebook_where_an_event_loop_runs_in_the_same_thr
 
     stages = [step.stage for step in asyncio.run(cell())]
     assert stages[0] == "saving" and stages.count("done") == 2
-    assert pids_of(config.run_dir) == {}
+    assert processes_of(config.run_dir) == {}
 
 
 def test_second_client_deploys_without_seeing_the_servers_directory(

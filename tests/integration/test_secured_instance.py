@@ -16,6 +16,7 @@ import pytest
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from bench.procfs import processes_of
 from clipper import Clipper, UnauthorizedError, UnavailableError
 from clipper.cli.quick_get import quick_get
 from clipper.cli.server import connect
@@ -27,7 +28,7 @@ from clipper.supervisor.launch import make_run_dir
 from model_containers import codec
 from tests.support.certificates import CertificateFiles, write_certificate
 from tests.support.container_process import ContainerProcess
-from tests.support.processes import pids_of, wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(120)
 MARK = 1000.0
@@ -110,7 +111,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
             clipper.deploy_model("m", 1, container="held")
             clipper.link_model_to_app("app", "m")
             yield secured
-        assert pids_of(config.run_dir) == {}, "processes were left behind"
+        assert processes_of(config.run_dir) == {}, "processes were left behind"
     finally:
         for container in secured.containers:
             container.kill()
@@ -324,7 +325,7 @@ def test_no_secret_is_in_logs_processes_or_errors(secured: Secured) -> None:
     shown = {f"error {number}": text for number, text in enumerate(secured.error_texts)}
     for path in (*secured.config.log_dir.iterdir(), *(container.log for container in secured.containers)):
         shown[str(path)] = path.read_text(errors="replace")
-    pids = pids_of(secured.config.run_dir)
+    pids = processes_of(secured.config.run_dir)
     assert len(pids) >= 4  # supervisor, management, worker, container
     for pid in pids:
         for name in ("cmdline", "environ"):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.procfs import processes_of
 from clipper import Clipper, InvalidArgumentError, StartError
 from clipper.config import ClipperConfig, ListenConfig, RpcConfig, SecurityConfig, StateConfig
 from clipper.frontend.rpc_endpoints import RpcEndpoints
@@ -19,7 +20,7 @@ from clipper.security.rpc_keys import make_rpc_keys
 from clipper.security.tokens import make_token_file
 from clipper.supervisor.launch import child_environment, make_run_dir
 from tests.support.certificates import write_certificate
-from tests.support.processes import pids_of, wait_until
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.timeout(60)
 def run_dir() -> Iterator[Path]:
     path = make_run_dir()
     yield path
-    assert pids_of(path) == {}
+    assert processes_of(path) == {}
     for child in sorted(path.rglob("*"), reverse=True):
         child.rmdir() if child.is_dir() else child.unlink()
     path.rmdir()
@@ -126,7 +127,7 @@ def test_port_for_containers_that_is_taken_is_told(good: ClipperConfig) -> None:
         taken = replace(good, rpc=RpcConfig(tcp_host="127.0.0.1", tcp_port=port))
         with pytest.raises(StartError, match=rf"cannot listen for containers on 127\.0\.0\.1:{port} .*in use"):
             Clipper.start(config=taken)
-    wait_until(lambda: pids_of(good.run_dir) == {})
+    wait_until(lambda: processes_of(good.run_dir) == {})
 
 
 def test_address_for_containers_that_cannot_be_bound_is_told(good: ClipperConfig) -> None:

@@ -17,12 +17,13 @@ from typing import Any
 
 import pytest
 
+from bench.procfs import processes_of
 from clipper import Clipper, ServerError, StartError, StateUnavailableError
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig, StateConfig
 from clipper.registry.registry import Registry
 from clipper.state.open import open_store
 from clipper.supervisor.launch import make_run_dir
-from tests.support.processes import pid_of, pids_of, wait_until
+from tests.support.processes import pid_of, wait_until
 from tests.support.redis_server import NEEDS_REDIS, RedisServer
 
 pytestmark = pytest.mark.timeout(120)
@@ -48,7 +49,7 @@ def started(state: StateConfig) -> Iterator[tuple[Clipper, Path]]:
             clipper.deploy_model("adder", 1, container="sum")
             clipper.link_model_to_app("served", "adder")
             yield clipper, run_dir
-        assert pids_of(run_dir) == {}, "processes were left behind"
+        assert processes_of(run_dir) == {}, "processes were left behind"
     finally:
         shutil.rmtree(run_dir, ignore_errors=True)
 
@@ -211,7 +212,7 @@ def test_management_killed_without_its_redis_is_back_with_everything_when_redis_
 def test_password_of_redis_is_in_no_log_and_no_command_line(on_redis: tuple[Clipper, Path]) -> None:
     clipper, run_dir = on_redis
     texts = {path.name: path.read_text(errors="replace") for path in (run_dir / "logs").iterdir()}
-    texts |= {str(pid): command for pid, command in pids_of(run_dir).items()}
+    texts |= {str(pid): command for pid, command in processes_of(run_dir).items()}
     assert "redis://127.0.0.1" in texts["management.log"]
     assert [name for name, text in texts.items() if PASSWORD in text] == []
     assert PASSWORD not in repr(clipper.status())

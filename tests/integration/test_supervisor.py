@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
+from bench.procfs import processes_of
 from clipper.config import ClipperConfig, FrontendConfig, read_config
 from clipper.errors import StartError
 from clipper.supervisor.launch import RunningSupervisor, child_environment, launch, make_run_dir
-from tests.support.processes import SUPPORT, make_config, pid_of, pids_of, wait_until, watch_deaths
+from tests.support.processes import SUPPORT, make_config, pid_of, wait_until, watch_deaths
 
 LIMIT_S = 15
 START_LIMIT_US = 30_000_000
@@ -34,7 +35,7 @@ def run_dir() -> Iterator[Path]:
     yield directory
     # What a supervisor leaves when it is killed, the kernel ends with it: soon, but not before the kill returns.
     deadline_s = time.monotonic() + LIMIT_S
-    while (left := pids_of(directory)) and time.monotonic() < deadline_s:
+    while (left := processes_of(directory)) and time.monotonic() < deadline_s:
         time.sleep(0.01)
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
@@ -98,7 +99,7 @@ def ask_health(config: ClipperConfig) -> bytes:
 def test_sigkill_of_the_supervisor_leaves_no_process_behind(run_dir: Path) -> None:
     with running(with_fake_management(run_dir, containers=2, mode="stubborn")) as supervisor:
         wait_for_containers(run_dir, 2)
-        pids = pids_of(run_dir)
+        pids = processes_of(run_dir)
         assert len(pids) == 5
         with watch_deaths(pids) as survivors:
             supervisor.process.kill()
@@ -121,7 +122,7 @@ def test_sigkill_of_the_owner_leaves_no_process_behind(run_dir: Path) -> None:
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"started\n"
         wait_for_containers(run_dir, 2)
-        pids = pids_of(run_dir)
+        pids = processes_of(run_dir)
         assert len(pids) == 6
         with watch_deaths(pids) as survivors:
             owner.kill()
@@ -193,7 +194,7 @@ def test_taken_port_is_a_start_error_that_names_it_and_leaves_nothing_running(ru
         with pytest.raises(StartError, match=f"port {port} .*taken") as caught:
             launch(replace(config, listen=replace(config.listen, query_port=port)), START_LIMIT_US)
     assert "query_port" in caught.value.hint
-    assert pids_of(run_dir) == {}
+    assert processes_of(run_dir) == {}
 
 
 def test_run_dir_in_use_is_a_start_error_and_its_user_is_not_disturbed(run_dir: Path) -> None:
@@ -217,7 +218,7 @@ def test_disk_that_takes_nothing_is_a_start_error_that_says_so(
     monkeypatch.setattr(sys, "executable", str(python))
     with pytest.raises(StartError, match=rf"run_dir='{run_dir}' cannot be used: .*File too large.*free space"):
         launch(config, START_LIMIT_US)
-    assert pids_of(run_dir) == {}
+    assert processes_of(run_dir) == {}
 
 
 def test_frontend_that_dies_at_each_start_is_a_start_error_with_its_last_words(run_dir: Path) -> None:
@@ -225,7 +226,8 @@ def test_frontend_that_dies_at_each_start_is_a_start_error_with_its_last_words(r
     config = replace(with_fake_management(run_dir), frontend=FrontendConfig(command=command))
     with pytest.raises(StartError, match="no such core"):
         launch(config, START_LIMIT_US)
-    wait_until(lambda: pids_of(run_dir) == {})  # the kernel ends the children of a killed supervisor, a moment later
+    # The kernel ends the children of a killed supervisor, a moment later.
+    wait_until(lambda: processes_of(run_dir) == {})
 
 
 def test_frontend_that_never_answers_is_a_start_error_at_the_limit(run_dir: Path) -> None:

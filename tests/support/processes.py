@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from bench.procfs import processes_of
 from clipper.config import ClipperConfig, FrontendConfig, ListenConfig, ManagementConfig, SupervisorConfig
 
 SUPPORT = Path(__file__).parent
@@ -32,25 +33,11 @@ def make_config(run_dir: Path, python: str, **management: object) -> ClipperConf
     )
 
 
-def pids_of(run_dir: Path) -> dict[int, str]:
-    """Return pid and command line of each process that names ``run_dir`` in its arguments or environment."""
-    needle = os.fsencode(run_dir)
-    found: dict[int, str] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        with contextlib.suppress(OSError):
-            command = (entry / "cmdline").read_bytes()
-            if command and needle in command + (entry / "environ").read_bytes():
-                found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")
-    return found
-
-
 def pid_of(run_dir: Path, part: str) -> int:
     """Return the one process of ``run_dir`` whose command line contains ``part``."""
-    matching = [pid for pid, command in pids_of(run_dir).items() if part in command]
+    matching = [pid for pid, command in processes_of(run_dir).items() if part in command]
     if len(matching) != 1:
-        raise LookupError(f"{len(matching)} processes match {part!r}: {pids_of(run_dir)}")
+        raise LookupError(f"{len(matching)} processes match {part!r}: {processes_of(run_dir)}")
     return matching[0]
 
 

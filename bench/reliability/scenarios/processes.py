@@ -8,9 +8,10 @@ import re
 import signal
 import time
 
+from bench.procfs import processes_of
 from bench.reliability.client import Outcome
 from bench.reliability.context import Bench
-from bench.reliability.instance import FRONTEND, MANAGEMENT, SUPERVISOR, Instance, processes_of, wait_ends
+from bench.reliability.instance import FRONTEND, MANAGEMENT, SUPERVISOR, Instance, wait_ends
 from bench.reliability.load import Account, Load, check_answers, now_us
 from bench.reliability.scenario import row
 from clipper import ClipperError

@@ -14,6 +14,7 @@ from bench.procfs import rss_bytes
 from bench.reliability.client import Outcome
 from bench.reliability.context import Bench
 from bench.reliability.instance import FRONTEND, MANAGEMENT, SUPERVISOR, Instance
+from bench.reliability.leaks import settled
 from bench.reliability.load import Load, check_answers
 from bench.reliability.scenario import row
 
@@ -37,7 +38,7 @@ def soak(bench: Bench) -> None:
     with bench.own() as instance:
         with (
             instance.serving(SLO_US, 2, model=options, base_us=BASE_US, per_item_us=PER_ITEM_US) as app,
-            _watched(instance) as watch,
+            _watched(bench, instance) as watch,
             Load(instance, app, 0.7 * 2 * one_serves_per_s) as load,
         ):
             for number in range(rounds):
@@ -113,12 +114,12 @@ class _Watch:
 
 
 @contextlib.contextmanager
-def _watched(instance: Instance) -> Iterator[_Watch]:
+def _watched(bench: Bench, instance: Instance) -> Iterator[_Watch]:
     watch = _Watch(instance)
     watch.thread.start()
     try:
         yield watch
     finally:
         watch.end()
-        time.sleep(SAMPLE_INTERVAL_S)  # the connections of the load are closed now
+        settled(bench, instance)  # the last connections of the load may still be on their way out
         watch.sample()

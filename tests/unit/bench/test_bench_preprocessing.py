@@ -37,7 +37,7 @@ def test_run_survives_its_file_and_the_page_shows_all_of_it(run: Run, tmp_path: 
     page = render(again)
     assert f"| {CASE.name} |" in page and "commit 01234567" in page and "**Wrong" not in page
     (tmp_path / "run.json").write_text('{"schema": 0}')
-    with pytest.raises(ValueError, match="not of schema"):
+    with pytest.raises(ValueError, match="has schema 0; this version reads 1"):
         load(tmp_path / "run.json")
 
 

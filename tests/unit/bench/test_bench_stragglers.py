@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.stragglers import BEGIN_MARK, END_MARK, WAYS, Result, render_table, replace_section
+from bench.stragglers import WAYS, Result, render_table
 
 KINDS = {"complete": 0, "decided": 97, "partial": 3}
 GOOD = Result(3, WAYS[2], 4_600.0, 4_300.0, 20_500.0, KINDS, 0.34, 0, 1_000.0, None)
@@ -38,10 +38,3 @@ def test_table_has_a_row_for_each_run() -> None:
     header, _, row = render_table([GOOD]).splitlines()
     assert header.count("|") == row.count("|")
     assert row == "| 3 | `majority`, 20 ms | 4.6 ms | 4.3 ms | 20.5 ms | 0% | 97% | 3% | 34% |"
-
-
-def test_table_replaces_what_stands_between_the_marks() -> None:
-    document = f"before\n{BEGIN_MARK}\nold\n{END_MARK}\nafter\n"
-    assert replace_section(document, "new") == f"before\n{BEGIN_MARK}\nnew\n{END_MARK}\nafter\n"
-    with pytest.raises(ValueError, match="one pair"):
-        replace_section("nothing", "new")

@@ -154,6 +154,10 @@ def test_text_between_marks_is_replaced_and_nothing_else() -> None:
     assert replace_between(written, "a", "old") == text
 
 
-def test_document_without_the_marks_is_refused() -> None:
+MARK = begin_mark("a")
+
+
+@pytest.mark.parametrize("text", ["nothing", MARK, f"<!-- end -->\n{MARK}\n", f"{MARK}\n<!-- end -->\n" * 2])
+def test_document_without_its_one_pair_of_marks_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no text between"):
-        replace_between("nothing", "a", "b")
+        replace_between(text, "a", "b")

@@ -8,19 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.document import replace_between
 from bench.micro.callgrind_profile import ProfileError, parse_profile, read_dumps
 from bench.micro.data_path_cases import CASES
 from bench.micro.instructions_per_query import (
-    BEGIN_MARK,
     DOCUMENT,
-    END_MARK,
     RECORD,
+    WRITTEN_BY,
     Record,
     compare,
     judge,
     render_section,
     render_table,
-    replace_section,
 )
 from bench.micro.query_cost import QueryCost, find_entry
 from bench.micro.query_parts import NAMES, instructions_by_part, part_of
@@ -200,18 +199,7 @@ def test_table_leaves_out_parts_that_cost_nothing() -> None:
     assert "| cache | 400 |" in table and "| **all** | **1,000** |" in table and "body parser" not in table
 
 
-def test_section_is_replaced_between_its_marks_only() -> None:
-    document = f"before\n{BEGIN_MARK}\nold\n{END_MARK}\nafter\n"
-    assert replace_section(document, "new\n") == f"before\n{BEGIN_MARK}\nnew\n{END_MARK}\nafter\n"
-
-
-@pytest.mark.parametrize("document", ["", BEGIN_MARK, f"{END_MARK}{BEGIN_MARK}", f"{BEGIN_MARK}{END_MARK}" * 2])
-def test_section_without_its_one_pair_of_marks_is_refused(document: str) -> None:
-    with pytest.raises(ValueError, match="expected one pair"):
-        replace_section(document, "new\n")
-
-
 def test_document_shows_the_record_that_is_checked_in() -> None:
     recorded = Record.from_json(RECORD.read_text())
     assert set(recorded.cases) == set(CASES)
-    assert replace_section(DOCUMENT.read_text(), render_section(recorded)) == DOCUMENT.read_text()
+    assert replace_between(DOCUMENT.read_text(), WRITTEN_BY, render_section(recorded)) == DOCUMENT.read_text()

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.document import replace_between
 from bench.reliability.__main__ import run_row
 from bench.reliability.client import Client, Outcome, response_end
 from bench.reliability.context import Bench, NotInTimeError
 from bench.reliability.load import Account
-from bench.reliability.report import BEGIN, DOCUMENT, END, load_record, render, save_record, with_table
+from bench.reliability.report import DOCUMENT, WRITTEN_BY, load_record, render, save_record
 from bench.reliability.scenario import Row, load_rows
 
 ANSWER = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s"
@@ -139,14 +140,8 @@ def test_row_whose_program_is_missing_is_left_out_with_its_install_line() -> Non
     assert "install it" in result.missing and not result.holds
 
 
-def test_table_takes_the_place_of_the_old_one_and_nothing_else() -> None:
-    assert with_table(f"a\n{BEGIN}old\n{END}\nb", "new\n") == f"a\n{BEGIN}new\n{END}\nb"
-    with pytest.raises(ValueError, match="reliability: rows"):
-        with_table("no place", "new\n")
-
-
 def test_table_of_the_document_is_what_was_recorded() -> None:
     document = DOCUMENT.read_text(encoding="utf-8")
-    assert with_table(document, render(load_rows(), load_record())) == document, (
+    assert replace_between(document, WRITTEN_BY, render(load_rows(), load_record())) == document, (
         "run: python -m bench.reliability --render"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -79,6 +80,31 @@ def test_worker_that_no_replica_connects_to_expects_none_for_long() -> None:
     assert not start.is_over(STARTED_US, snapshot_us)
     assert not start.is_over(STARTED_US, snapshot_us + FIRST_REPLICA_LIMIT_US - 1)
     assert start.is_over(STARTED_US, snapshot_us + FIRST_REPLICA_LIMIT_US)
+
+
+def test_limits_are_the_times_at_which_waiting_may_end_by_itself() -> None:
+    worker = Worker()
+    start = worker.warm_start()
+    assert start.next_limit_us(STARTED_US, STARTED_US) == STARTED_US + LIMIT_US
+    worker.link(ready_replicas=0)
+    snapshot_us = STARTED_US + 20_000
+    start.is_over(STARTED_US, snapshot_us)
+    assert start.next_limit_us(STARTED_US, snapshot_us) == snapshot_us + FIRST_REPLICA_LIMIT_US
+    assert start.next_limit_us(STARTED_US, snapshot_us + FIRST_REPLICA_LIMIT_US) == STARTED_US + LIMIT_US
+
+
+async def wait_and_change(worker: Worker) -> None:
+    start = worker.warm_start()
+    waiting = asyncio.create_task(start.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    worker.link(ready_replicas=1)
+    start.look_again()
+    await waiting
+
+
+def test_worker_hears_at_once_of_what_it_waits_for() -> None:
+    asyncio.run(asyncio.wait_for(wait_and_change(Worker()), LIMIT_US / 2e6))
 
 
 def test_worker_that_is_told_to_end_waits_for_nothing() -> None:
