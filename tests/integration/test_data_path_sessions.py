@@ -10,6 +10,7 @@ from model_containers import codec
 from model_containers.wire import DType, ErrorCode, MessageType
 from tests.support.data_path import DataPath, application, data_path, model
 from tests.support.puppet_container import Batch, PuppetContainer
+from tests.support.rpc_garbage import OF_A_REPLICA
 
 
 @pytest.fixture(params=["unix", "zmq"])
@@ -108,19 +109,7 @@ def test_wrong_result_fails_its_batch_and_the_replica_serves_on(
     assert pending.response().json["output"] == 3
 
 
-HEARTBEAT = codec.encode_header(MessageType.HEARTBEAT)
-GARBAGE = {
-    "no header": [b""],
-    "noise": [b"\x00\xff" * 300],
-    "many frames": [b"x"] * 40,
-    "wrong magic": [b"HTTP" + HEARTBEAT[4:]],
-    "unknown type": [HEARTBEAT[:6] + b"\x63" + HEARTBEAT[7:]],
-    "a frontend's message": [codec.encode_header(MessageType.ASSIGN), b"ipc:///nowhere"],
-    "ready for a second time": [codec.encode_header(MessageType.READY)],
-}
-
-
-@pytest.mark.parametrize("frames", GARBAGE.values(), ids=GARBAGE)
+@pytest.mark.parametrize("frames", OF_A_REPLICA.values(), ids=OF_A_REPLICA)
 def test_garbage_ends_the_session_and_its_batch_goes_to_another(path: DataPath, frames: list[bytes]) -> None:
     liar = path.ready(index=0)
     pending = path.begin({"input": [1.0]})
