@@ -19,16 +19,10 @@
 #include "cache_index.hpp"
 #include "lazy_array.hpp"
 #include "output.hpp"
+#include "plan_hold.hpp"
 #include "prediction_cache.hpp"
 
 namespace clipper {
-
-// Stands in a plan: how many records speak of it. The log holds a reference of the plan while there are any.
-struct PlanHold {
-  void* plan = nullptr;
-  uint32_t records = 0;
-  uint32_t bytes = 0;  // what the plan takes, about
-};
 
 struct DecisionMember {
   Output* output;      // owned reference, or null: none yet, or too long to keep
@@ -49,7 +43,6 @@ struct DecisionRecord {
   uint16_t member_count;
   uint16_t feature_count;
   uint16_t context_bytes;
-  uint16_t answered_by;  // a cascade: the member that answered
   bool has_context;
   bool is_answered;      // false: the default output was given, or an error
 

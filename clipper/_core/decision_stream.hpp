@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <vector>
 
 namespace clipper {
@@ -29,9 +30,11 @@ class DecisionFeed {
   // A decision that was not recorded stands in no file either.
   void not_recorded() noexcept { lost += is_filed; }
 
-  std::vector<uint64_t> take_unfiled() {
-    std::vector<uint64_t> taken;
-    taken.swap(unfiled);
+  // The oldest of those that wait for the file, `most` at most.
+  std::vector<uint64_t> take_unfiled(size_t most) {
+    const size_t count = most < unfiled.size() ? most : unfiled.size();
+    std::vector<uint64_t> taken(unfiled.begin(), unfiled.begin() + static_cast<std::ptrdiff_t>(count));
+    unfiled.erase(unfiled.begin(), unfiled.begin() + static_cast<std::ptrdiff_t>(count));
     return taken;
   }
   std::vector<uint64_t> take_sample() {
@@ -54,7 +57,8 @@ class DecisionFeed {
   static uint64_t multiply_high(uint64_t random, uint64_t below) noexcept {
     return static_cast<uint64_t>((static_cast<unsigned __int128>(random) * below) >> 64);
   }
-  std::vector<uint64_t> unfiled, sample;
+  std::deque<uint64_t> unfiled;
+  std::vector<uint64_t> sample;
   uint64_t seen = 0;
 };
 
