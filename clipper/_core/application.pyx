@@ -68,4 +68,4 @@ cdef class Application:
     def set_context_plan(self, str context not None, Plan plan):
         if self.contexts is None:
             raise ValueError(f"application {self.name!r} has no plans by context")
-        self.contexts.set(context, plan)
+        self.contexts.put(context, plan)

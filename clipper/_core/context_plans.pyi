@@ -20,13 +20,13 @@ class ContextPlans:
     max_contexts: int
 
     def __init__(self, max_contexts: int = ...) -> None: ...
-    def set(self, context: str, plan: Plan | None) -> None:
+    def put(self, context: str, plan: Plan | None) -> None:
         """Set the plan of a context; None forgets it."""
 
     def get(self, context: str) -> Plan | None:
         """The plan of a context, which counts as asked for."""
 
-    def keep(self, models: set[ModelRuntime]) -> int:
+    def keep_only(self, models: set[ModelRuntime]) -> int:
         """Forget the plans that name another model than these; return how many."""
 
     def resize(self, max_contexts: int) -> None:

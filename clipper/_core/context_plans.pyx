@@ -38,7 +38,7 @@ cdef class ContextPlans:
             Py_DECREF(<object>plan)
         return 0
 
-    def set(self, str context not None, Plan plan):
+    def put(self, str context not None, Plan plan):
         cdef string key = context.encode()
         if plan is None:
             self.forget(self.table.remove(key))
@@ -54,7 +54,7 @@ cdef class ContextPlans:
         cdef string key = context.encode()
         return self.find(key)
 
-    def keep(self, set models not None):
+    def keep_only(self, set models not None):
         cdef vector[void*] dropped
         cdef void* plan
         self.table.sift(asks_only, <void*>models, dropped)
