@@ -8,13 +8,14 @@ installed any more when Clipper starts again, must not keep the registry from be
 
 from __future__ import annotations
 
-import functools
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from clipper.errors import InvalidArgumentError
+from clipper.monitoring.options import check_monitor
 from clipper.registry import names
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class Learning:
         Whether decisions and feedback are written to a file, for `clipper evaluate`.
     feedback_deadline_us : int
         Within this, feedback by input is answered.
-    monitor : mapping, optional
-        What is watched of each model.
+    monitor : mapping or bool, optional
+        What is watched of each model: `clipper.monitoring.options.MonitorOptions`; False: nothing.
     shadows : tuple of str
         Linked models that see the queries and never answer; only where nothing else is linked they do.
     """
@@ -67,7 +68,7 @@ class Learning:
     decision_ttl_s: int = 3600
     log_decisions: bool = False
     feedback_deadline_us: int = 1_000_000
-    monitor: Mapping[str, Any] | None = None
+    monitor: Mapping[str, Any] | bool | None = None
     shadows: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -83,8 +84,8 @@ class Learning:
         for name, most in (("max_contexts", MAX_CONTEXTS), ("context_ttl_s", MAX_TTL_S), ("decision_ttl_s", MAX_TTL_S)):
             names.check_range(f"learning.{name}", getattr(self, name), 1, most)
         names.check_range("learning.feedback_deadline_us", self.feedback_deadline_us, 1, names.MAX_SLO_US)
-        if self.monitor is not None and not isinstance(self.monitor, Mapping):
-            raise _invalid("monitor", self.monitor, "an object")
+        if self.monitor is not None and not isinstance(self.monitor, Mapping | bool):
+            raise _invalid("monitor", self.monitor, "an object, or false")
         self._check_shadows()
 
     def _check_shadows(self) -> None:
@@ -96,7 +97,7 @@ class Learning:
     def to_json(self) -> dict[str, Any]:
         """Return every field as a JSON object."""
         document = {field.name: getattr(self, field.name) for field in fields(self)}
-        document["monitor"] = None if self.monitor is None else dict(self.monitor)
+        document["monitor"] = dict(self.monitor) if isinstance(self.monitor, Mapping) else self.monitor
         document["shadows"] = list(self.shadows)
         return document
 
@@ -104,6 +105,9 @@ class Learning:
     def loss_document(self) -> dict[str, Any]:
         """What decides how outputs are judged: what was learned under another one does not count any more."""
         return {"loss": self.loss, "loss_bound": self.loss_bound, "label_field": self.label_field}
+
+
+LEARNING_FIELDS: Final = tuple(field.name for field in fields(Learning))
 
 
 def check_policy_form(policy: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -141,16 +145,17 @@ def check_learning_form(learning: Mapping[str, Any] | None) -> dict[str, Any] | 
     if not isinstance(learning, Mapping):
         raise InvalidArgumentError(f"learning={learning!r} is not valid: expected an object")
     names.check_json("learning", dict(learning))
-    known = [field.name for field in fields(Learning)]
     for name in learning:
-        if name not in known:
-            raise InvalidArgumentError(f"learning has no field {name!r}", hint=f"its fields: {', '.join(known)}")
+        if name not in LEARNING_FIELDS:
+            near = difflib.get_close_matches(str(name), LEARNING_FIELDS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"its fields: {', '.join(LEARNING_FIELDS)}"
+            raise InvalidArgumentError(f"learning has no field {name!r}", hint=hint)
     read_learning(learning)
     return json.loads(json.dumps(dict(learning)))  # type: ignore[no-any-return]  # an object stays one
 
 
 def check_learning(learning: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return the fields as `check_learning_form` does, if the loss can be made.
+    """Return the fields as `check_learning_form` does, if the loss and the monitor can be made.
 
     Raises
     ------
@@ -161,7 +166,9 @@ def check_learning(learning: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if document is not None:
         from clipper.selection.losses import make_loss
 
-        make_loss(**read_learning(document).loss_document)
+        learning = read_learning(document)
+        make_loss(**learning.loss_document)
+        check_monitor(learning.monitor)
     return document
 
 
@@ -174,26 +181,24 @@ def read_learning(document: Mapping[str, Any]) -> Learning:
     return Learning(**{**values, "shadows": tuple(shadows)})
 
 
-def effective_learning(application: Application) -> Learning | None:
-    """Return how an application learns: as it says, or by the defaults where its policy learns; None: it does not."""
-    if application.learning is not None:
-        return read_learning(application.learning)
-    if application.policy is not None and _learns(json.dumps(dict(application.policy), sort_keys=True)):
-        return Learning()
-    return None
+def implied_learning(policy: Mapping[str, Any] | None, learning: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return ``learning``, or all defaults where the policy learns and nothing is said.
+
+    Raises
+    ------
+    InvalidArgumentError
+        There is no such policy.
+    """
+    if learning is None and policy is not None:
+        from clipper.selection.registry import policy_class
+
+        return {} if policy_class(policy["name"]).learns else None
+    return learning
 
 
-@functools.lru_cache(maxsize=256)
-def _learns(policy_json: str) -> bool:
-    document = json.loads(policy_json)
-    if document["name"] in names.UNLEARNED_POLICIES:
-        return False  # without the import of numpy, which the command line can do without
-    from clipper.selection.registry import policy_class
-
-    try:
-        return policy_class(document["name"]).learns
-    except InvalidArgumentError:
-        return True  # one of a user's own that is not installed any more: its feedback is kept for it
+def learning_of(application: Application) -> Learning | None:
+    """Return how an application learns; None: it does not."""
+    return None if application.learning is None else read_learning(application.learning)
 
 
 def effective_policy(application: Application) -> dict[str, Any]:

@@ -11,12 +11,14 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeGuard
 
 from clipper.selection.state_cell import PolicyFailure, StateCell
 
 Document = dict[str, Any]
-DEFAULT_MAX_CONTEXTS = 10_000
+DEFAULT_MAX_CONTEXTS: Final = 10_000
+# Longer ones are learned from, but only for everybody: their key would outweigh what is kept under it.
+MAX_CONTEXT_CHARACTERS: Final = 1024
 
 
 class Context:
@@ -170,6 +172,11 @@ class ContextTable:
         self._contexts.move_to_end(key, last=False)  # whoever was observed since the start is more recent
         return True
 
+    def has_expired(self, now_us: int) -> bool:
+        """Whether `expire` has something to do."""
+        first = next(iter(self._contexts.values()), None)
+        return first is not None and self._has_expired(first, now_us)
+
     def expire(self, now_us: int) -> list[str]:
         """Forget the contexts that nothing was observed of for too long; return their keys."""
         expired = []
@@ -247,3 +254,8 @@ class ContextTable:
 
     def _has_expired(self, context: Context, now_us: int) -> bool:
         return now_us - context.seen_us > self.ttl_us
+
+
+def is_kept(context: object) -> TypeGuard[str]:
+    """Whether a context of an observation can have a state of its own."""
+    return isinstance(context, str) and len(context) <= MAX_CONTEXT_CHARACTERS

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from clipper.errors import InvalidArgumentError
-from clipper.selection.contexts import Context, ContextTable
+from clipper.selection.contexts import Context, ContextTable, is_kept
 from clipper.selection.learner_document import Flush, LearnerRecord, context_key, learner_key
-from clipper.selection.learner_options import MAX_CONTEXT_CHARACTERS, ArmCounts, Event, LearnerCounts, LearnerOptions
+from clipper.selection.learner_options import ArmCounts, Event, LearnerCounts, LearnerOptions
 from clipper.selection.observation import Observation
 from clipper.selection.plan_book import MOST_CONTEXT_PLANS, PlanBook, PlanDocument, PublishedPlan
 from clipper.selection.policy import ArmSummary
@@ -64,9 +64,7 @@ class Learner:
         self._arms: tuple[str, ...] = tuple(arms)
         self._record = record
         self._failures: deque[PolicyFailure] = deque(maxlen=16)
-        self._plans = PlanBook(
-            options.policy, self.contexts, self._fit, self._fail, record.plan, record.plan_id_limit
-        )
+        self._plans = PlanBook(options.policy, self.contexts, self._fit, self._fail, record.plan, record.plan_id_limit)
         self.is_changed = False  # whether there is something to write
         self._population = self._make_population(now_us)
 
@@ -142,7 +140,7 @@ class Learner:
         if not self.options.has_contexts:
             return []
         contexts = {item.get("context") for item in items if isinstance(item, Mapping)}
-        lacking = sorted(context for context in contexts if _is_kept(context) and self.contexts.lacks(context))
+        lacking = sorted(context for context in contexts if is_kept(context) and self.contexts.lacks(context))
         return [self.context_key(context) for context in lacking]
 
     def context_key(self, context: str) -> str:
@@ -225,7 +223,7 @@ class Learner:
     ) -> Context | None:
         """Return the observation's context, made from the population's state if it is new."""
         key = observation.context
-        if not self.options.has_contexts or not _is_kept(key) or not self._arms:
+        if not self.options.has_contexts or not is_kept(key) or not self._arms:
             return None
         document = stored.get(self.context_key(key))
         try:
@@ -304,7 +302,7 @@ class Learner:
             self.counts.contexts_expired += count
             self.is_changed = True
 
-    # -- arms --------------------------------------------------------------------------------------------------------
+    # -- arms and options --------------------------------------------------------------------------------------------------------
 
     def change_arms(self, arms: Sequence[str], shadows: Sequence[str], now_us: int) -> bool:
         """Take in that a version was deployed, rolled back, linked or unlinked; return whether that changes anything.
@@ -332,6 +330,13 @@ class Learner:
         self._plans.note_arms()
         self.is_changed = True
         return True
+
+    def reconfigure(self, options: LearnerOptions) -> list[str]:
+        """Take other options for the same policy and loss; return the contexts that have no state of their own now."""
+        self.options = options
+        self.contexts.max_contexts, self.contexts.ttl_us = options.max_contexts, options.context_ttl_us
+        self.is_changed = True
+        return [] if options.has_contexts else self.contexts.clear()
 
     def _make_population(self, now_us: int) -> StateCell:
         self._count_these_arms()
@@ -395,7 +400,3 @@ class Learner:
         else:
             self.contexts.give_back(flush.contexts)
             self.is_changed = True
-
-
-def _is_kept(context: object) -> TypeGuard[str]:
-    return isinstance(context, str) and len(context) <= MAX_CONTEXT_CHARACTERS

@@ -11,8 +11,6 @@ from clipper.selection.observation import Loss
 from clipper.selection.policy import SelectionPolicy
 
 DEFAULT_CONTEXT_TTL_US: Final = 7 * 24 * 3600 * 1_000_000
-# Longer ones are learned from, but only for everybody: their key would outweigh what is kept under it.
-MAX_CONTEXT_CHARACTERS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
