@@ -78,7 +78,9 @@ def stationary(*means: float) -> Generator:
 
 def drifting(before: tuple[float, ...], after: tuple[float, ...]) -> Generator:
     """Halfway the models change places."""
-    return lambda rng, n: Traffic(np.vstack([np.tile(before, (n // 2, 1)), np.tile(after, (n - n // 2, 1))]), [None] * n)
+    return lambda rng, n: Traffic(
+        np.vstack([np.tile(before, (n // 2, 1)), np.tile(after, (n - n // 2, 1))]), [None] * n
+    )
 
 
 def users(count: int, spread: float) -> Generator:

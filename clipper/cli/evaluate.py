@@ -132,7 +132,7 @@ def _object(text: str, option: str) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidArgumentError(f"{option}={text!r} is no JSON: {error}") from error
     if not isinstance(value, dict):
-        raise InvalidArgumentError(f"{option}={text!r} is no JSON object", hint='for example \'{"discount": 0.99}\'')
+        raise InvalidArgumentError(f"{option}={text!r} is no JSON object", hint="for example '{\"discount\": 0.99}'")
     return value
 
 

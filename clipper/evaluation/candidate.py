@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,7 @@ from clipper.selection import ABSENT, Loss, PlanSpec, SelectionPolicy
 
 SELECT_DRAWS: Final = 32
 """Draws of ``select`` for each query: it says the propensity of the arm it draws, not that of the logged one."""
+STICKY_DEVIATIONS: Final = 3.0
 _SEED: Final = 20_170_327
 DEFAULT_OUTPUT_REWARD: Final = 0.0
 """Of answers below a plan's ``min_confidence``: the default output, which the log does not know."""
@@ -72,6 +74,9 @@ def terms_of(log: JoinedLog, targets: Targets) -> Terms:
             if arm in column:
                 rewards[index, column[arm]] = reward
     contexts, clusters = _contexts(rows)
+    if is_sticky(rows):
+        # What is known of a context then comes from the very draw that is weighted: the estimate would be biased.
+        contexts = np.full_like(contexts, -1)
     expected = predict_rewards(rewards, contexts, _features(rows))
     direct = (targets.share * expected).sum(axis=1)
     chosen = np.array([column.get(row.decision.chosen or "", -1) for row in rows], dtype=np.int64)
@@ -85,6 +90,24 @@ def terms_of(log: JoinedLog, targets: Targets) -> Terms:
         earned=earned,
         clusters=clusters,
     )
+
+
+def is_sticky(rows: Sequence[Row]) -> bool:
+    """Whether queries of the same context meet the same arm more often than independent draws would."""
+    last: dict[str, Decision] = {}
+    same, expected, variance = 0, 0.0, 0.0
+    for row in rows:
+        decision = row.decision
+        if decision.context is None or decision.probabilities is None:
+            continue
+        before = last.get(decision.context)
+        last[decision.context] = decision
+        if before is not None and before.arms == decision.arms and before.chosen in decision.arms:
+            chance = decision.probabilities[decision.arms.index(before.chosen)]
+            same += before.chosen == decision.chosen
+            expected += chance
+            variance += chance * (1.0 - chance)
+    return same > expected + STICKY_DEVIATIONS * math.sqrt(variance) and variance > 0.0
 
 
 class _Collector:

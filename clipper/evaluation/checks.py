@@ -91,7 +91,8 @@ def _check_ensembles(log: JoinedLog) -> None:
         by_reward = sum(row.feedback.reward is not None for row in asked)
         raise UnusableLogError(
             f"of {incomplete:,} of {len(asked):,} queries with feedback the outputs of some members are not known, or "
-            "not how good they are" + (f" ({by_reward:,} have a reward, which is about the answer)" if by_reward else ""),
+            "not how good they are"
+            + (f" ({by_reward:,} have a reward, which is about the answer)" if by_reward else ""),
             hint="which outputs are missing depends on the others, so they cannot be left out; run the ensemble with "
             '"observe_all_ratio": 1, and give labels',
         )

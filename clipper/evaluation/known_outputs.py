@@ -61,7 +61,9 @@ def _mean(values: Sequence[Any], weights: Sequence[float]) -> tuple[Any, float]:
     lists = [value for value in values if isinstance(value, list) and all(map(_is_number, value))]
     if len(lists) < len(values) or len({len(value) for value in lists}) != 1:
         return ABSENT, 0.0
-    return [math.fsum(v * w for v, w in zip(row, weights, strict=True)) / total for row in zip(*lists, strict=True)], 1.0
+    return [
+        math.fsum(v * w for v, w in zip(row, weights, strict=True)) / total for row in zip(*lists, strict=True)
+    ], 1.0
 
 
 def _cascade(plan: PlanSpec, outputs: Mapping[str, Any]) -> tuple[Any, float]:
