@@ -6,9 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
-from clipper.cli import apps, models
+from clipper.cli import apps, decisions, models
 from clipper.cli.config import config
 from clipper.cli.deploy import deploy
+from clipper.cli.evaluate import evaluate
 from clipper.cli.group import ClipperGroup
 from clipper.cli.links import link, unlink
 from clipper.cli.logs import logs
@@ -22,6 +23,7 @@ from clipper.cli.top import top
 
 _INSTANCE: Final = "Run Clipper"
 _SERVING: Final = "Serve models"
+_LEARNING: Final = "Learn from feedback"
 _WATCHING: Final = "Watch"
 
 app = typer.Typer(
@@ -64,9 +66,11 @@ for command, panel in (
     (rollback, _SERVING),
     (scale, _SERVING),
     (predict, _SERVING),
+    (evaluate, _LEARNING),
     (logs, _WATCHING),
     (top, _WATCHING),
 ):
     app.command(command.__name__, rich_help_panel=panel)(command)
 app.add_typer(apps.app, name="apps", rich_help_panel=_SERVING)
 app.add_typer(models.app, name="models", rich_help_panel=_SERVING)
+app.add_typer(decisions.app, name="decisions", rich_help_panel=_LEARNING)

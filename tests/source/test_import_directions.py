@@ -29,6 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "state": BASE,
     "registry": BASE | {"state"},
     "selection": BASE | {"state"},
+    "evaluation": BASE | {"selection"},
     "deploy": BASE | {"state"},
     "supervisor": BASE | {"security"},
     "frontend": BASE | {"_core", "metrics", "security", "selection"},
@@ -38,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},
     "__init__": BASE | {"client"},
     "admin": BASE | {"__init__", "client", "deploy", "registry", "supervisor"},
-    "cli": BASE | {"__init__", "client", "deployers", "metrics", "security", "supervisor"},
+    "cli": BASE | {"__init__", "client", "deployers", "evaluation", "metrics", "security", "selection", "supervisor"},
     "__main__": {"cli"},
     "demo": BASE | {"__init__", "client", "management", "metrics"},
 }
