@@ -52,8 +52,8 @@ class ApplicationMonitor:
     def follow(self, arms: Sequence[str]) -> bool:
         """Watch these arms from now on, and return whether they are others than before.
 
-        A new version inherits the baseline of the one it replaces. One that comes back resumes with its own. A quarantine
-        ends with the version that it was put on; the last arm cannot be in one.
+        A new version inherits the baseline of the one it replaces. One that comes back resumes with its own. A
+        quarantine ends with the version that it was put on; the last arm cannot be in one.
         """
         if tuple(arms) == self._arms:
             return False
