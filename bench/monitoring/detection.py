@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from importlib import import_module
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -38,9 +39,7 @@ class RiverPageHinkley(Subject):
     """The library's Page-Hinkley test as it comes: a fixed threshold of 50."""
 
     def __init__(self) -> None:
-        from river.drift import PageHinkley
-
-        self._test = PageHinkley(mode="up")
+        self._test: Any = import_module("river.drift").PageHinkley(mode="up")
 
     def risen(self, loss: float) -> bool:
         """Take a loss."""

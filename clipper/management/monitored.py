@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
@@ -41,9 +41,9 @@ class Monitored:
     withheld: dict[str, str] = field(default_factory=dict)  # arm -> why nothing is done, as it was told
     is_dirty: bool = False
 
-    def follow(self, arms: Sequence[str]) -> bool:
+    def follow(self, arms: Sequence[str], shadows: Collection[str]) -> bool:
         """Watch these arms from now on; return whether they are others than before."""
-        if not self.monitor.follow(arms):
+        if not self.monitor.follow(arms, shadows):
             return False
         self.withheld = {arm: why for arm, why in self.withheld.items() if arm in arms}
         return True

@@ -11,17 +11,18 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
 from clipper.errors import ClipperError, ConflictError, NotFoundError, UnavailableError
 from clipper.management.monitored import Monitored
+from clipper.management.monitoring_setup import arms_of, document_key, model_id_of, options_for, roll_back_from
 from clipper.monitoring.arm_monitor import Finding
 from clipper.monitoring.decisions import Decision, Situation, decide
 from clipper.monitoring.listener import ObservedLosses
-from clipper.monitoring.options import QUARANTINE, ROLLBACK, MonitorOptions, options_of
-from clipper.registry import changes
+from clipper.monitoring.options import QUARANTINE, ROLLBACK, TELL
+from clipper.registry.learning import learning_of
 from clipper.registry.records import Application, RegistryState
 from clipper.registry.registry import Change
 from clipper.state.store import Document
@@ -56,12 +57,12 @@ class Monitoring:
         Where a roll-back is made.
     has_replicas : callable
         Whether a model version has a replica that is ready: only to such a version is rolled back.
-    on_exclusions : callable
-        Called with the name of an application whose plans are to be made anew, since `excluded_arms` has changed.
-    save : callable
-        Told ``(application, document or None)``: keeps it, or removes what it kept; soon, and not now.
+    replan : callable
+        Makes plans anew, when `excluded_arms` has changed, and returns when the workers have been told.
+    keep : callable
+        Told ``(key, document or None)``: writes it, or removes what was written; soon, and not now.
     stored : mapping
-        What `save` was told in an earlier life, by application.
+        What `keep` was told in an earlier life.
     now_us : callable
         The wall clock.
     """
@@ -70,19 +71,20 @@ class Monitoring:
         self,
         operations: RegistryChanges,
         has_replicas: Callable[[ModelId], bool],
-        on_exclusions: Callable[[str], None] = lambda _: None,
-        save: Callable[[str, Document | None], None] = lambda _name, _document: None,
+        replan: Callable[[], Awaitable[object]],
+        keep: Callable[[str, Document | None], None],
         stored: Mapping[str, Document] | None = None,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._operations = operations
         self._has_replicas = has_replicas
-        self.on_exclusions = on_exclusions
-        self.save = save
+        self._replan = replan
+        self._keep = keep
         self._now_us = now_us
         self._stored = dict(stored or {})
         self._monitored: dict[str, Monitored] = {}
         self._followed = -1  # revision of the registry
+        self._has_new_exclusions = False
         self._wake = asyncio.Event()
         self._next_save_us = 0
         self._rolled_back_us: dict[str, int] = {}  # model -> when any application's monitor rolled it back last
@@ -120,8 +122,8 @@ class Monitoring:
         self._follow()
         return [self._monitored[name] for name in self._operations.state.applications if name in self._monitored]
 
-    def quarantine(self, application: str, arm: str, why: str = "by hand") -> None:
-        """Take an arm out of an application's plans.
+    async def quarantine(self, application: str, arm: str, why: str = "by hand") -> None:
+        """Take an arm out of an application's plans; the workers have been told when this returns.
 
         Raises
         ------
@@ -140,9 +142,10 @@ class Monitoring:
                 hint="lift another quarantine, or link another model, first",
             )
         self._on_quarantine(monitored, arm, "quarantined", why)
+        await self._tell_exclusions()
 
-    def lift(self, application: str, arm: str, forget: bool = False) -> None:
-        """End a quarantine: plans use the arm again.
+    async def lift(self, application: str, arm: str, forget: bool = False) -> None:
+        """End a quarantine: plans use the arm again, and the workers have been told when this returns.
 
         Parameters
         ----------
@@ -161,6 +164,7 @@ class Monitoring:
             raise NotFoundError(f"{arm} of {application!r} is not quarantined", hint=f"quarantined: {quarantined}")
         monitored.last_action_us = self._now_us()
         self._on_quarantine(monitored, arm, "lifted", "by hand" + (", to be learned anew" if forget else ""))
+        await self._tell_exclusions()
 
     # -- at work -----------------------------------------------------------------------------------------------------
 
@@ -182,6 +186,7 @@ class Monitoring:
         for monitored in list(self._monitored.values()):
             for arm, reason in monitored.monitor.degraded.items():
                 await self._decide(monitored, arm, reason)
+        await self._tell_exclusions()
 
     def save_dirty(self) -> None:
         """Hand over what has changed since it was handed over last."""
@@ -195,7 +200,7 @@ class Monitoring:
         if now_us < monitored.retry_at_us or arm not in monitored.monitor.arms:
             return
         situation = self._situation(monitored, arm)
-        decision = decide(situation, now_us)
+        decision = decide(situation, now_us) if arm in situation.arms else Decision(TELL)  # a shadow answers nothing
         if decision.action == QUARANTINE:
             monitored.last_action_us = now_us
             monitored.monitor.quarantine(arm, reason)
@@ -212,7 +217,7 @@ class Monitoring:
         return Situation(
             options=monitor.options,
             arm=arm,
-            arms=monitor.arms,
+            arms=[other for other in monitor.answering if other == arm or self._has_replicas(model_id_of(other))],
             quarantined=frozenset(monitor.quarantined),
             degraded=frozenset(monitor.degraded),
             losses=monitor.losses(),
@@ -226,9 +231,8 @@ class Monitoring:
 
     async def _roll_back(self, monitored: Monitored, arm: str, reason: str, version: str) -> None:
         model = model_id_of(arm)
-        kind, text = "rolled_back", f"{model.name}:{version} answers instead: {reason}"
         try:
-            await self._operations.change(partial(_roll_back_from, model_id=model, to_version=version))
+            await self._operations.change(partial(roll_back_from, model_id=model, to_version=version))
         except UnavailableError as error:
             # Registered, and every frontend that is there has it; the others get it when they are back.
             if self._operations.state.model(model.name).current_version != version:
@@ -240,9 +244,10 @@ class Monitoring:
         now_us = self._now_us()
         monitored.last_action_us = self._rolled_back_us[model.name] = now_us
         monitored.left = tuple(dict.fromkeys((*monitored.left, arm)))
-        self._event(monitored, arm, kind, text)
+        self._event(monitored, arm, "rolled_back", f"{model.name}:{version} answers instead: {reason}")
         self._follow()
-        self._save(monitored)
+        if self._monitored.get(monitored.name) is monitored:  # else it was deleted, or registered anew, meanwhile
+            self._save(monitored)
 
     def _on_failure(self, monitored: Monitored, arm: str, error: ClipperError) -> None:
         monitored.retry_at_us = self._now_us() + RETRY_INTERVAL_US
@@ -258,7 +263,12 @@ class Monitoring:
     def _on_quarantine(self, monitored: Monitored, arm: str, kind: str, text: str) -> None:
         self._event(monitored, arm, kind, text)
         self._save(monitored)
-        self.on_exclusions(monitored.name)
+        self._has_new_exclusions = True
+
+    async def _tell_exclusions(self) -> None:
+        if self._has_new_exclusions:
+            self._has_new_exclusions = False
+            await self._replan()
 
     # -- events ------------------------------------------------------------------------------------------------------
 
@@ -300,61 +310,32 @@ class Monitoring:
         self._followed = state.revision
         for name in [name for name in self._monitored if name not in state.applications]:
             del self._monitored[name]
-            self.save(name, None)
+            self._keep(document_key(name), None)
         for application in state.applications.values():
             self._follow_application(state, application)
 
     def _follow_application(self, state: RegistryState, application: Application) -> None:
-        name, options = application.name, monitor_options(application)
-        if options is None:
-            if self._monitored.pop(name, None) is not None or self._stored.pop(name, None) is not None:
-                self.save(name, None)
+        name, learning = application.name, learning_of(application)
+        options = None if learning is None else options_for(name, learning)
+        if learning is None or options is None:
+            was_stored = self._stored.pop(document_key(name), None) is not None
+            if self._monitored.pop(name, None) is not None or was_stored:
+                self._keep(document_key(name), None)
             return
-        label_field = label_field_of(application)
+        label_field = learning.label_field
         monitored = self._monitored.get(name)
         if monitored is None:
-            monitored = Monitored.restored(name, options, label_field, self._stored.pop(name, None))
+            monitored = Monitored.restored(name, options, label_field, self._stored.pop(document_key(name), None))
         elif monitored.monitor.options != options or monitored.label_field != label_field:
             monitored = Monitored.restored(name, options, label_field, monitored.to_document())
         self._monitored[name] = monitored
         excluded = set(monitored.monitor.quarantined)
-        if monitored.follow(arms_of(state, application)):
+        if monitored.follow(*arms_of(state, application)):
             if excluded != set(monitored.monitor.quarantined):
-                self.on_exclusions(name)
+                self._has_new_exclusions = True
+                self._wake.set()
             self._save(monitored)
 
     def _save(self, monitored: Monitored) -> None:
         monitored.is_dirty = False
-        self.save(monitored.name, monitored.to_document())
-
-
-def model_id_of(arm: str) -> ModelId:
-    """Return model and version of "NAME:VERSION"."""
-    name, _, version = arm.partition(":")
-    return ModelId(name, version)
-
-
-def arms_of(state: RegistryState, application: Application) -> list[str]:
-    """Return "NAME:VERSION" of the current version of each linked model, in link order."""
-    models = [state.models[name] for name in application.models if name in state.models]
-    return [f"{model.name}:{model.current_version}" for model in models if model.current_version is not None]
-
-
-def monitor_options(application: Application) -> MonitorOptions | None:
-    """Return how an application is monitored; None if it is not, since it does not learn or does not want to be."""
-    learning = application.learning
-    return None if learning is None else options_of(learning.get("monitor"))
-
-
-def label_field_of(application: Application) -> str:
-    """Return the field of outputs that are objects in which the label stands."""
-    learning = application.learning or {}
-    return str(learning.get("label_field") or "label")
-
-
-def _roll_back_from(state: RegistryState, model_id: ModelId, to_version: str) -> RegistryState:
-    """Roll back unless somebody has done it, or something else, since the decision was made."""
-    model = state.model(model_id.name)
-    if model.current_version != model_id.version or model.previous_versions[-1:] != (to_version,):
-        raise ConflictError(f"{model_id} is no longer current, or {to_version} no longer what was before it")
-    return changes.rollback(state, model_id.name)
+        self._keep(document_key(monitored.name), monitored.to_document())

@@ -55,10 +55,8 @@ class Adwin:
     """
 
     def __init__(self, slack: float, delta: float, count: int, total: float, latest: Iterable[float] = ()) -> None:
-        from river.drift import ADWIN
-
         self._slack = slack
-        self._adwin = ADWIN(delta=delta)
+        self._adwin: Any = import_module("river.drift").ADWIN(delta=delta)  # imported when it is first needed
         self._count = count
         self._total = total
         self._latest: deque[float] = deque(latest, _KEPT)

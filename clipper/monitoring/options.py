@@ -110,7 +110,7 @@ def _check_value(name: str, value: object, rule: Mapping[str, Any], kind: type) 
             )
         return
     is_number = type(value) is int if kind is int else type(value) in (int, float)
-    if not is_number or not math.isfinite(value) or not rule["least"] <= value <= rule["most"]:  # type: ignore[arg-type,operator]  # is_number
+    if not is_number or not math.isfinite(value) or not rule["least"] <= value <= rule["most"]:  # type: ignore[arg-type]  # is_number
         what = "an integer" if kind is int else "a number"
         raise InvalidArgumentError(
             f"monitor.{name}={value!r} is not valid: expected {what} from {rule['least']} to {rule['most']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -79,7 +80,7 @@ def test_action_becomes_possible_in_the_very_microsecond_in_which_the_cool_down_
         ({"losses": {"a:2": 0.4, "b:1": 0.4, "c:1": 0.5}}, "no better: b:1, c:1"),
     ],
 )
-def test_quarantine_that_would_leave_nothing_better_is_withheld(changed: dict[str, object], why: str) -> None:
+def test_quarantine_that_would_leave_nothing_better_is_withheld(changed: dict[str, Any], why: str) -> None:
     decision = decide(replace(QUARANTINES, **changed), NOW_US)
     assert decision.action == TELL and why in decision.withheld
 
@@ -96,6 +97,6 @@ def test_arm_without_feedback_may_be_what_remains() -> None:
         ({"previous_has_replicas": False}, "no replica that is ready"),
     ],
 )
-def test_rollback_to_a_version_that_is_no_better_place_is_withheld(changed: dict[str, object], why: str) -> None:
+def test_rollback_to_a_version_that_is_no_better_place_is_withheld(changed: dict[str, Any], why: str) -> None:
     decision = decide(replace(ROLLS_BACK, **changed), NOW_US)
     assert decision.action == TELL and why in decision.withheld
