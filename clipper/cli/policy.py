@@ -1,0 +1,138 @@
+"""``clipper policy``: how an application chooses among its models, and what it has learned of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import typer
+
+from clipper.cli.assignments import parse_assignments
+from clipper.cli.completion import complete_policies
+from clipper.cli.group import ListGroup
+from clipper.cli.options import ApplicationArgument, JsonOption, with_server
+from clipper.cli.output import count, print_json, print_table
+from clipper.cli.server import Server
+from clipper.client.api_paths import segment
+
+app = typer.Typer(
+    cls=ListGroup,
+    help="Show and set how an application chooses among its models; without a command: list the policies there are.",
+)
+
+
+@app.command("list")
+def list_policies(as_json: JsonOption = False) -> None:
+    """List the policies there are, with their parameters and defaults."""
+    from clipper.selection.registry import POLICIES
+
+    if as_json:
+        print_json({name: _described(policy) for name, policy in POLICIES.items()})
+        return
+    rows = [
+        (name, "feedback" if policy.learns else "nothing", _parameters(policy), _summary(policy))
+        for name, policy in POLICIES.items()
+    ]
+    print_table(("POLICY", "LEARNS FROM", "PARAMETERS", "DOES"), rows, "")
+
+
+@app.command("show")
+@with_server
+def show(
+    server: Server,
+    application: ApplicationArgument,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            "--context", help="What is known of this user or session alone.", metavar="KEY", show_default=False
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an application has learned of its models.
+
+    The weight is the probability that a query goes to the model, or its weight in a vote; the reward is 1 minus the
+    loss, and the interval is where the policy takes its mean to be.
+    """
+    found = get_policy(server, application, context)
+    if as_json:
+        print_json(found)
+        return
+    whose = f"{application}, {context}" if context is not None else application
+    print(f"{whose}: {describe_policy(found['policy'])}; {_learned(found)}")
+    columns = ("MODEL", ">WEIGHT", ">PULLS", ">REWARD", ">FROM", ">TO")
+    print_table(columns, [_row(arm) for arm in found["arms"]], f"no model is linked: `clipper link {application} MODEL`")
+    for event in found.get("events", ()):
+        print(_event(event))
+
+
+@app.command("set")
+@with_server
+def set_policy(
+    server: Server,
+    application: ApplicationArgument,
+    policy: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a policy, or package.module:Class of your own.",
+            metavar="POLICY",
+            autocompletion=complete_policies,
+        ),
+    ],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Argument(help="Its parameters: floor=0.02, or a JSON object.", metavar="KEY=VALUE", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give an application another policy.
+
+    Queries use it when this returns. What a policy of another name has learned is forgotten.
+    """
+    body = {"name": policy, **parse_assignments(parameters or (), f"parameter of {policy}")}
+    with server.suggesting(application=application):
+        found = server.put(f"/applications/{segment(application)}/policy", body)
+    if as_json:
+        print_json(found)
+        return
+    print(f"{application} chooses by {describe_policy(found['policy'])}")
+
+
+def get_policy(server: Server, application: str, context: str | None = None) -> dict[str, Any]:
+    """Return the policy of an application as management answers it."""
+    query = "" if context is None else "?" + urlencode({"context": context})
+    with server.suggesting(application=application):
+        found: dict[str, Any] = server.get(f"/applications/{segment(application)}/policy{query}")
+    return found
+
+
+def describe_policy(policy: Mapping[str, Any] | None) -> str:
+    """Return a policy as one writes it: ``thompson (floor=0.02)``."""
+    if policy is None:
+        return "by the number of models"
+    parameters = [f"{key}={json.dumps(value)}" for key, value in policy.items() if key != "name"]
+    return f"{policy['name']} ({', '.join(parameters)})" if parameters else str(policy["name"])
+
+
+def _learned(found: Mapping[str, Any]) -> str:
+    if found["learning"] is None:
+        return "it takes no feedback"
+    learned = f"learned from {count(found['observations'], 'observation')}"
+    return learned + (f", knows {count(found['contexts'], 'context')}" if found["learning"].get("per_context") else "")
+
+
+def _row(arm: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        arm["arm"],
+        _number(arm.get("weight")),
+        "-" if arm.get("pulls") is None else f"{arm['pulls']:,.0f}",
+        _number(arm.get("mean_reward")),
+        _number(arm.get("interval_low")),
+        _number(arm.get("interval_high")),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
