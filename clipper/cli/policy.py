@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 import typer
@@ -16,6 +17,9 @@ from clipper.cli.options import ApplicationArgument, JsonOption, with_server
 from clipper.cli.output import count, print_json, print_table
 from clipper.cli.server import Server
 from clipper.client.api_paths import segment
+
+if TYPE_CHECKING:
+    from clipper.selection import Parameter, SelectionPolicy
 
 app = typer.Typer(
     cls=ListGroup,
@@ -32,10 +36,10 @@ def list_policies(as_json: JsonOption = False) -> None:
         print_json({name: _described(policy) for name, policy in POLICIES.items()})
         return
     rows = [
-        (name, "feedback" if policy.learns else "nothing", _parameters(policy), _summary(policy))
+        (name, "yes" if policy.learns else "no", _defaults(policy.parameters), _summary(policy))
         for name, policy in POLICIES.items()
     ]
-    print_table(("POLICY", "LEARNS FROM", "PARAMETERS", "DOES"), rows, "")
+    print_table(("POLICY", "LEARNS", "PARAMETERS", "ABOUT"), rows, "")
 
 
 @app.command("show")
@@ -53,8 +57,9 @@ def show(
 ) -> None:
     """Show what an application has learned of its models.
 
-    The weight is the probability that a query goes to the model, or its weight in a vote; the reward is 1 minus the
-    loss, and the interval is where the policy takes its mean to be.
+    The share is the probability that a query goes to the model, its weight in a vote, or of a cascade the part of
+    queries that it answered. The reward is 1 minus the loss, on average over about the last 1,000 of them, with its
+    95% interval.
     """
     found = get_policy(server, application, context)
     if as_json:
@@ -62,7 +67,7 @@ def show(
         return
     whose = f"{application}, {context}" if context is not None else application
     print(f"{whose}: {describe_policy(found['policy'])}; {_learned(found)}")
-    columns = ("MODEL", ">WEIGHT", ">PULLS", ">REWARD", ">FROM", ">TO")
+    columns = ("MODEL", ">SHARE", ">PULLS", ">REWARD", "95% INTERVAL")
     print_table(columns, [_row(arm) for arm in found["arms"]], f"no model is linked: `clipper link {application} MODEL`")
     for event in found.get("events", ()):
         print(_event(event))
@@ -116,6 +121,27 @@ def describe_policy(policy: Mapping[str, Any] | None) -> str:
     return f"{policy['name']} ({', '.join(parameters)})" if parameters else str(policy["name"])
 
 
+def _defaults(parameters: Mapping[str, Parameter]) -> str:
+    return " ".join(f"{name}={json.dumps(each.default)}" for name, each in parameters.items()) or "-"
+
+
+def _summary(policy: type[SelectionPolicy]) -> str:
+    return (policy.__doc__ or "").partition("\n\n")[0].replace("\n", " ").strip()
+
+
+def _described(policy: type[SelectionPolicy]) -> dict[str, Any]:
+    parameters = {
+        name: {"kind": each.kind, "default": each.default, "expected": each.expected, "help": each.help}
+        for name, each in policy.parameters.items()
+    }
+    return {
+        "learns": policy.learns,
+        "needs_features": policy.needs_features,
+        "about": _summary(policy),
+        "parameters": parameters,
+    }
+
+
 def _learned(found: Mapping[str, Any]) -> str:
     if found["learning"] is None:
         return "it takes no feedback"
@@ -126,13 +152,17 @@ def _learned(found: Mapping[str, Any]) -> str:
 def _row(arm: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         arm["arm"],
-        _number(arm.get("weight")),
-        "-" if arm.get("pulls") is None else f"{arm['pulls']:,.0f}",
-        _number(arm.get("mean_reward")),
-        _number(arm.get("interval_low")),
-        _number(arm.get("interval_high")),
+        _number(arm["share"]),
+        f"{arm['pulls']:,}",
+        _number(arm["mean_reward"]),
+        "-" if arm["interval_low"] is None else f"{arm['interval_low']:.3f} to {arm['interval_high']:.3f}",
     )
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    when = datetime.fromtimestamp(event["at_us"] / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return f"{when}  {event['kind']}: {event['text']}"

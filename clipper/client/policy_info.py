@@ -13,15 +13,15 @@ from clipper.client.listings import Listing, Record
 class ArmInfo(Record):
     """One model of an application (``name:version``), as its policy sees it.
 
-    ``weight`` is its probability of being asked, or its weight in a vote. The reward is 1 minus the loss; the interval
-    is where the policy takes the mean reward to be.
+    ``share`` is its probability of being asked, its weight in a vote, or of a cascade the part of queries it answered. The reward is 1 minus the loss; the interval
+    of 95% is that of its mean over about the last 1,000 of them.
     """
 
-    columns = ("arm", "weight", "pulls", "mean_reward", "interval_low", "interval_high")
+    columns = ("arm", "share", "pulls", "mean_reward", "interval_low", "interval_high")
 
     arm: str
-    weight: float | None = None
-    pulls: float = 0.0
+    share: float | None = None
+    pulls: int = 0  # how often its loss became known
     mean_reward: float | None = None
     interval_low: float | None = None
     interval_high: float | None = None

@@ -19,13 +19,13 @@ POLICY: dict[str, Any] = {
     "learning": {"loss": "zero_one", "per_context": True},
     "plan": {"plan_id": 7, "kind": "arms", "models": ["svm:1", "tree:1"], "probabilities": [0.98, 0.02]},
     "arms": [
-        {"arm": "svm:1", "weight": 0.98, "pulls": 5321.4, "mean_reward": 0.974, "interval_low": 0.965,
+        {"arm": "svm:1", "share": 0.98, "pulls": 5321, "mean_reward": 0.974, "interval_low": 0.965,
          "interval_high": 0.981},
-        {"arm": "tree:1", "weight": 0.02, "pulls": 0, "mean_reward": None, "interval_low": None, "interval_high": None},
+        {"arm": "tree:1", "share": 0.02, "pulls": 0, "mean_reward": None, "interval_low": None, "interval_high": None},
     ],
     "observations": 5321,
     "contexts": 12,
-    "events": [],
+    "events": [{"at_us": 1_700_000_000_000_000, "kind": "drift", "text": "tree:1 is worse than it was"}],
 }  # fmt: skip
 
 

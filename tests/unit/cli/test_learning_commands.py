@@ -15,6 +15,7 @@ from clipper.cli.app import app
 from clipper.cli.assignments import parse_assignments, parse_value
 from clipper.cli.exit_codes import ExitCode
 from clipper.errors import InvalidArgumentError
+from clipper.selection import POLICIES
 from tests.support.canned_learning import POLICY, canned_learning
 from tests.support.canned_server import CannedServer
 
@@ -58,11 +59,12 @@ class CommandLine:
 
 
 def test_policy_is_shown_as_a_table_of_its_models(run: CommandLine) -> None:
-    first, head, svm, tree = run("policy", "show", "digits").splitlines()
+    first, head, svm, tree, event = run("policy", "show", "digits").splitlines()
     assert first == "digits: thompson (floor=0.02); learned from 5,321 observations, knows 12 contexts"
-    assert head.split() == ["MODEL", "WEIGHT", "PULLS", "REWARD", "FROM", "TO"]
-    assert svm.split() == ["svm:1", "0.980", "5,321", "0.974", "0.965", "0.981"]
-    assert tree.split() == ["tree:1", "0.020", "0", "-", "-", "-"]
+    assert head.split() == ["MODEL", "SHARE", "PULLS", "REWARD", "95%", "INTERVAL"]
+    assert svm.split() == ["svm:1", "0.980", "5,321", "0.974", "0.965", "to", "0.981"]
+    assert tree.split() == ["tree:1", "0.020", "0", "-", "-"]
+    assert event == "2023-11-14 22:13:20Z  drift: tree:1 is worse than it was"
 
 
 def test_policy_of_a_context_names_it(run: CommandLine, server: CannedServer) -> None:
@@ -84,6 +86,16 @@ def test_policy_is_set_with_parameters_as_words_or_json(run: CommandLine) -> Non
     run("policy", "set", "digits", "hedge", '{"eta": 0.3}', "answer_when_decided=false")
     assert run.sent == {"name": "hedge", "eta": 0.3, "answer_when_decided": False}
     assert "KEY=VALUE" in run("policy", "set", "digits", "hedge", "eta", expect=ExitCode.USAGE)
+
+
+def test_policies_there_are_need_no_clipper_that_runs(run: CommandLine) -> None:
+    told = run("policy")
+    assert told.splitlines()[0].split() == ["POLICY", "LEARNS", "PARAMETERS", "ABOUT"]
+    assert "epsilon=0.05 discount=0.999" in told
+    listed = json.loads(run("policy", "list", "--json"))
+    assert listed.keys() == POLICIES.keys()
+    assert listed["epsilon_greedy"]["learns"] and not listed["majority"]["learns"]
+    assert listed["epsilon_greedy"]["parameters"]["epsilon"]["expected"] == "a number from 0 to 1"
 
 
 # -- feedback ------------------------------------------------------------------------------------------------------

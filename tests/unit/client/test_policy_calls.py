@@ -29,14 +29,14 @@ def test_policy_shows_what_was_learned_of_each_model(clipper: Clipper) -> None:
     info = clipper.policy("digits")
     assert (info.policy, info.observations, info.context) == (POLICY["policy"], 5321, None)
     best, other = info.arms
-    assert (best.arm, best.weight, best.mean_reward, best.interval_high) == ("svm:1", 0.98, 0.974, 0.981)
+    assert (best.arm, best.share, best.mean_reward, best.interval_high) == ("svm:1", 0.98, 0.974, 0.981)
     assert (other.mean_reward, other.pulls) == (None, 0)
     first, head, svm, tree = repr(info).splitlines()
     assert first == "policy thompson, 5321 observations"
-    assert head.split() == ["arm", "weight", "pulls", "mean_reward", "interval_low", "interval_high"]
+    assert head.split() == ["arm", "share", "pulls", "mean_reward", "interval_low", "interval_high"]
     assert svm.split() == ["svm:1", "0.98", "5321", "0.974", "0.965", "0.981"]
     assert tree.split()[3:] == ["-", "-", "-"]
-    assert "<th>weight</th>" in info._repr_html_()
+    assert "<th>share</th>" in info._repr_html_()
 
 
 def test_context_is_asked_for_by_its_name(clipper: Clipper, server: CannedServer) -> None:
