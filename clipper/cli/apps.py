@@ -63,7 +63,8 @@ def register(
         str | None,
         typer.Option(
             "--policy",
-            help="How it chooses among its models: a name of `clipper policy`, or JSON with parameters. Default: majority.",
+            help="How it chooses among its models: a name of `clipper policy`, or JSON with parameters. "
+            "Default: majority, if several are linked.",
             metavar="POLICY",
             autocompletion=complete_policies,
         ),

@@ -26,7 +26,9 @@ def feedback(
     application: ApplicationArgument,
     query_id: Annotated[
         int | None,
-        typer.Argument(help="Which query is meant: the query_id of its answer.", metavar="QUERY_ID", show_default=False),
+        typer.Argument(
+            help="Which query is meant: the query_id of its answer.", metavar="QUERY_ID", show_default=False
+        ),
     ] = None,
     label: Annotated[
         str | None,

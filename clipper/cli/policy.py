@@ -68,7 +68,9 @@ def show(
     whose = f"{application}, {context}" if context is not None else application
     print(f"{whose}: {describe_policy(found['policy'])}; {_learned(found)}")
     columns = ("MODEL", ">SHARE", ">PULLS", ">REWARD", "95% INTERVAL")
-    print_table(columns, [_row(arm) for arm in found["arms"]], f"no model is linked: `clipper link {application} MODEL`")
+    print_table(
+        columns, [_row(arm) for arm in found["arms"]], f"no model is linked: `clipper link {application} MODEL`"
+    )
     for event in found.get("events", ()):
         print(_event(event))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -130,7 +129,8 @@ def _how_good(label: Any, reward: Any, *, is_by_input: bool) -> dict[str, Any]:
             "reward= goes with query_id=: of an input that nobody was answered for there is no answer to judge",
             hint="give the label",
         )
-    if isinstance(reward, bool) or not isinstance(reward, Real) or math.isnan(reward) or not 0 <= reward <= 1:
+    is_number = isinstance(reward, Real) and not isinstance(reward, bool)
+    if not is_number or not 0.0 <= float(reward) <= 1.0:  # NaN is in no range
         raise InvalidArgumentError(f"reward={reward!r} is not valid: expected a number from 0 to 1")
     return {"reward": float(reward)}
 

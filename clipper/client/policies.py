@@ -55,7 +55,7 @@ def check_policy(policy: Any) -> dict[str, Any] | None:
 
 
 def check_learning(learning: Any) -> dict[str, Any] | None:
-    """Return what an application learns with: True stands for the defaults, None and False for what the policy needs."""
+    """Return what an application learns with: True stands for the defaults, None for what its policy needs."""
     if learning is None or learning is False:
         return None
     if learning is True:

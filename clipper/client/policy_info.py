@@ -13,8 +13,8 @@ from clipper.client.listings import Listing, Record
 class ArmInfo(Record):
     """One model of an application (``name:version``), as its policy sees it.
 
-    ``share`` is its probability of being asked, its weight in a vote, or of a cascade the part of queries it answered. The reward is 1 minus the loss; the interval
-    of 95% is that of its mean over about the last 1,000 of them.
+    ``share`` is its probability of being asked, its weight in a vote, or of a cascade the part of queries it answered.
+    The reward is 1 minus the loss, on average over about the last 1,000 of them, with the 95% interval of that mean.
     """
 
     columns = ("arm", "share", "pulls", "mean_reward", "interval_low", "interval_high")

@@ -1,4 +1,4 @@
-"""``python -m clipper.demo``: start Clipper, deploy, replay, learn from labels, roll a bad version back; KEEP=1 stays."""
+"""``python -m clipper.demo``: start Clipper, deploy, replay, learn from labels, roll a bad version back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The second act of the demo: labels flow back, the better model wins the traffic, is broken, loses it, and comes back."""
+"""The second act of the demo: labels flow back, the better model wins traffic, is broken, loses it, comes back."""
 
 from __future__ import annotations
 

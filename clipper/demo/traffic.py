@@ -1,4 +1,4 @@
-"""Who answers, and how well, of late: what the clients of a replay saw in the last second, and in each moment before."""
+"""Who answers, and how well, of late: what the clients of a replay saw in the last second, and in each one before."""
 
 from __future__ import annotations
 

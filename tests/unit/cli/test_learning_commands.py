@@ -138,18 +138,23 @@ def test_feedback_that_is_refused_ends_with_the_code_of_its_reason(
         (("1", "--input", "[1]", "--label", "7"), "QUERY_ID or --input"),
         (("1",), "--label or --reward"),
         (("1", "--label", "7", "--reward", "1"), "--label or --reward"),
-        (("1", "--reward", "1.5"), "1.5"),
+        (("1", "--reward", "1.5"), "--reward"),
         (("1", "--file", "-"), "--file stands alone: QUERY_ID"),
     ],
 )
-def test_feedback_that_makes_no_sense_is_a_usage_error(
-    run: CommandLine, arguments: tuple[str, ...], said: str
-) -> None:
+def test_feedback_that_makes_no_sense_is_a_usage_error(run: CommandLine, arguments: tuple[str, ...], said: str) -> None:
     assert said in run("feedback", "digits", *arguments, expect=ExitCode.USAGE)
 
 
 def test_feedback_of_a_file_goes_on_behind_what_is_refused(run: CommandLine) -> None:
-    lines = ['{"query_id": 1, "label": 7}', '{"query_id": 2, "label": 7}', "", '{"query_id": 3, "label": 7}', "[1]", "{"]
+    lines = [
+        '{"query_id": 1, "label": 7}',
+        '{"query_id": 2, "label": 7}',
+        "",
+        '{"query_id": 3, "label": 7}',
+        "[1]",
+        "{",
+    ]
     told = run("feedback", "digits", "--file", "-", stdin="\n".join(lines), expect=ExitCode.NOT_FOUND)
     assert "line 4: no query 3 is remembered" in told
     assert "line 5: no JSON object" in told and "line 6: no JSON" in told

@@ -65,7 +65,9 @@ def test_policy_is_set_by_name_with_its_parameters(
     assert (server.asked[-1].method, json.loads(server.asked[-1].body)) == ("PUT", sent)
 
 
-@pytest.mark.parametrize(("learning", "sent"), [(None, None), (False, None), (True, {}), ({"loss": "log"}, {"loss": "log"})])
+@pytest.mark.parametrize(
+    ("learning", "sent"), [(None, None), (False, None), (True, {}), ({"loss": "log"}, {"loss": "log"})]
+)
 def test_learning_goes_out_with_a_registration(
     clipper: Clipper, server: CannedServer, learning: Any, sent: Any
 ) -> None:
