@@ -19,7 +19,7 @@ from clipper.cli.server import Server
 from clipper.client.api_paths import segment
 
 if TYPE_CHECKING:
-    from clipper.selection import Parameter, SelectionPolicy
+    from clipper.selection.policy import SelectionPolicy
 
 app = typer.Typer(
     cls=ListGroup,
@@ -28,18 +28,38 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_policies(as_json: JsonOption = False) -> None:
-    """List the policies there are, with their parameters and defaults."""
-    from clipper.selection.registry import POLICIES
+def list_policies(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Show the parameters of this one.",
+            metavar="POLICY",
+            autocompletion=complete_policies,
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the policies there are, or the parameters of one.
 
+    This needs no Clipper that runs.
+    """
+    from clipper.selection.registry import POLICIES, policy_class
+
+    chosen = POLICIES if name is None else {name: policy_class(name)}
     if as_json:
-        print_json({name: _described(policy) for name, policy in POLICIES.items()})
-        return
-    rows = [
-        (name, "yes" if policy.learns else "no", _defaults(policy.parameters), _summary(policy))
-        for name, policy in POLICIES.items()
-    ]
-    print_table(("POLICY", "LEARNS", "PARAMETERS", "ABOUT"), rows, "")
+        print_json({each: _described(policy) for each, policy in chosen.items()})
+    elif name is None:
+        rows = [(each, "yes" if policy.learns else "no", _about(policy)) for each, policy in chosen.items()]
+        print_table(("POLICY", "LEARNS", "ABOUT"), rows, "")
+    else:
+        print(f"{name}: {_about(chosen[name])}")
+        columns = ("PARAMETER", "DEFAULT", "EXPECTED", "MEANING")
+        table = [
+            (each, json.dumps(known.default), known.expected, known.help)
+            for each, known in chosen[name].parameters.items()
+        ]
+        print_table(columns, table, f"{name} has no parameters")
 
 
 @app.command("show")
@@ -71,7 +91,9 @@ def show(
     print_table(
         columns, [_row(arm) for arm in found["arms"]], f"no model is linked: `clipper link {application} MODEL`"
     )
-    for event in found.get("events", ()):
+    for line in planned(found["plan"] or {}):
+        print(line)
+    for event in found["events"]:
         print(_event(event))
 
 
@@ -123,12 +145,8 @@ def describe_policy(policy: Mapping[str, Any] | None) -> str:
     return f"{policy['name']} ({', '.join(parameters)})" if parameters else str(policy["name"])
 
 
-def _defaults(parameters: Mapping[str, Parameter]) -> str:
-    return " ".join(f"{name}={json.dumps(each.default)}" for name, each in parameters.items()) or "-"
-
-
-def _summary(policy: type[SelectionPolicy]) -> str:
-    return (policy.__doc__ or "").partition("\n\n")[0].replace("\n", " ").strip()
+def _about(policy: type[SelectionPolicy]) -> str:
+    return " ".join((policy.__doc__ or "").partition("\n\n")[0].split())
 
 
 def _described(policy: type[SelectionPolicy]) -> dict[str, Any]:
@@ -139,7 +157,7 @@ def _described(policy: type[SelectionPolicy]) -> dict[str, Any]:
     return {
         "learns": policy.learns,
         "needs_features": policy.needs_features,
-        "about": _summary(policy),
+        "about": _about(policy),
         "parameters": parameters,
     }
 
@@ -163,6 +181,21 @@ def _row(arm: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def planned(plan: Mapping[str, Any]) -> list[str]:
+    """Return in words what of a plan stands in no table: the thresholds of a cascade, and who only looks on."""
+    lines = []
+    if plan.get("kind") == "cascade":
+        first, *later = plan["models"]
+        steps = [
+            f"always {model}" if threshold > 1 else f"below confidence {threshold:.3g} {model}"
+            for model, threshold in zip(later, plan["thresholds"], strict=True)
+        ]
+        lines.append(f"asked in turn: {', '.join([first, *steps])}")
+    if plan.get("shadows"):
+        lines.append(f"asked without answering: {', '.join(plan['shadows'])}")
+    return lines
 
 
 def _event(event: Mapping[str, Any]) -> str:

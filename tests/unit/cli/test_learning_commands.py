@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from clipper.cli.app import app
 from clipper.cli.assignments import parse_assignments, parse_value
 from clipper.cli.exit_codes import ExitCode
+from clipper.cli.policy import planned
 from clipper.errors import InvalidArgumentError
 from clipper.selection import POLICIES
 from tests.support.canned_learning import POLICY, canned_learning
@@ -90,8 +92,10 @@ def test_policy_is_set_with_parameters_as_words_or_json(run: CommandLine) -> Non
 
 def test_policies_there_are_need_no_clipper_that_runs(run: CommandLine) -> None:
     told = run("policy")
-    assert told.splitlines()[0].split() == ["POLICY", "LEARNS", "PARAMETERS", "ABOUT"]
-    assert "epsilon=0.05 discount=0.999" in told
+    assert told.splitlines()[0].split() == ["POLICY", "LEARNS", "ABOUT"]
+    assert {line.split()[0] for line in told.splitlines()[1:]} == POLICIES.keys()
+    assert re.search(r"^epsilon +0\.05 +a number from 0 to 1 ", run("policy", "list", "epsilon_greedy"), re.MULTILINE)
+    assert "did you mean 'hedge'?" in run("policy", "list", "hegde", expect=ExitCode.USAGE)
     listed = json.loads(run("policy", "list", "--json"))
     assert listed.keys() == POLICIES.keys()
     assert listed["epsilon_greedy"]["learns"] and not listed["majority"]["learns"]
@@ -197,3 +201,21 @@ def test_assignments_may_be_mixed_but_not_repeated() -> None:
     for wrong in ("a", "=1", "{a}"):
         with pytest.raises(InvalidArgumentError):
             parse_assignments([wrong], "it")
+
+
+# -- plans ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ({"kind": "arms", "models": ["a:1"], "probabilities": [1.0]}, []),
+        (
+            {"kind": "cascade", "models": ["a:1", "b:1", "c:1"], "thresholds": [0.9, 2.0], "shadows": ["d:1", "e:1"]},
+            ["asked in turn: a:1, below confidence 0.9 b:1, always c:1", "asked without answering: d:1, e:1"],
+        ),
+        ({"kind": "cascade", "models": ["a:1"], "thresholds": []}, ["asked in turn: a:1"]),
+    ],
+)
+def test_plan_is_told_where_the_table_does_not(plan: dict[str, object], said: list[str]) -> None:
+    assert planned(plan) == said
