@@ -14,7 +14,7 @@ from clipper.cli.assignments import parse_assignments
 from clipper.cli.completion import complete_policies
 from clipper.cli.group import ListGroup
 from clipper.cli.options import ApplicationArgument, JsonOption, with_server
-from clipper.cli.output import count, print_json, print_table
+from clipper.cli.output import count, print_json, print_table, warn
 from clipper.cli.server import Server
 from clipper.client.api_paths import segment
 
@@ -85,7 +85,9 @@ def show(
     if as_json:
         print_json(found)
         return
-    whose = f"{application}, {context}" if context is not None else application
+    whose = f"{application}, {found['context']}" if found.get("context") is not None else application
+    if context is not None and found.get("context") is None:
+        warn(f"nothing is known of {context!r} alone: this is what holds for everybody")
     print(f"{whose}: {describe_policy(found['policy'])}; {_learned(found)}")
     columns = ("MODEL", ">SHARE", ">PULLS", ">REWARD", "95% INTERVAL")
     print_table(
@@ -114,13 +116,25 @@ def set_policy(
         list[str] | None,
         typer.Argument(help="Its parameters: floor=0.02, or a JSON object.", metavar="KEY=VALUE", show_default=False),
     ] = None,
+    learning: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--learning",
+            help="What feedback means, as of `apps register`. Default: as it is.",
+            metavar="KEY=VALUE",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Give an application another policy.
 
-    Queries use it when this returns. What a policy of another name has learned is forgotten.
+    Queries use it when this returns. Another policy, other parameters and another loss begin to learn anew.
     """
-    body = {"name": policy, **parse_assignments(parameters or (), f"parameter of {policy}")}
+    given = parse_assignments(parameters or (), f"parameter of {policy}")
+    body: dict[str, Any] = {"policy": {"name": policy, **given}}
+    if learning is not None:
+        body["learning"] = parse_assignments(learning, "--learning")
     with server.suggesting(application=application):
         found = server.put(f"/applications/{segment(application)}/policy", body)
     if as_json:

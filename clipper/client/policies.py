@@ -25,20 +25,28 @@ class PolicyCalls(Calls):
         Parameters
         ----------
         context : str, optional
-            A user or session: what is known of it alone, where the application learns one by one.
+            A user or session: what is known of it alone, if it has a state of its own (then `PolicyInfo.context` names
+            it); else what holds for everybody.
         """
         query = "" if context is None else "?" + urlencode({"context": check_text("context", context)})
-        return PolicyInfo.from_answer({"context": context, **self._manage("GET", _path(app_name) + query)})
+        return PolicyInfo.from_answer(self._manage("GET", _path(app_name) + query))
 
-    def set_policy(self, app_name: str, policy: PolicyOption) -> PolicyInfo:
+    def set_policy(self, app_name: str, policy: PolicyOption, *, learning: LearningOption = None) -> PolicyInfo:
         """Give an application another policy, or the same with other parameters; queries use it when this returns.
+
+        Another policy, other parameters and another loss begin to learn anew.
 
         Parameters
         ----------
         policy : str or mapping or None
-            As `register_application` takes it. What a policy of another name has learned is forgotten.
+            As `register_application` takes it.
+        learning : bool or mapping, optional
+            Likewise; None leaves it as it is, False takes no feedback any more unless the policy needs it.
         """
-        return PolicyInfo.from_answer(self._manage("PUT", _path(app_name), check_policy(policy)))
+        body: dict[str, Any] = {"policy": check_policy(policy)}
+        if learning is not None:
+            body["learning"] = check_learning(learning)
+        return PolicyInfo.from_answer(self._manage("PUT", _path(app_name), body))
 
 
 def check_policy(policy: Any) -> dict[str, Any] | None:

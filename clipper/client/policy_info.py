@@ -31,13 +31,13 @@ class ArmInfo(Record):
 class PolicyInfo(Record):
     """How an application chooses among its models, and what it has learned so far."""
 
-    policy: Mapping[str, Any] | None  # None: by the number of models
-    learning: Mapping[str, Any] | None = None  # None: it takes no feedback
+    policy: Mapping[str, Any]
+    learning: Mapping[str, Any] | None = None  # with every default; None: it takes no feedback
     plan: Mapping[str, Any] | None = None  # in force: what queries are answered by
     arms: Listing[ArmInfo] = field(default_factory=lambda: Listing(ArmInfo, ()))
     observations: int = 0  # feedback that was learned from
     contexts: int = 0  # users or sessions that something is known of
-    context: str | None = None  # that this is about; None = everybody
+    context: str | None = None  # whose plan and arms these are; None = everybody's
     events: tuple[Mapping[str, Any], ...] = ()  # changes that were noticed, the latest last
 
     @classmethod
@@ -49,8 +49,7 @@ class PolicyInfo(Record):
         return cls(**known)
 
     def __repr__(self) -> str:
-        name = "by the number of models" if self.policy is None else self.policy["name"]
-        return f"policy {name}, {self.observations} observations\n{self.arms!r}"
+        return f"policy {self.policy['name']}, {self.observations} observations\n{self.arms!r}"
 
     def _repr_html_(self) -> str:
         return self.arms._repr_html_()

@@ -25,6 +25,7 @@ POLICY: dict[str, Any] = {
     ],
     "observations": 5321,
     "contexts": 12,
+    "context": None,
     "events": [{"at_us": 1_700_000_000_000_000, "kind": "drift", "text": "tree:1 is worse than it was"}],
 }  # fmt: skip
 
@@ -48,6 +49,12 @@ def update(asked: Asked) -> Answer:
     return answer(*answers[body["query_id"]])
 
 
+def policy(asked: Asked) -> Answer:
+    """Answer what is known of everybody, and of ann."""
+    context = "ann" if asked.path.endswith("?context=ann") else None
+    return answer(200, {**POLICY, "context": context})
+
+
 @contextlib.contextmanager
 def canned_learning() -> Iterator[CannedServer]:
     """Serve ``digits``; the query port and management are the same port here."""
@@ -58,7 +65,7 @@ def canned_learning() -> Iterator[CannedServer]:
             f"{base}/status": answer(200, status),
             f"{base}/applications": lambda asked: answer(*((201, APPLICATION) if asked.method == "POST"
                                                           else (200, [APPLICATION]))),
-            f"{base}/applications/digits/policy": answer(200, POLICY),
+            f"{base}/applications/digits/policy": policy,
             f"{base}/applications/digist/policy": answer(
                 404, {"error": "not_found", "cause": "there is no application 'digist'", "hint": "known: digits"}
             ),

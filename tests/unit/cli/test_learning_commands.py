@@ -69,8 +69,12 @@ def test_policy_is_shown_as_a_table_of_its_models(run: CommandLine) -> None:
     assert event == "2023-11-14 22:13:20Z  drift: tree:1 is worse than it was"
 
 
-def test_policy_of_a_context_names_it(run: CommandLine, server: CannedServer) -> None:
-    assert run("policy", "show", "digits", "--context", "ann").startswith("digits, ann: thompson")
+def test_policy_of_a_context_names_it_or_says_that_nothing_is_known_of_it(
+    run: CommandLine, server: CannedServer
+) -> None:
+    assert "digits, ann: thompson" in run("policy", "show", "digits", "--context", "ann")
+    assert "nothing is known of 'bob' alone" in run("policy", "show", "digits", "--context", "bob")
+    assert "digits, ann: thompson" in run("policy", "show", "digits", "--context", "ann")
     assert server.asked[-1].path.endswith("/applications/digits/policy?context=ann")
 
 
@@ -84,9 +88,10 @@ def test_policy_of_a_misspelt_application_suggests_the_nearest(run: CommandLine)
 
 def test_policy_is_set_with_parameters_as_words_or_json(run: CommandLine) -> None:
     assert run("policy", "set", "digits", "thompson", "floor=0.02").startswith("digits chooses by thompson")
-    assert run.sent == {"name": "thompson", "floor": 0.02}
-    run("policy", "set", "digits", "hedge", '{"eta": 0.3}', "answer_when_decided=false")
-    assert run.sent == {"name": "hedge", "eta": 0.3, "answer_when_decided": False}
+    assert run.sent == {"policy": {"name": "thompson", "floor": 0.02}}
+    run("policy", "set", "digits", "hedge", '{"eta": 0.3}', "answer_when_decided=false", "--learning", "loss=log")
+    policy = {"name": "hedge", "eta": 0.3, "answer_when_decided": False}
+    assert run.sent == {"policy": policy, "learning": {"loss": "log"}}
     assert "KEY=VALUE" in run("policy", "set", "digits", "hedge", "eta", expect=ExitCode.USAGE)
 
 

@@ -40,14 +40,14 @@ def test_policy_shows_what_was_learned_of_each_model(clipper: Clipper) -> None:
 
 
 def test_context_is_asked_for_by_its_name(clipper: Clipper, server: CannedServer) -> None:
-    assert clipper.policy("digits", "ann & bob").context == "ann & bob"
+    assert clipper.policy("digits", "ann").context == "ann"
+    assert clipper.policy("digits", "ann & bob").context is None
     assert server.asked[-1].path == "/api/v1/applications/digits/policy?context=ann+%26+bob"
 
 
 def test_policy_of_an_older_answer_is_read_without_what_it_lacks() -> None:
-    info = PolicyInfo.from_answer({"policy": None, "of_a_later_version": 1})
-    assert (info.policy, info.arms, info.observations) == (None, (), 0)
-    assert repr(info).startswith("policy by the number of models")
+    info = PolicyInfo.from_answer({"policy": {"name": "static"}, "of_a_later_version": 1})
+    assert (info.learning, info.arms, info.observations) == (None, (), 0)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_policy_is_set_by_name_with_its_parameters(
     clipper: Clipper, server: CannedServer, policy: Any, sent: Any
 ) -> None:
     assert clipper.set_policy("digits", policy).arms[0].arm == "svm:1"
-    assert (server.asked[-1].method, json.loads(server.asked[-1].body)) == ("PUT", sent)
+    assert (server.asked[-1].method, json.loads(server.asked[-1].body)) == ("PUT", {"policy": sent})
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,14 @@ def test_learning_goes_out_with_a_registration(
     clipper.register_application("digits", "doubles", -1, 20_000, policy="hedge", learning=learning)
     body = json.loads(server.asked[-1].body)
     assert (body["policy"], body["learning"]) == ({"name": "hedge"}, sent)
+
+
+@pytest.mark.parametrize(("learning", "sent"), [(False, None), (True, {}), ({"loss": "log"}, {"loss": "log"})])
+def test_learning_is_changed_with_a_policy_where_it_is_said(
+    clipper: Clipper, server: CannedServer, learning: Any, sent: Any
+) -> None:
+    clipper.set_policy("digits", "hedge", learning=learning)
+    assert json.loads(server.asked[-1].body) == {"policy": {"name": "hedge"}, "learning": sent}
 
 
 @pytest.mark.parametrize("policy", ["", 7, {}, {"name": ""}, {"epsilon": 0.1}, ["thompson"]])
