@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlencode
 
 import typer
@@ -20,6 +20,8 @@ from clipper.client.api_paths import segment
 
 if TYPE_CHECKING:
     from clipper.selection.policy import SelectionPolicy
+
+_SHOWN_EVENTS: Final = 5  # the latest; --json has those before
 
 app = typer.Typer(
     cls=ListGroup,
@@ -95,7 +97,7 @@ def show(
     )
     for line in planned(found["plan"] or {}):
         print(line)
-    for event in found["events"]:
+    for event in found["events"][-_SHOWN_EVENTS:]:
         print(_event(event))
 
 
@@ -160,7 +162,7 @@ def describe_policy(policy: Mapping[str, Any] | None) -> str:
 
 
 def _about(policy: type[SelectionPolicy]) -> str:
-    return " ".join((policy.__doc__ or "").partition("\n\n")[0].split())
+    return " ".join((policy.__doc__ or "").partition("\n\n")[0].replace("`", "").split())
 
 
 def _described(policy: type[SelectionPolicy]) -> dict[str, Any]:
