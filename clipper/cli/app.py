@@ -6,10 +6,11 @@ from typing import Annotated, Final
 
 import typer
 
-from clipper.cli import apps, decisions, models
+from clipper.cli import apps, decisions, models, policy
 from clipper.cli.config import config
 from clipper.cli.deploy import deploy
 from clipper.cli.evaluate import evaluate
+from clipper.cli.feedback import feedback
 from clipper.cli.group import ClipperGroup
 from clipper.cli.links import link, unlink
 from clipper.cli.logs import logs
@@ -66,6 +67,7 @@ for command, panel in (
     (rollback, _SERVING),
     (scale, _SERVING),
     (predict, _SERVING),
+    (feedback, _LEARNING),
     (evaluate, _LEARNING),
     (logs, _WATCHING),
     (top, _WATCHING),
@@ -73,4 +75,5 @@ for command, panel in (
     app.command(command.__name__, rich_help_panel=panel)(command)
 app.add_typer(apps.app, name="apps", rich_help_panel=_SERVING)
 app.add_typer(models.app, name="models", rich_help_panel=_SERVING)
+app.add_typer(policy.app, name="policy", rich_help_panel=_LEARNING)
 app.add_typer(decisions.app, name="decisions", rich_help_panel=_LEARNING)
