@@ -127,9 +127,7 @@ class ManagementInThread:
         self.operations = Operations(config, self.registry, self.channel, self.fleet, self.learning)
         self.uploads = Uploads(config.staging_dir, config.management)
         query_port = QueryPort(config)
-        context = Context(
-            config, self.operations, self.channel, self.fleet, self.uploads, self.learning, query_port
-        )
+        context = Context(config, self.operations, self.channel, self.fleet, self.uploads, self.learning, query_port)
         self.app = make_app(context)
         self.server = ManagementServer(self.app, config.management, self.operations.close)
         self.fleet.on_workers(1)
