@@ -238,7 +238,15 @@ def measure_cell(
 
 def render(found: SelectionCost) -> str:
     """Write the tables."""
-    heads = ["", "queries/s, median", "of rounds", "of the single-model path", "p50 ms", "p99 ms", "server CPU us/query"]
+    heads = [
+        "",
+        "queries/s, median",
+        "of rounds",
+        "of the single-model path",
+        "p50 ms",
+        "p99 ms",
+        "server CPU us/query",
+    ]
     rows = []
     for way in WAYS:
         cells = found.of(way)
@@ -265,7 +273,9 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--duration-s", type=int, default=8, help="of each cell (default: %(default)s)")
     parser.add_argument("--warmup-s", type=int, default=2, help="before it (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--contexts", type=int, default=100_000, help="0: leave their memory out (default: %(default)s)")
+    parser.add_argument(
+        "--contexts", type=int, default=100_000, help="0: leave their memory out (default: %(default)s)"
+    )
     parser.add_argument("--record", action="store_true", help=f"keep the results and write them into {DOCUMENT.name}")
     return parser.parse_args(arguments)
 

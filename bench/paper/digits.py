@@ -1,8 +1,8 @@
 """Handwritten digits with dialects and with noise, and models of scikit-learn fitted to them.
 
 The images are those that scikit-learn ships (1,797 of 8 x 8 pixels, ten classes; Alpaydin and Kaynak 1998). A dialect
-is a slant: who writes in it turns every digit by about the same angle, each writer by one a little different. As with the
-dialects of spoken English a model fitted to one of them does well on it, less well on its neighbours, and badly far away.
+is a slant: who writes in it turns every digit by about the same angle, each writer by one a little different. As with
+spoken dialects a model fitted to one of them does well on it, less well on its neighbours, and badly far away.
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ def turn(pixels: Doubles, degrees: Doubles) -> Doubles:
     image = np.arange(len(pixels))[:, None]
     upper = rimmed[image, top, left] * (1 - right) + rimmed[image, top, left + 1] * right
     lower = rimmed[image, top + 1, left] * (1 - right) + rimmed[image, top + 1, left + 1] * right
-    return np.round(upper * (1 - down) + lower * down, 3)
+    return np.asarray(np.round(upper * (1 - down) + lower * down, 3), np.float64)
 
 
 def dialect_degrees(dialects: int) -> Doubles:
     """Return the slant of each dialect, evenly spaced around upright."""
-    return (np.arange(dialects) - (dialects - 1) / 2) * DIALECT_STEP_DEGREES
+    return np.asarray((np.arange(dialects) - (dialects - 1) / 2) * DIALECT_STEP_DEGREES, np.float64)
 
 
 def writer_degrees(dialects: Integers, count: int, rng: np.random.Generator) -> Doubles:

@@ -212,7 +212,7 @@ def _summarise(
     cumulative = is_wrong.cumsum(axis=1)[:, ends[1:] - 1] / ends[1:]
     points = [mean_interval([float(value) for value in column]) for column in cumulative.T]
     shares = [
-        [float((members[:, first:last] == member).mean()) for first, last in zip(ends, ends[1:])]
+        [float((members[:, first:last] == member).mean()) for first, last in zip(ends[:-1], ends[1:], strict=True)]
         for member in range(len(ERROR_RATIOS))
     ]
     return Outcome(

@@ -46,10 +46,9 @@ def figure_7(figure: Figure7) -> str:
         [f"paper, {name}", f"{sure:.4f}", f"{share:.1%}", f"{unsure:.4f}"]
         for name, (sure, share, unsure) in PAPER_AGREEMENT.items()
     ]
-    agreement += [
-        [f"ours, {least} of {len(figure.members)} agree", _share(sure), f"{sure.queries / figure.queries:.1%}", _share(unsure)]
-        for least, (sure, unsure) in figure.agreement.items()
-    ]  # fmt: skip
+    for least, (sure, unsure) in figure.agreement.items():
+        share = f"{sure.queries / figure.queries:.1%}"
+        agreement.append([f"ours, {least} of {len(figure.members)} agree", _share(sure), share, _share(unsure)])
     return f"{table(heads, rows)}\n\n{table(agreement_heads, agreement)}"
 
 
@@ -96,7 +95,8 @@ def figure_9(figure: Figure9) -> str:
     ]
     for row in figure.rows:
         times = [f"{value / 1e3:.1f}" for value in (row.mean_us, row.p99_us, row.client_lag_us)]
-        rows.append([str(row.members), f"{row.title}{', void' if row.void_reason else ''}", *times, f"{row.missing_ratio:.0%}"])  # fmt: skip
+        title = f"{row.title}{', void' if row.void_reason else ''}"
+        rows.append([str(row.members), title, *times, f"{row.missing_ratio:.0%}"])
     return table(heads, rows)
 
 

@@ -80,7 +80,7 @@ class LabelErrors:
         if stream >= _OWN_ERROR:
             stream += _STREAMS * (self.seed + 1)
         key = _mixed(np.array([stream & _WORD], np.uint64))
-        return (_mixed(_mixed(words) ^ key) >> np.uint64(11)) * 2.0**-53
+        return (_mixed(_mixed(words) ^ key) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _mixed(words: Words) -> Words:

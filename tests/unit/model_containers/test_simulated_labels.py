@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,11 +20,10 @@ COUNT = 40_000
 TOLERANCE = 5 * 0.5 / COUNT**0.5  # five standard deviations of a share
 
 
-def wrong_of(errors: LabelErrors, *, first: int = 0, is_degraded: bool = False) -> np.ndarray[Any, Any]:
+def wrong_of(errors: LabelErrors, *, is_degraded: bool = False) -> npt.NDArray[np.bool_]:
     """Return which of COUNT queries, all of label 3, are answered wrongly."""
-    numbers = np.arange(first, first + COUNT)
-    answers = errors.answers(np.full(COUNT, 3), numbers, np.full(COUNT, is_degraded))
-    return answers != 3
+    answers = errors.answers(np.full(COUNT, 3), np.arange(COUNT), np.full(COUNT, is_degraded))
+    return np.not_equal(answers, 3)
 
 
 def container(**variables: str) -> SimulatedContainer:
@@ -84,7 +84,7 @@ def test_answer_of_a_query_depends_on_nothing_that_is_asked_beside_it(numbers: l
 @pytest.mark.parametrize("dtype", [np.int32, np.float32, np.float64])
 def test_inputs_of_every_numeric_type_are_read(dtype: type) -> None:
     errors = LabelErrors(10, 0.0, 1.0)
-    rows = np.array([[4, 1, 0], [4, 2, 1]], dtype)
+    rows: npt.NDArray[Any] = np.array([[4, 1, 0], [4, 2, 1]], dtype)
     right, degraded = answer_labels(errors, rows, False)
     assert (right, degraded != 4) == (4, True)
     assert list(answer_labels(errors, rows[:, :2], False)) == [4, 4]
