@@ -22,8 +22,8 @@ SIDE: Final = 8
 PIXELS: Final = SIDE * SIDE
 BRIGHTEST: Final = 16.0
 FITTED_SHARE: Final = 0.5  # of the images; models never see the others
-DIALECT_STEP_DEGREES: Final = 20.0
-WRITER_SPREAD_DEGREES: Final = 8.0  # standard deviation around the dialect
+DIALECT_STEP_DEGREES: Final = 14.0
+WRITER_SPREAD_DEGREES: Final = 6.0  # standard deviation around the dialect
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Images:
 
 
 @cache
-def digits() -> tuple[Images, Images]:
+def split_images() -> tuple[Images, Images]:
     """Return the images to fit models to, and those to ask about."""
     from sklearn.datasets import load_digits
 
@@ -96,7 +96,7 @@ def writer_degrees(dialects: Integers, count: int, rng: np.random.Generator) -> 
 
 def fit_dialects(count: int, seed: int) -> list[Any]:
     """Fit one model to each dialect, and a last one to all of them together; all of one kind."""
-    images, rng = digits()[0], np.random.default_rng([seed, count])
+    images, rng = split_images()[0], np.random.default_rng([seed, count])
     samples = []
     for dialect in range(count):
         written = images.some(2 * len(images.labels), rng)
@@ -122,16 +122,14 @@ def fit_members(names: Sequence[str], spread: float, seed: int) -> list[Any]:
         "neighbour": KNeighborsClassifier(1),
         "forest": RandomForestClassifier(20, random_state=seed),
     }
-    images, rng = digits()[0], np.random.default_rng([seed, len(names)])
+    images, rng = split_images()[0], np.random.default_rng([seed, len(names)])
     return [_fitted(kinds[name], images.noisy(spread, rng)) for name in names]
 
 
 def _linear() -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import MaxAbsScaler
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-    return make_pipeline(MaxAbsScaler(), LogisticRegression(C=0.3, max_iter=300))
+    return LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.02)  # fitted in a tenth of a second
 
 
 def _fitted(model: Any, images: Images) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.paper.digits import PIXELS, Doubles, Images, Integers, digits, fit_dialects, writer_degrees
+from bench.paper.digits import PIXELS, Doubles, Images, Integers, fit_dialects, split_images, writer_degrees
 from bench.paper.intervals import Interval, mean_interval
 from bench.paper.stage import Stage, StageError
 from bench.query_client import QueryConnection, predict, update
@@ -124,7 +124,7 @@ class Writers:
 
     def pages(self, count: int, rng: np.random.Generator) -> list[Images]:
         """Let each of them write so many digits that no model has seen."""
-        asked = digits()[1]
+        asked = split_images()[1]
         return [asked.some(count, rng).turned(np.full(count, one)) for one in self.degrees]
 
 

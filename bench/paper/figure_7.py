@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.paper.digits import PIXELS, Images, digits, fit_members
+from bench.paper.digits import PIXELS, Images, fit_members, split_images
 from bench.paper.intervals import Interval, share_interval
 from bench.paper.stage import Stage
 from bench.query_client import QueryConnection, predict, update
@@ -89,7 +89,7 @@ def measure(stage: Stage) -> Figure7:
     stage.register("vote", names, VOTE, SLO_US, PIXELS)
     stage.register("learnt", names, LEARNT, SLO_US, PIXELS)
     rng = np.random.default_rng(SEED)
-    lessons, asked = (digits()[1].some(queries, rng).noisy(NOISE, rng) for _ in range(2))
+    lessons, asked = (split_images()[1].some(queries, rng).noisy(NOISE, rng) for _ in range(2))
     return asyncio.run(_measure(stage, names, lessons, asked))
 
 

@@ -1,4 +1,4 @@
-"""What the paper's figures are made of: the failing model's script, digits with dialects, intervals, verdicts, tables."""
+"""What the paper's figures are made of: the failing script, digits with dialects, intervals, verdicts and tables."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_dialects_are_evenly_spaced_around_upright() -> None:
 
 
 def test_images_that_are_asked_were_never_fitted() -> None:
-    fitted, asked = digits.digits()
+    fitted, asked = digits.split_images()
     known = {image.tobytes() for image in fitted.pixels}
     assert len(fitted.labels) + len(asked.labels) == 1797
     assert not any(image.tobytes() in known for image in asked.pixels)
