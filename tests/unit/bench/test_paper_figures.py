@@ -116,7 +116,7 @@ def test_image_that_is_turned_stays_within_its_brightness(degrees: float) -> Non
 
 
 def test_dialects_are_evenly_spaced_around_upright() -> None:
-    assert list(digits.dialect_degrees(3)) == [-20, 0, 20]
+    assert list(digits.dialect_degrees(3)) == [-14, 0, 14]
 
 
 def test_images_that_are_asked_were_never_fitted() -> None:
