@@ -22,6 +22,8 @@ class Contestant:
         The label of a query is told this many queries after its answer; 0: before the next query.
     limit : float or None
         Its mean error may be at most this; None for what is there to compare with.
+    learning : dict or None
+        Of the application; one whose policy does not learn takes feedback only if it has this.
     """
 
     name: str
@@ -31,10 +33,12 @@ class Contestant:
     is_correlated: bool = False
     delay: int = 0
     limit: float | None = None
+    learning: dict[str, Any] | None = None
 
 
 THOMPSON: Final = {"name": "thompson"}
 HEDGE: Final = {"name": "hedge"}
+MAJORITY: Final = {"name": "majority"}
 EXP3: Final = {"name": "exp3"}
 EXP4: Final = {"name": "exp4"}
 
@@ -46,6 +50,8 @@ CONTESTANTS: Final = (
     Contestant("exp3", "one model: the paper's `exp3`", EXP3, False),
     Contestant("exp3-late", "one model: the paper's `exp3`", EXP3, False, delay=DELAY),
     Contestant("exp4", "all models: the paper's `exp4`", EXP4, True),
+    Contestant("majority", "all models: `majority`, which does not learn", MAJORITY, True, learning={}),
     Contestant("single-correlated", "one model: `thompson`", THOMPSON, False, True, limit=BEST_STATIC),
     Contestant("ensemble-correlated", "all models: `hedge`", HEDGE, True, True, limit=BEST_STATIC),
+    Contestant("majority-correlated", "all models: `majority`, which does not learn", MAJORITY, True, True, learning={}),
 )

@@ -132,7 +132,7 @@ def measure_one(stage: Stage, scale: Scale, run: int, contestant: Contestant) ->
     names = [model_name(member, is_correlated=contestant.is_correlated) for member in range(len(ERROR_RATIOS))]
     applications = [f"{contestant.name}-{seed}" for seed in range(scale.seeds)]
     for application in applications:
-        stage.register(application, names, contestant.policy, SLO_US, INPUT_LENGTH)
+        stage.register(application, names, contestant.policy, SLO_US, INPUT_LENGTH, contestant.learning)
     scripts = [Script.write(scale, run, seed) for seed in range(scale.seeds)]
     started_s = time.monotonic()
     watch = LagWatch(stage, applications[0])

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from clipper import Clipper
+from clipper.client.api_paths import API
 
 SAMPLE_INTERVAL_US: Final = 500_000
 DEFAULT_OUTPUT: Final = -1  # no label of any figure
@@ -81,7 +82,7 @@ class Stage:
         StageError
             It is an error.
         """
-        status, text = self.clipper.exchange(method, path, body)
+        status, text = self.clipper.exchange(method, API + path, body)
         if not 200 <= status < 300:
             raise StageError(f"{method} {path}: status {status}, {text}")
         return json.loads(text) if text else None
