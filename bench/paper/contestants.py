@@ -53,5 +53,7 @@ CONTESTANTS: Final = (
     Contestant("majority", "all models: `majority`, which does not learn", MAJORITY, True, learning={}),
     Contestant("single-correlated", "one model: `thompson`", THOMPSON, False, True, limit=BEST_STATIC),
     Contestant("ensemble-correlated", "all models: `hedge`", HEDGE, True, True, limit=BEST_STATIC),
-    Contestant("majority-correlated", "all models: `majority`, which does not learn", MAJORITY, True, True, learning={}),
+    Contestant(
+        "majority-correlated", "all models: `majority`, which does not learn", MAJORITY, True, True, learning={}
+    ),
 )

@@ -133,7 +133,7 @@ OUTCOME = figure_8.Outcome(
     overall=[0.13, 0.132], phases=[[0.1, 0.1], [0.2, 0.2], [0.1, 0.1]], curve=[0.1, 0.13], curve_half=[0.01, 0.01],
     shares=[[0.2, 0.2]] * 5, defaults=0, strange=[], lag_mean=4.0, lag_max=9, duration_s=60.0,
 )  # fmt: skip
-LINE = figure_10.Line("ensemble", "all models, by writer: `hedge`", [0.35, 0.28, 0.26, 0.25], [0.01] * 4)
+LINE = figure_10.Line("ensemble", "all models, by writer: `hedge`", [0.35, 0.28, 0.26, 0.25], [0.01] * 4, few=3)
 ROW = figure_9.Row(3, "majority", "`majority`, 20 ms", 4_600.0, 4_300.0, 19_000.0, {}, 0.3, 900.0, None, [])
 EXAMPLES: dict[str, Any] = {
     "figure-7": figure_7.Figure7(
@@ -213,6 +213,7 @@ def test_selection_by_writer_that_needs_many_labels_is_a_fault() -> None:
     slow = replace(LINE, errors=[0.35, 0.34, 0.33, 0.32, 0.2], halves=[0.01] * 5)
     (fault,) = replace(EXAMPLES["figure-10"], learners=[slow]).faults
     assert "after 3 labels" in fault
+    assert replace(EXAMPLES["figure-10"], learners=[replace(slow, few=None)]).faults == []
 
 
 def test_void_run_of_stragglers_is_told_as_such() -> None:
