@@ -11,11 +11,12 @@ from pathlib import Path
 from bench.document import DOCUMENTS
 from bench.paper.figures import FIGURES, Figure
 from bench.paper.records import DIRECTORY, Record, keep, load
-from bench.paper.render import render_into
+from bench.paper.render import render_into, render_summary_into
 from bench.paper.stage import Stage
 from clipper import Clipper
 
 DOCUMENT = DOCUMENTS / "paper.md"
+SUMMARIES = (DOCUMENT, DOCUMENTS / "selection.md")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             faults += measure(figure, is_full=not options.quick, is_kept=options.record)
     if options.record or options.render:
         render_into(DOCUMENT, _records(figures))
+        for document in SUMMARIES:
+            render_summary_into(document, _records(FIGURES.values()))
     if options.plots:
         from bench.paper.plots import draw_all
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-from bench.document import write_into
+from bench.document import begin_mark, write_into
 from bench.paper.figures import FIGURES
 from bench.paper.records import Record
+from bench.paper.summary import summary
 
 
 def mark_of(figure: str) -> str:
@@ -24,6 +26,15 @@ def content_of(record: Record) -> str:
         parts.append("What does not hold:\n\n" + "\n".join(f"* {fault}" for fault in result.faults))
     parts.append(record.source)
     return "\n\n".join(parts)
+
+
+SUMMARY: Final = "python -m bench.paper summary"
+
+
+def render_summary_into(document: Path, records: Mapping[str, Record]) -> None:
+    """Write the table over all figures into its place, if the document has one."""
+    if begin_mark(SUMMARY) in document.read_text(encoding="utf-8"):
+        write_into(document, SUMMARY, summary(records))
 
 
 def render_into(document: Path, records: Mapping[str, Record]) -> None:

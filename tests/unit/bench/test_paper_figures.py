@@ -30,6 +30,7 @@ from bench.paper.failing_model import (
 )
 from bench.paper.figures import FIGURES
 from bench.paper.intervals import mean_interval, share_interval
+from bench.paper.summary import summary
 from bench.selection_cost import WAYS, Cell, SelectionCost
 from bench.selection_cost import render as render_cost
 from model_containers.simulated.container import SimulatedSettings
@@ -281,6 +282,27 @@ def test_document_says_what_the_records_say(name: str) -> None:
     assert document.begin_mark(render.mark_of(name)) in text
     if record is not None:
         assert document.replace_between(text, render.mark_of(name), render.content_of(record)) == text
+
+
+def test_document_sums_up_what_the_records_say() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    known = {name: record for name in FIGURES if (record := records.load(name))}
+    assert not known or document.replace_between(text, render.SUMMARY, summary(known)) == text
+
+
+def test_summary_says_of_each_claim_whether_it_holds(tmp_path: Path) -> None:
+    for name, example in EXAMPLES.items():
+        records.keep(name, example, is_full=True, directory=tmp_path)
+    found = {name: record for name in FIGURES if (record := records.load(name, tmp_path))}
+    lines = summary(found).splitlines()[2:]
+    assert len(lines) == 5
+    assert all(line.endswith("| yes |") for line in lines)
+    figure = EXAMPLES["figure-8"]
+    records.keep(
+        "figure-8", replace(figure, outcomes=[replace(OUTCOME, overall=[0.2])]), is_full=True, directory=tmp_path
+    )
+    found["figure-8"] = records.load("figure-8", tmp_path) or found["figure-8"]
+    assert [line for line in summary(found).splitlines() if line.endswith("| **no** |")]
 
 
 @pytest.mark.optional("matplotlib", "python -m pip install 'matplotlib>=3.9'")
