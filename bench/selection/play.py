@@ -59,13 +59,12 @@ def _answers(plan: PlanSpec, world: World, begin: int, end: int, rng: np.random.
     outputs = world.outputs[begin:end][:, order]
     if plan.kind == "arms":
         drawn = np.searchsorted(np.cumsum(plan.probabilities), rng.random(end - begin), side="right")
-        answers: npt.NDArray[np.int64] = np.array(order)[np.minimum(drawn, len(order) - 1)]
-        return answers
+        return np.array(order, dtype=np.int64)[np.minimum(drawn, len(order) - 1)]
     weights = np.array(plan.weights or [1.0] * len(order))
     # The votes behind each model's own output; the first of several largest is the one linked first.
     votes = ((outputs[:, :, None] == outputs[:, None, :]) * weights).sum(axis=2)
-    answers = np.array(order)[np.argmax(np.round(votes, 12), axis=1)]
-    return answers
+    best: npt.NDArray[np.int64] = np.argmax(np.round(votes, 12), axis=1)
+    return np.array(order, dtype=np.int64)[best]
 
 
 def _observations(

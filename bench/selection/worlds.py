@@ -62,13 +62,13 @@ def world_of(rates: Floats, seed: int, correlation: float = 0.0, common_mistakes
     """
     rng = np.random.default_rng([20170327, seed])
     queries, models = rates.shape
-    labels: Ints = rng.integers(0, CLASSES, queries)
+    labels: Ints = rng.integers(0, CLASSES, (queries,))
     draws: Floats = rng.random((queries, models))
-    common = rng.random(queries) < correlation
-    draws[common] = rng.random(queries)[common, None]
+    common = rng.random((queries,)) < correlation
+    draws[common] = rng.random((queries,))[common, None]
     offsets: Ints = rng.integers(1, CLASSES, (queries, models))
-    same = rng.random(queries) < common_mistakes
-    offsets[same] = rng.integers(1, CLASSES, queries)[same, None]
+    same = rng.random((queries,)) < common_mistakes
+    offsets[same] = rng.integers(1, CLASSES, (queries,))[same, None]
     wrong = draws < rates
     outputs: Ints = np.where(wrong, (labels[:, None] + offsets) % CLASSES, labels[:, None])
     return World(outputs, labels, rates)
