@@ -92,3 +92,19 @@ def switching_rates(errors: Sequence[float], queries: int, every: int) -> Floats
     for begin in range(0, queries, every):
         rates[begin : begin + every] = np.roll(errors, begin // every)
     return rates
+
+
+def constrained_adversary_rates(gap: float, models: int, queries: int) -> Floats:
+    """Return error rates whose gaps stay the same while all of them jump between low and high.
+
+    The stochastically constrained adversary of Zimmert and Seldin (JMLR 22(28), 2021, section 6): phases grow by 1.6,
+    the first model is better by the gap throughout; who averages over phases is misled.
+    """
+    rates = np.empty((queries, models))
+    begin, length, is_low = 0, 1.0, True
+    while begin < queries:
+        end = min(queries, begin + max(1, round(length)))
+        rates[begin:end] = gap if is_low else 1.0
+        rates[begin:end, 0] = 0.0 if is_low else 1.0 - gap
+        begin, length, is_low = end, length * 1.6, not is_low
+    return rates

@@ -183,6 +183,7 @@ def test_damaged_state_is_taken_whole_or_refused_with_a_state_error(
     field = data.draw(st.sampled_from(sorted(state)))
     damaged: Any = {**state, field: data.draw(st.sampled_from([None, [], {}, "x", -1, [1.0], [None, None]]))}
     try:
-        check_plan(policy, policy.upgrade(damaged))
-    except StateError as error:
-        assert policy.name in str(error)
+        upgraded = policy.upgrade(damaged)
+    except StateError:
+        return
+    check_plan(policy, upgraded)

@@ -95,7 +95,7 @@ def test_policy_that_is_not_valid_is_refused_with_what_would_be(document: Any, t
 
 def test_policy_refuses_to_keep_anything_but_its_parameters() -> None:
     with pytest.raises(InternalError, match="keeps nothing but its parameters"):
-        make_policy("thompson").seen = 5  # type: ignore[attr-defined]
+        make_policy("thompson").seen = 5
 
 
 def stored(**changes: Any) -> dict[str, Any]:
