@@ -7,7 +7,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 DEFAULT_MAX_CONTEXTS = 10_000
 
 
-cdef bint asks_only(void* plan, void* models) noexcept:
+cdef cbool asks_only(void* plan, void* models) noexcept:
     """Whether a plan names only models of the set."""
     return (<set>models).issuperset((<Plan>plan).models) and (<set>models).issuperset((<Plan>plan).shadows)
 
