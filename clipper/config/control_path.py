@@ -95,6 +95,12 @@ class ManagementConfig:
     quarantine_failures: int = option(
         5, "starts that failed in a row, after which a model version is no longer restarted", minimum=1
     )
+    learner_flush_interval_us: int = duration(
+        1_000_000,
+        "what was learned is written to the store this often; feedback that came since is sent again by the workers "
+        "when management dies, and lost only if they die, too",
+        minimum=10_000,
+    )
     # What callers of the management port may use up.
     max_connections: int = option(512, "open connections to management; beyond: 503, closed", minimum=1)
     max_head_bytes: int = option(32 << 10, "line and header fields of a management request; beyond: 431", minimum=1024)

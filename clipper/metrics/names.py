@@ -35,6 +35,15 @@ OPERATIONS = ("deployed", "scaled", "deleted")
 OUTCOMES = ("done", "failed")
 
 
+OBSERVATION_OUTCOMES = ("folded", "duplicate", "refused", "unscored")
+"""What becomes of feedback in the learner; "unscored" counts outputs of folded ones that no loss could judge."""
+
+POLICY_FAILURE_KINDS = ("init", "observe", "plan", "arms", "upgrade", "state", "context", "summary")
+"""What a policy was doing; `clipper.selection.state_cell.FAILURES`."""
+
+STORE_CALLS = ("read", "write")
+
+
 class Kind(Enum):
     """Prometheus metric types."""
 
@@ -180,6 +189,32 @@ QUARANTINED = _metric(_G, "version_quarantined", _MODEL, "", "1 if it failed too
 REPLICAS_DESIRED = _metric(_G, "replicas_desired", _MODEL, "", "Replicas that there should be.", _M)
 REPLICAS = _metric(_G, "replicas", (*_MODEL, "state"), "", "Replica processes that there are, by state.", _M)
 PROCESS_RESTARTS = _metric(_C, "process_restarts", ("process",), "", "Restarts by the supervisor since its start.", _M)
+
+# -- learning ----------------------------------------------------------------------------------------------------
+_ARM = ("application", "model", "version")
+LEARNER_OBSERVATIONS = _metric(
+    _C, "learner_observations", (*_APP, "outcome"), "", "Feedback that reached the learner, by what became of it.", _M
+)
+LEARNER_GAPS = _metric(_C, "learner_gaps", _APP, "", "Feedback that a worker had numbered, and that never came.", _M)
+POLICY_FAILURES = _metric(
+    _C, "policy_failures", (*_APP, "doing"), "", "Times that the policy raised or returned what cannot be.", _M
+)
+PLANS_PUBLISHED = _metric(_C, "plans_published", _APP, "", "Plans told to the workers, those of contexts included.", _M)
+LEARNER_CONTEXTS = _metric(_G, "learner_contexts", _APP, "", "Contexts with a state of their own.", _M)
+LEARNER_CONTEXTS_IN_MEMORY = _metric(
+    _G, "learner_contexts_in_memory", _APP, "", "Those of them that are not only in the store.", _M
+)
+LEARNER_CONTEXTS_LOST = _metric(
+    _C, "learner_contexts_lost", _APP, "", "Changes of contexts given up because the store took nothing.", _M
+)
+ARM_PULLS = _metric(_C, "arm_pulls", _ARM, "", "Feedback for queries that this version had a part in answering.", _M)
+ARM_OBSERVATIONS = _metric(_C, "arm_observations", _ARM, "", "Feedback by which this version was judged.", _M)
+ARM_REWARDS = _metric(_C, "arm_rewards", _ARM, "", "Sum of its rewards in these: 1 - loss, 0 to 1 each.", _M)
+ARM_SHARE = _metric(_G, "arm_share", _ARM, "", "Its probability, or its weight in the vote, in the plan in force.", _M)
+ARM_MEAN_REWARD = _metric(_G, "arm_mean_reward", _ARM, "", "Its mean reward of late, as the policy sees it.", _M)
+LEARNER_STORE_FAILURES = _metric(
+    _C, "learner_store_failures", ("call",), "", "Calls of the learners' store that failed: learning went on.", _M
+)
 
 METRICS: tuple[Metric, ...] = tuple(_TABLE)
 """Every metric, in the order of the exposition."""
