@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-REASONS = ("deadline", "refused", "unavailable", "model_error")
+REASONS = ("deadline", "refused", "unavailable", "model_error", "low_confidence")
 """Why an answer is the default output or an error; the order is that of ``MissReason`` in ``_core/counters.hpp``."""
 
 ANSWER_KINDS = ("complete", "decided", "partial")
@@ -18,6 +18,12 @@ ANSWER_KINDS = ("complete", "decided", "partial")
 
 STAGES = ("parse", "queue", "batch_wait", "rpc", "compute", "gather")
 """The stretches of a query's journey; the order is that of ``Stage`` in ``_core/counters.hpp``."""
+
+FEEDBACK_OUTCOMES = (
+    *("joined", "joined_by_input", "duplicate", "contradictory"),
+    *("unknown", "disabled", "bad_request", "no_outputs"),
+)
+"""What became of feedback (docs/feedback.md); `clipper.frontend.feedback` counts them."""
 
 REPLICA_STATES = ("loading", "warming", "ready", "draining", "suspect", "closed")
 
@@ -110,9 +116,33 @@ APP_PREDICTIONS = _metric(_C, "predictions", (*_APP, "kind"), "", "Queries answe
 APP_DEFAULTS = _metric(_C, "default_answers", (*_APP, "reason"), "", "Queries answered with the default output.")
 APP_ERRORS = _metric(_C, "error_answers", (*_APP, "reason"), "", 'Queries answered with an error (on_miss="error").')
 APP_BAD_REQUESTS = _metric(_C, "bad_requests", _APP, "", "Requests refused for what their body says.")
+APP_SELECTION_FAILURES = _metric(
+    _C, "selection_failures", _APP, "", "Queries whose model was drawn alike because the policy could not select it."
+)
 APP_LATE = _metric(_C, "late_answers", _APP, "", "Queries answered by a model, but after their deadline.")
 APP_LATENCY = _metric(_H, "query_latency_seconds", _APP, "seconds", "From a query's first byte to its answer's.")
 APP_SLO = _metric(_G, "slo_seconds", _APP, "seconds", "The application's latency objective.")
+
+# -- feedback ----------------------------------------------------------------------------------------------------
+FEEDBACK = _metric(_C, "feedback", (*_APP, "outcome"), "", "Requests to an application's update path, by what came of it.")
+OBSERVATIONS_WAITING = _metric(
+    _G, "observations_waiting", _APP, "", "Joined feedback that management has not in store yet."
+)
+OBSERVATIONS_LOST = _metric(
+    _C, "observations_lost", _APP, "", "Joined feedback given up, because management was away for too long."
+)
+DECISIONS = _metric(_C, "decisions", _APP, "", "Decisions kept for feedback.")
+DECISION_LINES = _metric(_C, "decision_lines", _APP, "", "Lines written to decision files.")
+DECISION_LINES_LOST = _metric(
+    _C, "decision_lines_lost", _APP, "", "Decisions and feedback that are in no decision file, but in its gaps."
+)
+DECISION_LOG_RECORDS = _metric(_G, "decision_log_records", (), "", "Decisions that feedback can be joined with now.")
+DECISION_LOG_BYTES = _metric(_G, "decision_log_bytes", (), "bytes", "Bytes of these decisions now.")
+DECISION_LOG_BUDGET = _metric(_G, "decision_log_budget_bytes", (), "bytes", "The most bytes of decisions.")
+DECISION_LOG_EVICTIONS = _metric(
+    _C, "decision_log_evictions", (), "", "Decisions pushed out of the log before their time, for want of room."
+)
+DECISION_LOG_REFUSALS = _metric(_C, "decision_log_refusals", (), "", "Decisions that found no room in the log.")
 
 # -- model versions ----------------------------------------------------------------------------------------------
 MODEL_TASKS = _metric(_C, "model_tasks", _MODEL, "", "Predict tasks queued: one query for one model.")
@@ -131,6 +161,10 @@ MODEL_SENT_AHEAD = _metric(_C, "model_batches_ahead", _MODEL, "", "Batches sent 
 MODEL_HEDGES = _metric(_C, "model_hedged_batches", _MODEL, "", "Batches sent a second time because one was stuck.")
 MODEL_HEDGED_TASKS = _metric(_C, "model_hedged_tasks", _MODEL, "", "Tasks in batches sent a second time.")
 MODEL_HEDGE_WINS = _metric(_C, "model_hedge_wins", _MODEL, "", "Second batches answered before the stuck one.")
+MODEL_SHADOW_TASKS = _metric(_C, "model_shadow_queries", _MODEL, "", "Queries that the version saw as a shadow.")
+MODEL_SHADOW_REFUSALS = _metric(
+    _C, "model_shadow_refusals", _MODEL, "", "Queries that a shadow did not see because there was no room."
+)
 MODEL_STAGES = _metric(_H, "stage_seconds", (*_MODEL, "stage"), "seconds", "Time spent in each stage of the journey.")
 MODEL_REPLICAS = _metric(_G, "model_replicas", (*_MODEL, "state"), "", "Replicas by state.")
 MODEL_CACHE_HITS = _metric(_C, "model_cache_hits", _MODEL, "", "Tasks answered from the prediction cache.")
