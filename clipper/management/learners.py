@@ -25,7 +25,7 @@ from clipper.selection.observation import Observation
 from clipper.selection.plan_book import PlanDocument, PublishedPlan
 from clipper.selection.plan_spec import PlanSpec
 from clipper.selection.planning import plan_in_force
-from clipper.selection.state_cell import PolicyFailure
+from clipper.selection.state_cell import PolicyFailedError
 from clipper.state.store import Document
 
 # A policy that fails with every observation fills no log: so long one application's failures are only counted.
@@ -148,11 +148,11 @@ class Learners:
                 done.plans[name] = [(key, None) for key in gone]
             else:
                 if learner is not None:
-                    document = learner.take_flush().documents[learner.key]
+                    document = learner.take_flush().documents[learner_key(name)]
                     done.plans[name] = [(key, None) for key, context in learner.contexts if context.plan_json]
                 self.active[name] = self._begin(name, setup, options, document)
                 self.idle.pop(name, None)
-        except (ClipperError, PolicyFailure) as error:
+        except (ClipperError, PolicyFailedError) as error:
             self._set_idle(name, setup, document, str(error))
             return
         self.active[name].make_plans(now_us, 0)
@@ -172,7 +172,7 @@ class Learners:
         if learner is not None:
             flush = learner.take_flush()
             self._loose.update(flush.documents)
-            document = flush.documents[learner.key]
+            document = flush.documents[learner_key(name)]
         _logger.error("the application %s learns nothing until its policy can be made again: %s", name, reason)
         last = readable_plan((document or {}).get("plan"))
         before = None if last is None else PlanSpec.from_json(last)
@@ -203,8 +203,11 @@ class Learners:
                     for batch in batches
                     for observation in learner.fold(batch.epoch, batch.first_seq, batch.items, stored, now_us)
                 ]
+                learner.contexts.shrink()
         for name, learner in self.active.items():
-            if (learner.has_stale_plans or learner.contexts.has_expired(now_us)) and (made := learner.make_plans(now_us)):
+            if (learner.has_stale_plans or learner.contexts.has_expired(now_us)) and (
+                made := learner.make_plans(now_us)
+            ):
                 done.plans[name] = made
             self._tell_failures(name, learner, now_us)
         return done
@@ -217,8 +220,7 @@ class Learners:
     def all_plans(self) -> dict[str, list[PublishedPlan]]:
         """Return the plans of all contexts, for a worker that has just got the snapshot."""
         return {
-            name: [plan for plan in learner.all_plans() if plan[0] is not None]
-            for name, learner in self.active.items()
+            name: [plan for plan in learner.all_plans() if plan[0] is not None] for name, learner in self.active.items()
         }
 
     def _tell_failures(self, name: str, learner: Learner, now_us: int) -> None:
@@ -245,9 +247,7 @@ class Learners:
         loose, self._loose = self._loose, {}
         return done, loose
 
-    def flushed(
-        self, flushes: Mapping[str, Flush], loose: Mapping[str, Document | None], *, is_written: bool
-    ) -> None:
+    def flushed(self, flushes: Mapping[str, Flush], loose: Mapping[str, Document | None], *, is_written: bool) -> None:
         """Take in what has become of `take_flushes`."""
         for name, flush in flushes.items():
             if (learner := self.active.get(name)) is not None:

@@ -172,7 +172,9 @@ class Learning:
         for worker in greeted:
             self._tell_plans(every_plan, partial(self._channel.tell, worker))
         for name, plans in done.plans.items():
-            self._plans.update({name: plan for context, plan in plans if context is None})
+            for context, plan in plans:
+                if context is None:
+                    self._plans[name] = plan
         self._tell_plans(done.plans)
         for name, observations in done.observed.items():
             for observation in observations:

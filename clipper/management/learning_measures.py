@@ -9,7 +9,7 @@ from typing import Any
 from clipper.metrics.learning import ArmMetrics, LearningMetrics
 from clipper.selection.learner import Learner
 from clipper.selection.policy import ArmSummary
-from clipper.selection.state_cell import PolicyFailure
+from clipper.selection.state_cell import PolicyFailedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,6 @@ def describe(learner: Learner, context: str | None) -> LearningDescription:
 def _summary_or_nothing(learner: Learner, context: str | None = None) -> list[ArmSummary]:
     try:
         return learner.summary(context)
-    except PolicyFailure as failure:
+    except PolicyFailedError as failure:
         learner.counts.fail(failure.what)
         return []

@@ -14,7 +14,7 @@ from clipper.security.certificates import trusting_own
 # Longer than feedback by input may take to be evaluated, within the largest objective that people set.
 _ANSWER_LIMIT_S: Final = 30.0
 _CONNECT_LIMIT_S: Final = 2.0
-_UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - not bound to, but reached
+_UNSPECIFIED: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
 class QueryPort:

@@ -81,7 +81,12 @@ LearningFields = Annotated[
     dict[str, JsonValue] | None,
     _schema(
         anyOf=[
-            {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(LEARNING_FIELDS, {})},
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {name: {} for name in LEARNING_FIELDS},
+                "examples": [{"per_context": True, "context_ttl_s": 86_400}],
+            },
             {"type": "null"},
         ]
     ),

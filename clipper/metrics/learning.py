@@ -47,9 +47,7 @@ def learning_families(
 ) -> Iterator[Family]:
     """Yield the families of every application that learns, and of the store that they share."""
     each = applications.items()
-    outcomes = [
-        s for name, of in each for s in split_samples((name,), of.outcomes, names.OBSERVATION_OUTCOMES)
-    ]
+    outcomes = [s for name, of in each for s in split_samples((name,), of.outcomes, names.OBSERVATION_OUTCOMES)]
     yield family_of(names.LEARNER_OBSERVATIONS, outcomes)
     yield family_of(names.LEARNER_GAPS, [((name,), of.gaps) for name, of in each])
     failures = [s for name, of in each for s in split_samples((name,), of.failures, names.POLICY_FAILURE_KINDS)]

@@ -166,9 +166,9 @@ def check_learning(learning: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if document is not None:
         from clipper.selection.losses import make_loss
 
-        learning = read_learning(document)
-        make_loss(**learning.loss_document)
-        check_monitor(learning.monitor)
+        read = read_learning(document)
+        make_loss(**read.loss_document)
+        check_monitor(read.monitor)
     return document
 
 

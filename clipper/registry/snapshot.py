@@ -13,9 +13,7 @@ def _no_plan(_application: str) -> Mapping[str, Any] | None:
     return None
 
 
-def to_snapshot(
-    state: RegistryState, plan_of: Callable[[str], Mapping[str, Any] | None] = _no_plan
-) -> dict[str, Any]:
+def to_snapshot(state: RegistryState, plan_of: Callable[[str], Mapping[str, Any] | None] = _no_plan) -> dict[str, Any]:
     """Return the JSON object that `clipper.frontend` builds its route table and model runtimes from.
 
     Parameters

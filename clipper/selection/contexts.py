@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
-from clipper.selection.state_cell import PolicyFailure, StateCell
+from clipper.selection.state_cell import PolicyFailedError, StateCell
 
 Document = dict[str, Any]
 DEFAULT_MAX_CONTEXTS: Final = 10_000
+# So many may wait to be written, or as many as are kept: what comes in between two flushes, even a late one.
+LEAST_LEAVING: Final = 10_000
 # Longer ones are learned from, but only for everybody: their key would outweigh what is kept under it.
 MAX_CONTEXT_CHARACTERS: Final = 1024
 
@@ -40,11 +42,11 @@ class Context:
         """The plan in force."""
         return {**json.loads(self.plan_json), "plan_id": self.plan_id} if self.plan_json else None
 
-    def settle(self) -> PolicyFailure | None:
+    def settle(self) -> PolicyFailedError | None:
         """Make text of the state; if that cannot be, return why, and the state is that of the last checkpoint again."""
         try:
             self.cell.rest()
-        except PolicyFailure as failure:
+        except PolicyFailedError as failure:
             return failure
         return None
 
@@ -84,7 +86,7 @@ class ContextTable:
     Parameters
     ----------
     max_contexts : int
-        Contexts in memory; as many again may wait to be written.
+        Contexts in memory between turns; as many again, and `LEAST_LEAVING` at least, may wait to be written.
     ttl_us : int
         A context that was not observed for longer is forgotten, here and in the store.
     """
@@ -143,7 +145,6 @@ class ContextTable:
             self._contexts[key] = context
             if not is_written:
                 self._changed[key] = None
-            self._shrink()
         if self._has_expired(context, now_us):
             self._forget(key)
             return None
@@ -154,7 +155,6 @@ class ContextTable:
         self._contexts[key] = context
         self._removed.pop(key, None)
         self.touch(key)
-        self._shrink()
 
     def touch(self, key: str) -> None:
         """Note that a context has changed: it is the last one to leave, and has to be written."""
@@ -197,11 +197,12 @@ class ContextTable:
 
     # -- what the store gets -----------------------------------------------------------------------------------------
 
-    def take_changes(self) -> tuple[TableChanges, list[PolicyFailure]]:
+    def take_changes(self) -> tuple[TableChanges, list[PolicyFailedError]]:
         """Return what has to be written, and why states of contexts could not become text.
 
         `confirm` says that it was written, `give_back` that it was not.
         """
+        self.shrink()
         documents: dict[str, Document | None] = dict.fromkeys(self._removed)
         documents.update(self._leaving)
         failures = []
@@ -234,17 +235,22 @@ class ContextTable:
 
     # -- bounds ------------------------------------------------------------------------------------------------------
 
-    def _shrink(self) -> None:
+    def shrink(self) -> None:
+        """Put out the contexts beyond the bound; called between turns.
+
+        Not within one: what `lacks` has said of a context holds until everything that was asked for is folded.
+        """
         while len(self._contexts) > self.max_contexts:
             key, context = self._contexts.popitem(last=False)
             if key in self._changed:
                 del self._changed[key]
                 context.settle()
                 self._leaving[key] = context.to_document()
-        while len(self._leaving) > self.max_contexts:
+        most = max(self.max_contexts, LEAST_LEAVING)
+        while len(self._leaving) > most:
             del self._leaving[next(iter(self._leaving))]
             self.lost += 1
-        while len(self._removed) > self.max_contexts:
+        while len(self._removed) > most:
             del self._removed[next(iter(self._removed))]
 
     def _forget(self, key: str) -> None:

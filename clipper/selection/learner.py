@@ -20,8 +20,8 @@ from clipper.selection.learner_document import Flush, LearnerRecord, context_key
 from clipper.selection.learner_options import ArmCounts, Event, LearnerCounts, LearnerOptions
 from clipper.selection.observation import Observation
 from clipper.selection.plan_book import MOST_CONTEXT_PLANS, PlanBook, PlanDocument, PublishedPlan
-from clipper.selection.policy import ArmSummary
-from clipper.selection.state_cell import PolicyFailure, StateCell, encode_state
+from clipper.selection.policy import ArmSummary, State
+from clipper.selection.state_cell import PolicyFailedError, StateCell, encode_state
 
 # Workers live one after the other; of these the last sequence numbers are known.
 MAX_EPOCHS: Final = 64
@@ -34,8 +34,6 @@ class Learner:
 
     Parameters
     ----------
-    application : str
-        Its name, which is in the keys of the store.
     record : LearnerRecord
         What the store held, or a new one.
     arms, shadows : sequence of str
@@ -43,7 +41,7 @@ class Learner:
 
     Raises
     ------
-    PolicyFailure
+    PolicyFailedError
         The policy cannot make a state of these arms.
     """
 
@@ -63,7 +61,7 @@ class Learner:
         self.shadows = tuple(shadows)
         self._arms: tuple[str, ...] = tuple(arms)
         self._record = record
-        self._failures: deque[PolicyFailure] = deque(maxlen=16)
+        self._failures: deque[PolicyFailedError] = deque(maxlen=16)
         self._plans = PlanBook(options.policy, self.contexts, self._fit, self._fail, record.plan, record.plan_id_limit)
         self.is_changed = False  # whether there is something to write
         self._population = self._make_population(now_us)
@@ -76,14 +74,14 @@ class Learner:
         return self._arms
 
     @property
+    def state(self) -> State:
+        """The policy's state for everybody, for reading."""
+        return self._population.state
+
+    @property
     def learner_id(self) -> str:
         """Which learning this is; a policy that starts anew gets another one."""
         return self._record.learner_id
-
-    @property
-    def key(self) -> str:
-        """The store's key of what is known for everybody."""
-        return learner_key(self.application)
 
     @property
     def observations(self) -> int:
@@ -110,10 +108,9 @@ class Learner:
         self._record.events.append(event)
         self.is_changed = True
 
-    def take_failures(self) -> list[PolicyFailure]:
+    def take_failures(self) -> list[PolicyFailedError]:
         """Return the failures of the policy since the last call, the newest 16 of them."""
-        taken = list(self._failures)
-        self._failures.clear()
+        taken, self._failures = list(self._failures), deque(maxlen=self._failures.maxlen)
         return taken
 
     def summary(self, context: str | None = None) -> list[ArmSummary]:
@@ -121,7 +118,7 @@ class Learner:
 
         Raises
         ------
-        PolicyFailure
+        PolicyFailedError
             The policy raised.
         """
         cell = self._population
@@ -131,7 +128,7 @@ class Learner:
         try:
             return list(self.options.policy.summary(cell.state))
         except Exception as error:
-            raise PolicyFailure("summary", error) from error
+            raise PolicyFailedError("summary", error) from error
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
@@ -202,7 +199,7 @@ class Learner:
     def _observe(self, cell: StateCell, observation: Observation) -> bool:
         try:
             cell.observe(self.options.policy, observation)
-        except PolicyFailure as failure:
+        except PolicyFailedError as failure:
             self._fail(failure)
             return False
         return True
@@ -233,14 +230,14 @@ class Learner:
                 return context
             self.note_expired(int(document is not None))
         except (LookupError, TypeError, ValueError) as error:
-            self._fail(PolicyFailure("context", error))
-        except PolicyFailure as failure:
+            self._fail(PolicyFailedError("context", error))
+        except PolicyFailedError as failure:
             self._fail(failure)
         try:
             state = self.options.policy.init(self._arms, population=self._population.state)
             context = Context(StateCell(encode_state(state)), self._arms, now_us)
         except Exception as error:  # noqa: BLE001 - whatever a policy raises, the population's state serves
-            self._fail(PolicyFailure("init", error))
+            self._fail(PolicyFailedError("init", error))
             return None
         self._record.contexts += key not in self.contexts
         self.contexts.put(key, context)
@@ -263,7 +260,7 @@ class Learner:
             if self.options.has_contexts and self.contexts.admit(context, document, self._arms, now_us):
                 self._plans.note_learned(context)
         except (LookupError, TypeError, ValueError) as error:
-            self._fail(PolicyFailure("context", error))
+            self._fail(PolicyFailedError("context", error))
 
     # -- plans -------------------------------------------------------------------------------------------------------
 
@@ -283,9 +280,8 @@ class Learner:
         A context that has expired has no plan of its own any more.
         """
         made = self._plans.make(self._population, self._arms, self.shadows, now_us, most_contexts)
-        expired = self.contexts.expire(now_us)
-        self.note_expired(len(expired))
-        made += [(key, None) for key in expired]
+        made += [(key, None) for key in self.contexts.expire(now_us)]
+        self.note_expired(sum(plan is None for key, plan in made if key is not None))
         if made:
             self.counts.plans += len(made)
             self.is_changed = True
@@ -302,7 +298,7 @@ class Learner:
             self.counts.contexts_expired += count
             self.is_changed = True
 
-    # -- arms and options --------------------------------------------------------------------------------------------------------
+    # -- arms and options ----------------------------------------------------------------------------------------------
 
     def change_arms(self, arms: Sequence[str], shadows: Sequence[str], now_us: int) -> bool:
         """Take in that a version was deployed, rolled back, linked or unlinked; return whether that changes anything.
@@ -311,7 +307,7 @@ class Learner:
 
         Raises
         ------
-        PolicyFailure
+        PolicyFailedError
             The policy can neither change its state nor make a new one of these arms.
         """
         arms, shadows = tuple(arms), tuple(shadows)
@@ -351,7 +347,7 @@ class Learner:
             return cell
         try:
             cell.change_arms(self.options.policy, arms)
-        except PolicyFailure as failure:
+        except PolicyFailedError as failure:
             self._fail(failure)
             cell = self._new_population(arms)
             self.add_event(Event(now_us, "started_anew", f"the policy could not change its arms: {failure}"))
@@ -362,14 +358,14 @@ class Learner:
         try:
             return StateCell(encode_state(self.options.policy.init(arms)))
         except Exception as error:
-            raise PolicyFailure("init", error) from error
+            raise PolicyFailedError("init", error) from error
 
     def _count_these_arms(self) -> None:
         counts = self._record.arm_counts
         if self._arms or self.shadows:
             self._record.arm_counts = {arm: counts.get(arm, ArmCounts()) for arm in (*self._arms, *self.shadows)}
 
-    def _fail(self, failure: PolicyFailure) -> None:
+    def _fail(self, failure: PolicyFailedError) -> None:
         self.counts.fail(failure.what)
         self._failures.append(failure)
 
@@ -382,14 +378,14 @@ class Learner:
             self._fail(failure)
         try:
             self._record.state_json = self._population.checkpoint()
-        except PolicyFailure as failure:
+        except PolicyFailedError as failure:
             self._fail(failure)
             self._record.state_json = self._population.checkpoint()
         self._record.plan, self._record.plan_id_limit = self.plan, self._plans.last_plan_id + PLAN_IDS_AHEAD
         documents: dict[str, Mapping[str, Any] | None] = {
             self.context_key(key): document for key, document in contexts.documents.items()
         }
-        documents[self.key] = self._record.to_document(self.options)
+        documents[learner_key(self.application)] = self._record.to_document(self.options)
         self.is_changed = False
         return Flush(documents, dict(self._record.seen), contexts)
 

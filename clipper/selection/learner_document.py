@@ -16,7 +16,7 @@ from clipper.errors import InvalidArgumentError
 from clipper.selection.contexts import TableChanges
 from clipper.selection.learner_options import ArmCounts, Event, LearnerOptions
 from clipper.selection.plan_spec import PlanSpec
-from clipper.selection.state_cell import PolicyFailure, StateCell
+from clipper.selection.state_cell import PolicyFailedError, StateCell
 
 FORMAT: Final = 1
 MAX_EVENTS: Final = 50
@@ -150,7 +150,7 @@ def _read(document: Mapping[str, Any], options: LearnerOptions) -> tuple[Learner
     try:
         cell.upgrade(options.policy)
         record.state_json = cell.checkpoint()
-    except PolicyFailure as failure:
+    except PolicyFailedError as failure:
         return record, f"the policy does not read its stored state: {failure}"
     return record, ""
 

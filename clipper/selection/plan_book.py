@@ -12,7 +12,7 @@ from clipper.selection.contexts import Context, ContextTable
 from clipper.selection.plan_spec import PlanSpec
 from clipper.selection.planning import plan_in_force, plan_of
 from clipper.selection.policy import SelectionPolicy
-from clipper.selection.state_cell import PolicyFailure, StateCell
+from clipper.selection.state_cell import PolicyFailedError, StateCell
 
 PlanDocument: TypeAlias = dict[str, Any]
 PublishedPlan: TypeAlias = tuple[str | None, PlanDocument | None]
@@ -28,7 +28,7 @@ class PlanBook:
     Parameters
     ----------
     fit : callable
-        Makes a context's state one of the present arms; raises `PolicyFailure`.
+        Makes a context's state one of the present arms; raises `PolicyFailedError`.
     on_failure : callable
         Told what the policy did not do.
     last : mapping, optional
@@ -42,7 +42,7 @@ class PlanBook:
         policy: SelectionPolicy,
         contexts: ContextTable,
         fit: Callable[[Context], None],
-        on_failure: Callable[[PolicyFailure], None],
+        on_failure: Callable[[PolicyFailedError], None],
         last: PlanDocument | None,
         last_plan_id: int,
     ) -> None:
@@ -107,7 +107,7 @@ class PlanBook:
         try:
             if arms:
                 planned = plan_of(self._policy, cell, arms, shadows, now_us)
-        except PolicyFailure as failure:
+        except PolicyFailedError as failure:
             self._on_failure(failure)
         spec = plan_in_force(planned, before, arms, shadows)
         if spec == before:
@@ -119,7 +119,7 @@ class PlanBook:
         try:
             self._fit(context)
             spec = plan_of(self._policy, context.cell, arms, shadows, now_us)
-        except PolicyFailure as failure:
+        except PolicyFailedError as failure:
             self._on_failure(failure)
             return False
         document = spec.to_json()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from clipper.errors import InvalidArgumentError
 from clipper.selection.plan_spec import PlanSpec
 from clipper.selection.policy import SelectionPolicy
-from clipper.selection.state_cell import PolicyFailure, StateCell
+from clipper.selection.state_cell import PolicyFailedError, StateCell
 
 
 def plan_of(
@@ -18,7 +18,7 @@ def plan_of(
 
     Raises
     ------
-    PolicyFailure
+    PolicyFailedError
         The policy raised, or plans something that cannot be: what is in force stays.
     """
     try:
@@ -31,7 +31,7 @@ def plan_of(
         looking_on = tuple(one for one in shadows if one not in spec.models and one not in spec.shadows)
         return replace(spec, shadows=spec.shadows + looking_on, plan_id=0)
     except Exception as error:
-        raise PolicyFailure("plan", error) from error
+        raise PolicyFailedError("plan", error) from error
 
 
 def uniform_plan(arms: Sequence[str], shadows: Sequence[str]) -> PlanSpec | None:

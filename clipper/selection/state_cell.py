@@ -22,7 +22,7 @@ FAILURES: Final = ("init", "observe", "plan", "arms", "upgrade", "state", "conte
 """What a policy was doing when it failed; "state": what it returned is no JSON, "context": what was stored is none."""
 
 
-class PolicyFailure(Exception):
+class PolicyFailedError(Exception):
     """A policy raised, or returned what is none of its states; the cell is as it was.
 
     Parameters
@@ -32,7 +32,7 @@ class PolicyFailure(Exception):
     """
 
     def __init__(self, what: str, error: Exception) -> None:
-        super().__init__(str(error) if isinstance(error, PolicyFailure) else f"{type(error).__name__}: {error}")
+        super().__init__(str(error) if isinstance(error, PolicyFailedError) else f"{type(error).__name__}: {error}")
         self.what = what
 
 
@@ -41,7 +41,7 @@ def encode_state(state: State) -> str:
 
     Raises
     ------
-    PolicyFailure
+    PolicyFailedError
         It is no JSON object, or holds a number that JSON has no word for.
     """
     try:
@@ -49,7 +49,7 @@ def encode_state(state: State) -> str:
             raise TypeError(f"a state is a dict, not {type(state).__name__}")
         return json.dumps(state, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
-        raise PolicyFailure("state", error) from error
+        raise PolicyFailedError("state", error) from error
 
 
 class StateCell:
@@ -74,7 +74,7 @@ class StateCell:
 
         Raises
         ------
-        PolicyFailure
+        PolicyFailedError
             The policy raised; the state is as if the observation had never come.
         """
         try:
@@ -83,18 +83,18 @@ class StateCell:
                 raise TypeError(f"observe() returned {type(after).__name__}, not a state")
         except Exception as error:
             self._restore(policy)
-            raise PolicyFailure("observe", error) from error
+            raise PolicyFailedError("observe", error) from error
         self._live = after
         self._log.append(observation)
         if len(self._log) >= MAX_LOGGED:
             self.checkpoint()
 
     def change_arms(self, policy: SelectionPolicy, arms: Sequence[str]) -> None:
-        """Let the policy take in other arms; raises `PolicyFailure` as `observe` does."""
+        """Let the policy take in other arms; raises `PolicyFailedError` as `observe` does."""
         self._change("arms", lambda: policy.change_arms(self.state, arms))
 
     def upgrade(self, policy: SelectionPolicy) -> None:
-        """Bring a stored state up to the policy's version; raises `PolicyFailure` if the policy does not read it."""
+        """Bring a stored state up to the policy's version; raises `PolicyFailedError` if it does not read it."""
         self._change("upgrade", lambda: policy.upgrade(self.state))
 
     def _change(self, what: str, change: Callable[[], State]) -> None:
@@ -104,7 +104,7 @@ class StateCell:
             text = encode_state(after)
         except Exception as error:
             self._live = None
-            raise PolicyFailure(what, error) from error
+            raise PolicyFailedError(what, error) from error
         self._live, self._text = after, text
 
     def checkpoint(self) -> str:
@@ -112,13 +112,13 @@ class StateCell:
 
         Raises
         ------
-        PolicyFailure
+        PolicyFailedError
             The state has become something that JSON has no word for; it is that of the last checkpoint again.
         """
         if self._log:
             try:
                 self._text = encode_state(self.state)
-            except PolicyFailure:
+            except PolicyFailedError:
                 self._live = None
                 raise
             finally:
@@ -142,7 +142,7 @@ class StateCell:
         self._log = log
         try:
             self.checkpoint()  # so that a policy which fails often does not observe the same things again and again
-        except PolicyFailure:
+        except PolicyFailedError:
             self._live = None
 
 

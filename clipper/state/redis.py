@@ -99,7 +99,8 @@ class RedisStore(StateStore):
 
     def scan(self, cursor: str, count: int) -> ScannedPart:
         with self._errors("read"):
-            following, fields = self._client.hscan(self._key, int(cursor or 0), count=count)
+            answer: Any = self._client.hscan(self._key, int(cursor or 0), count=count)
+        following, fields = answer
         # Redis scans a small hash whole, whatever is asked for.
         return ScannedPart(str(following) if following else "", self._documents(fields))
 

@@ -98,7 +98,8 @@ class SqliteStore(StateStore):
     def scan(self, cursor: str, count: int) -> ScannedPart:
         try:
             rows = self._connection.execute(
-                "SELECT rowid, key, text FROM documents WHERE rowid > ? ORDER BY rowid LIMIT ?", (int(cursor or 0), count)
+                "SELECT rowid, key, text FROM documents WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                (int(cursor or 0), count),
             ).fetchall()
         except sqlite3.Error as error:
             raise running_error(self._path, "read", error) from error

@@ -31,7 +31,9 @@ router = APIRouter(prefix=f"{API_PREFIX}/applications/{{name}}", tags=["applicat
 async def get_policy(
     name: ApplicationName,
     context: ContextParameter,
-    key: Annotated[str | None, Query(alias="context", description="a context of the queries: a user, a session")] = None,
+    key: Annotated[
+        str | None, Query(alias="context", description="a context of the queries: a user, a session")
+    ] = None,
 ) -> PolicyAnswer:
     """Return the policy of an application, the plan in force, and what was learned of each model.
 
@@ -58,7 +60,10 @@ async def set_policy(name: ApplicationName, request: PolicyRequest, context: Con
     "/feedback",
     summary="Give feedback",
     response_class=Response,
-    responses={200: {"description": "As the query port answers it.", "content": {"application/json": {}}}, **errors(404, 409)},
+    responses={
+        200: {"description": "As the query port answers it.", "content": {"application/json": {}}},
+        **errors(404, 409),
+    },
 )
 async def give_feedback(
     name: ApplicationName, feedback: Annotated[dict[str, JsonValue], Body()], context: ContextParameter
