@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-REASONS = ("deadline", "refused", "unavailable", "model_error")
+REASONS = ("deadline", "refused", "unavailable", "model_error", "low_confidence")
 """Why an answer is the default output or an error; the order is that of ``MissReason`` in ``_core/counters.hpp``."""
 
 ANSWER_KINDS = ("complete", "decided", "partial")
@@ -19,11 +19,23 @@ ANSWER_KINDS = ("complete", "decided", "partial")
 STAGES = ("parse", "queue", "batch_wait", "rpc", "compute", "gather")
 """The stretches of a query's journey; the order is that of ``Stage`` in ``_core/counters.hpp``."""
 
+FEEDBACK_OUTCOMES = (
+    *("joined", "joined_by_input", "duplicate", "contradictory"),
+    *("unknown", "disabled", "bad_request", "no_outputs"),
+)
+"""What became of feedback (docs/feedback.md); `clipper.frontend.feedback` counts them."""
+
 REPLICA_STATES = ("loading", "warming", "ready", "draining", "suspect", "closed")
 
 
 MANAGED_STATES = ("starting", "loading", "ready", "suspect", "stopping")
 """States of a replica as management sees it; `clipper.deploy.reconcile.ReplicaState`."""
+
+MONITOR_EVENT_KINDS = (
+    *("degraded", "recovered", "outputs_changed", "outputs_returned"),
+    *("quarantined", "lifted", "rolled_back", "withheld", "failed"),
+)
+"""What the monitoring finds and does; the first four are those of `clipper.monitoring.arm_monitor.FINDINGS`."""
 
 OPERATIONS = ("deployed", "scaled", "deleted")
 OUTCOMES = ("done", "failed")
@@ -104,9 +116,33 @@ APP_PREDICTIONS = _metric(_C, "predictions", (*_APP, "kind"), "", "Queries answe
 APP_DEFAULTS = _metric(_C, "default_answers", (*_APP, "reason"), "", "Queries answered with the default output.")
 APP_ERRORS = _metric(_C, "error_answers", (*_APP, "reason"), "", 'Queries answered with an error (on_miss="error").')
 APP_BAD_REQUESTS = _metric(_C, "bad_requests", _APP, "", "Requests refused for what their body says.")
+APP_SELECTION_FAILURES = _metric(
+    _C, "selection_failures", _APP, "", "Queries whose model was drawn alike because the policy could not select it."
+)
 APP_LATE = _metric(_C, "late_answers", _APP, "", "Queries answered by a model, but after their deadline.")
 APP_LATENCY = _metric(_H, "query_latency_seconds", _APP, "seconds", "From a query's first byte to its answer's.")
 APP_SLO = _metric(_G, "slo_seconds", _APP, "seconds", "The application's latency objective.")
+
+# -- feedback ----------------------------------------------------------------------------------------------------
+FEEDBACK = _metric(_C, "feedback", (*_APP, "outcome"), "", "Requests to an application's update path, by what came of it.")
+OBSERVATIONS_WAITING = _metric(
+    _G, "observations_waiting", _APP, "", "Joined feedback that management has not in store yet."
+)
+OBSERVATIONS_LOST = _metric(
+    _C, "observations_lost", _APP, "", "Joined feedback given up, because management was away for too long."
+)
+DECISIONS = _metric(_C, "decisions", _APP, "", "Decisions kept for feedback.")
+DECISION_LINES = _metric(_C, "decision_lines", _APP, "", "Lines written to decision files.")
+DECISION_LINES_LOST = _metric(
+    _C, "decision_lines_lost", _APP, "", "Decisions and feedback that are in no decision file, but in its gaps."
+)
+DECISION_LOG_RECORDS = _metric(_G, "decision_log_records", (), "", "Decisions that feedback can be joined with now.")
+DECISION_LOG_BYTES = _metric(_G, "decision_log_bytes", (), "bytes", "Bytes of these decisions now.")
+DECISION_LOG_BUDGET = _metric(_G, "decision_log_budget_bytes", (), "bytes", "The most bytes of decisions.")
+DECISION_LOG_EVICTIONS = _metric(
+    _C, "decision_log_evictions", (), "", "Decisions pushed out of the log before their time, for want of room."
+)
+DECISION_LOG_REFUSALS = _metric(_C, "decision_log_refusals", (), "", "Decisions that found no room in the log.")
 
 # -- model versions ----------------------------------------------------------------------------------------------
 MODEL_TASKS = _metric(_C, "model_tasks", _MODEL, "", "Predict tasks queued: one query for one model.")
@@ -125,6 +161,10 @@ MODEL_SENT_AHEAD = _metric(_C, "model_batches_ahead", _MODEL, "", "Batches sent 
 MODEL_HEDGES = _metric(_C, "model_hedged_batches", _MODEL, "", "Batches sent a second time because one was stuck.")
 MODEL_HEDGED_TASKS = _metric(_C, "model_hedged_tasks", _MODEL, "", "Tasks in batches sent a second time.")
 MODEL_HEDGE_WINS = _metric(_C, "model_hedge_wins", _MODEL, "", "Second batches answered before the stuck one.")
+MODEL_SHADOW_TASKS = _metric(_C, "model_shadow_queries", _MODEL, "", "Queries that the version saw as a shadow.")
+MODEL_SHADOW_REFUSALS = _metric(
+    _C, "model_shadow_refusals", _MODEL, "", "Queries that a shadow did not see because there was no room."
+)
 MODEL_STAGES = _metric(_H, "stage_seconds", (*_MODEL, "stage"), "seconds", "Time spent in each stage of the journey.")
 MODEL_REPLICAS = _metric(_G, "model_replicas", (*_MODEL, "state"), "", "Replicas by state.")
 MODEL_CACHE_HITS = _metric(_C, "model_cache_hits", _MODEL, "", "Tasks answered from the prediction cache.")
@@ -181,6 +221,21 @@ ARM_MEAN_REWARD = _metric(_G, "arm_mean_reward", _ARM, "", "Its mean reward of l
 LEARNER_STORE_FAILURES = _metric(
     _C, "learner_store_failures", ("call",), "", "Calls of the learners' store that failed: learning went on.", _M
 )
+
+# -- monitoring --------------------------------------------------------------------------------------------------
+MONITOR_OBSERVATIONS = _metric(_C, "monitor_observations", _ARM, "", "Losses of this version that were watched.", _M)
+MONITOR_LOSS = _metric(_G, "monitor_loss_ratio", _ARM, "", "Its mean loss in the window, 0 to 1.", _M)
+MONITOR_BASELINE = _metric(_G, "monitor_baseline_loss_ratio", _ARM, "", "The mean loss that it is held to.", _M)
+MONITOR_DEGRADED = _metric(_G, "monitor_degraded", _ARM, "", "1 while its loss is above what it was.", _M)
+MONITOR_OUTPUTS = _metric(_C, "monitor_outputs", _ARM, "", "Sampled outputs of this version that were watched.", _M)
+MONITOR_DISTANCE = _metric(
+    _G, "monitor_output_distance", (*_ARM, "measure"), "", "PSI or KS of its latest outputs from their reference.", _M
+)
+MONITOR_OUTPUTS_CHANGED = _metric(
+    _G, "monitor_outputs_changed", _ARM, "", "1 while that distance is above its limit.", _M
+)
+MONITOR_QUARANTINED = _metric(_G, "monitor_quarantined", _ARM, "", "1 while no plan uses this version.", _M)
+MONITOR_EVENTS = _metric(_C, "monitor_events", (*_APP, "kind"), "", "What was found of models, or done about them.", _M)
 
 METRICS: tuple[Metric, ...] = tuple(_TABLE)
 """Every metric, in the order of the exposition."""

@@ -23,6 +23,9 @@ _Z95: Final = 1.959964
 _OF_SUMMARY: Final[Mapping[str, float]] = {"pulls": 0, "weight": 0.0, "reward": 0.0}
 
 FLOOR: Final = Parameter("number", 0.01, "least probability of each model; 1 / models where that is less", 0.0, 1.0)
+CONTEXT_STRENGTH: Final = Parameter(
+    "number", 5.0, "observations that the population's record counts for in a new context", 0.0, 1e6
+)
 
 
 class Known(NamedTuple):
@@ -157,7 +160,7 @@ def summary_of(arm: str, share: float, pulls: int, weight: float, reward: float)
     spread = _Z95 * _Z95 / weight
     middle = (mean + spread / 2) / (1 + spread)
     half = math.sqrt(spread * (mean * (1 - mean) + spread / 4)) / (1 + spread)
-    return ArmSummary(arm, share, pulls, mean, max(0.0, middle - half), min(1.0, middle + half))
+    return ArmSummary(arm, share, pulls, mean, max(0.0, min(mean, middle - half)), min(1.0, max(mean, middle + half)))
 
 
 def find_arm(arms: Sequence[str], model: str) -> int | None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clipper.selection.arm_policy import ArmPolicy, Known
+from clipper.selection.arm_policy import CONTEXT_STRENGTH, ArmPolicy, Known
 from clipper.selection.observation import Observation
 from clipper.selection.parameters import Parameter
 from clipper.selection.policy import State
+from clipper.selection.running_means import keep_mean
 
 
 class EpsilonGreedy(ArmPolicy):
@@ -21,10 +22,12 @@ class EpsilonGreedy(ArmPolicy):
     parameters = {
         "epsilon": Parameter("number", 0.05, "share of queries that any model may answer, all the same", 0.0, 1.0),
         "discount": Parameter("number", 0.999, "what an observation of an arm still counts at its next one", 0.5, 1.0),
+        "context_strength": CONTEXT_STRENGTH,
     }
     per_arm = {"count": 0.0, "total": 0.0}
     epsilon: float
     discount: float
+    context_strength: float
 
     @property
     def explores(self) -> bool:
@@ -47,12 +50,9 @@ class EpsilonGreedy(ArmPolicy):
         return [1.0 - self.epsilon + other if index == best else other for index in range(len(means))]
 
     def weaken(self, state: State) -> None:
-        shrink(state, 5.0)
+        keep_mean(state, self.context_strength)
 
-
-def shrink(state: State, strength: float) -> None:
-    """Let each arm's count be at most ``strength``, and keep its mean."""
-    for index, count in enumerate(state["count"]):
-        if count > strength:
-            state["total"][index] *= strength / count
-            state["count"][index] = strength
+    def change_arms(self, state: State, arms: Sequence[str]) -> State:
+        changed = super().change_arms(state, arms)
+        keep_mean(changed, 1.0, [index for index, arm in enumerate(changed["arms"]) if arm not in state["arms"]])
+        return changed

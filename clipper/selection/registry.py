@@ -8,13 +8,30 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from clipper.errors import InvalidArgumentError
+from clipper.selection.ab_split import AbSplit
+from clipper.selection.cascade import Cascade
 from clipper.selection.ensemble import Ensemble, Majority, Mean
 from clipper.selection.epsilon_greedy import EpsilonGreedy
+from clipper.selection.exp3 import Exp3
+from clipper.selection.exp3_ix import Exp3IX
+from clipper.selection.exp4 import Exp4
+from clipper.selection.hedge import Hedge
 from clipper.selection.import_path import imported, is_import_path
+from clipper.selection.lin_thompson import LinThompson
+from clipper.selection.linucb import LinUcb
 from clipper.selection.policy import SelectionPolicy
+from clipper.selection.shadow import Shadow
 from clipper.selection.static import Static
+from clipper.selection.thompson import Thompson
+from clipper.selection.tsallis_inf import TsallisInf
+from clipper.selection.ucb1 import Ucb1
 
-_CLASSES: Final[tuple[type[SelectionPolicy], ...]] = (Static, Majority, Mean, Ensemble, EpsilonGreedy)
+_CLASSES: Final[tuple[type[SelectionPolicy], ...]] = (
+    *(Static, AbSplit, Shadow),
+    *(EpsilonGreedy, Ucb1, Thompson, Exp3, Exp3IX, TsallisInf),
+    *(Majority, Mean, Ensemble, Hedge, Exp4),
+    *(LinUcb, LinThompson, Cascade),
+)
 POLICIES: Final[Mapping[str, type[SelectionPolicy]]] = {kind.name: kind for kind in _CLASSES}
 """Name -> class of the policies that come with Clipper."""
 

@@ -23,6 +23,7 @@ from clipper.deploy.manager import ContainerManager, ReplicaExit, ReplicaSpec, R
 from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
 from clipper.management.learning import Learning
+from clipper.management.monitoring import Monitoring
 from clipper.management.operations import Operations
 from clipper.management.query_port import QueryPort
 from clipper.management.routes.context import Context
@@ -127,11 +128,20 @@ class ManagementInThread:
         self.operations = Operations(config, self.registry, self.channel, self.fleet, self.learning)
         self.uploads = Uploads(config.staging_dir, config.management)
         query_port = QueryPort(config)
-        context = Context(config, self.operations, self.channel, self.fleet, self.uploads, self.learning, query_port)
+        self.monitoring = Monitoring(
+            self.operations,
+            self.fleet.table.has_ready,
+            lambda: self.learning.follow(self.registry.state, tells_plans=True),
+            self.learning.keep,
+        )
+        self.learning.listen(self.monitoring)
+        self.learning.exclude(self.monitoring.excluded_arms)
+        parts = (self.channel, self.fleet, self.uploads, self.learning, query_port, self.monitoring)
+        context = Context(config, self.operations, *parts)
         self.app = make_app(context)
         self.server = ManagementServer(self.app, config.management, self.operations.close)
         self.fleet.on_workers(1)
-        works = [asyncio.create_task(work) for work in (self.fleet.run(), self.learning.run())]
+        works = [asyncio.create_task(work) for work in (self.fleet.run(), self.learning.run(), self.monitoring.run())]
         started.set_result(None)
         try:
             await self.server.serve(sockets=[listener])
@@ -187,5 +197,5 @@ def api_document() -> dict[str, Any]:
     """Return the OpenAPI document, without a server."""
     config = ClipperConfig(Path("/nowhere"))
     nothing: Any = None
-    document: dict[str, Any] = make_app(Context(config, *[nothing] * 6)).openapi()
+    document: dict[str, Any] = make_app(Context(config, *[nothing] * 7)).openapi()
     return document

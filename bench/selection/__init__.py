@@ -1,0 +1,1 @@
+"""Selection policies in simulated worlds: regret against theory, and the paper's figure 8."""

@@ -1,0 +1,21 @@
+"""How sure a model is of an output, as far as the output says so; the core's rule for cascades, in Python."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def output_confidence(output: Any) -> float | None:
+    """Return the number under "confidence" of an object, the largest of a flat list of numbers, or None: unknown."""
+    if isinstance(output, Mapping):
+        value = output.get("confidence")
+        return float(value) if _is_number(value) else None
+    if isinstance(output, list | tuple) and output and all(map(_is_number, output)):
+        return float(max(output))
+    return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
