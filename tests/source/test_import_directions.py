@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "security": BASE,
     "state": BASE,
     "monitoring": {"errors", "types"},
-    "registry": BASE | {"state", "monitoring"},
+    "registry": BASE | {"state", "monitoring", "selection"},
     "selection": BASE | {"state"},
     "evaluation": BASE | {"selection"},
     "deploy": BASE | {"state"},

@@ -197,5 +197,5 @@ def api_document() -> dict[str, Any]:
     """Return the OpenAPI document, without a server."""
     config = ClipperConfig(Path("/nowhere"))
     nothing: Any = None
-    document: dict[str, Any] = make_app(Context(config, *[nothing] * 6)).openapi()
+    document: dict[str, Any] = make_app(Context(config, *[nothing] * 7)).openapi()
     return document
