@@ -41,6 +41,12 @@ class QueryPort:
             ) from error
         return answer.status_code, answer.content
 
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
             certificate = self._config.security.tls_certificate_file
