@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, final
 
+from clipper._core.context_plans import ContextPlans
 from clipper._core.plan import Plan
 
 @final
@@ -21,7 +22,7 @@ class ApplicationStats:
 
 @final
 class Application:
-    """One application of a routing snapshot. Immutable.
+    """One application of a routing snapshot. Only its plans change between two snapshots.
 
     Parameters
     ----------
@@ -39,6 +40,10 @@ class Application:
         Whether a query that no model answered gets the default output or an HTTP error.
     cache_ttl_us : int
         How long a cached output may be served; 0 = until it is evicted.
+    learns : bool
+        Whether what its queries were told is kept for feedback.
+    contexts : ContextPlans, optional
+        The plans of queries that name a context. Handed on from one snapshot's object to the next one's.
     """
 
     name: str
@@ -49,6 +54,8 @@ class Application:
     version_plans: dict[str, Plan] | None
     linked_models: tuple[str, ...]
     stats: ApplicationStats
+    learns: bool
+    contexts: ContextPlans | None
 
     def __init__(
         self,
@@ -68,4 +75,17 @@ class Application:
         use_cache: bool = True,
         cache_ttl_us: int = 0,
         max_items: int = 4096,
+        learns: bool = False,
+        contexts: ContextPlans | None = None,
     ) -> None: ...
+    def set_plan(self, plan: Plan) -> None:
+        """From the next query on this is the plan; those that are on their way keep theirs."""
+
+    def set_context_plan(self, context: str, plan: Plan | None) -> None:
+        """Set the plan of the queries that name a context; None: they have the application's again.
+
+        Raises
+        ------
+        ValueError
+            The application has no plans by context.
+        """

@@ -98,6 +98,7 @@ def _application_families(applications: Sequence[ApplicationMetrics]) -> Iterato
         names.APP_ERRORS, [s for a in applications for s in split_samples((a.name,), a.errors, names.REASONS)]
     )
     yield family_of(names.APP_BAD_REQUESTS, [((a.name,), a.bad_requests) for a in applications])
+    yield family_of(names.APP_SELECTION_FAILURES, [((a.name,), a.selection_failures) for a in applications])
     yield family_of(names.APP_LATE, [((a.name,), a.late) for a in applications])
     yield _seconds_histogram(names.APP_LATENCY, [((a.name,), a.latency_us) for a in applications])
     yield family_of(names.APP_SLO, [((a.name,), a.latency_slo_us / _MICROSECONDS_PER_SECOND) for a in applications])
@@ -119,6 +120,8 @@ def _model_families(models: Sequence[ModelMetrics]) -> Iterator[Family]:
     yield family_of(names.MODEL_HEDGES, [(labels, m.hedges) for labels, m in labelled])
     yield family_of(names.MODEL_HEDGED_TASKS, [(labels, m.hedged_tasks) for labels, m in labelled])
     yield family_of(names.MODEL_HEDGE_WINS, [(labels, m.hedge_wins) for labels, m in labelled])
+    yield family_of(names.MODEL_SHADOW_TASKS, [(labels, m.shadow_tasks) for labels, m in labelled])
+    yield family_of(names.MODEL_SHADOW_REFUSALS, [(labels, m.shadow_refusals) for labels, m in labelled])
     stages = [((*labels, stage), m.stages_us[stage]) for labels, m in labelled for stage in m.stages_us]
     yield _seconds_histogram(names.MODEL_STAGES, stages)
     replicas = [s for labels, m in labelled for s in split_samples(labels, m.replicas, names.REPLICA_STATES)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-REASONS = ("deadline", "refused", "unavailable", "model_error")
+REASONS = ("deadline", "refused", "unavailable", "model_error", "low_confidence")
 """Why an answer is the default output or an error; the order is that of ``MissReason`` in ``_core/counters.hpp``."""
 
 ANSWER_KINDS = ("complete", "decided", "partial")
@@ -104,6 +104,9 @@ APP_PREDICTIONS = _metric(_C, "predictions", (*_APP, "kind"), "", "Queries answe
 APP_DEFAULTS = _metric(_C, "default_answers", (*_APP, "reason"), "", "Queries answered with the default output.")
 APP_ERRORS = _metric(_C, "error_answers", (*_APP, "reason"), "", 'Queries answered with an error (on_miss="error").')
 APP_BAD_REQUESTS = _metric(_C, "bad_requests", _APP, "", "Requests refused for what their body says.")
+APP_SELECTION_FAILURES = _metric(
+    _C, "selection_failures", _APP, "", "Queries whose model was drawn alike because the policy could not select it."
+)
 APP_LATE = _metric(_C, "late_answers", _APP, "", "Queries answered by a model, but after their deadline.")
 APP_LATENCY = _metric(_H, "query_latency_seconds", _APP, "seconds", "From a query's first byte to its answer's.")
 APP_SLO = _metric(_G, "slo_seconds", _APP, "seconds", "The application's latency objective.")
@@ -125,6 +128,10 @@ MODEL_SENT_AHEAD = _metric(_C, "model_batches_ahead", _MODEL, "", "Batches sent 
 MODEL_HEDGES = _metric(_C, "model_hedged_batches", _MODEL, "", "Batches sent a second time because one was stuck.")
 MODEL_HEDGED_TASKS = _metric(_C, "model_hedged_tasks", _MODEL, "", "Tasks in batches sent a second time.")
 MODEL_HEDGE_WINS = _metric(_C, "model_hedge_wins", _MODEL, "", "Second batches answered before the stuck one.")
+MODEL_SHADOW_TASKS = _metric(_C, "model_shadow_queries", _MODEL, "", "Queries that the version saw as a shadow.")
+MODEL_SHADOW_REFUSALS = _metric(
+    _C, "model_shadow_refusals", _MODEL, "", "Queries that a shadow did not see because there was no room."
+)
 MODEL_STAGES = _metric(_H, "stage_seconds", (*_MODEL, "stage"), "seconds", "Time spent in each stage of the journey.")
 MODEL_REPLICAS = _metric(_G, "model_replicas", (*_MODEL, "state"), "", "Replicas by state.")
 MODEL_CACHE_HITS = _metric(_C, "model_cache_hits", _MODEL, "", "Tasks answered from the prediction cache.")

@@ -37,6 +37,7 @@ class ApplicationMetrics:
     queries: int = 0
     defaults: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
+    selection_failures: int = 0
     late: int = 0
     bad_requests: int = 0
     predictions: Mapping[str, int] = field(default_factory=dict)
@@ -68,6 +69,8 @@ class ModelMetrics:
     hedges: int = 0
     hedged_tasks: int = 0
     hedge_wins: int = 0
+    shadow_tasks: int = 0
+    shadow_refusals: int = 0
     cache_hits: int = 0
     cache_joins: int = 0
     cache_misses: int = 0
