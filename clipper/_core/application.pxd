@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from clipper._core.context_plans cimport ContextPlans
 from clipper._core.counters cimport ApplicationCounters
+from clipper._core.decision_stream cimport DecisionStream
 from clipper._core.input_spec cimport InputSpec
 from clipper._core.plan cimport Plan
 from clipper._core.predict_body cimport BodyLimits
@@ -31,6 +32,9 @@ cdef class Application:
     cdef readonly Plan plan                 # None: no model is linked
     cdef readonly ContextPlans contexts     # of queries that name a context; None: all have the same plan
     cdef readonly bint learns               # from feedback: what its queries were told is remembered
+    cdef readonly DecisionStream decisions  # what of them is wanted; None: it does not learn
+    cdef readonly Plan arms_plan            # asks every arm: for feedback by input; None: no model is linked
+    cdef readonly uint64_t feedback_deadline_us     # of such feedback
     cdef readonly dict version_plans        # version -> Plan, for queries that name one; None with several models
     cdef readonly tuple linked_models       # names, in link order
     cdef readonly ApplicationStats stats

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, final
 
 from clipper._core.context_plans import ContextPlans
+from clipper._core.decision_stream import DecisionStream
 from clipper._core.plan import Plan
 
 @final
@@ -44,6 +45,12 @@ class Application:
         Whether what its queries were told is kept for feedback.
     contexts : ContextPlans, optional
         The plans of queries that name a context. Handed on from one snapshot's object to the next one's.
+    decisions : DecisionStream, optional
+        What is wanted of its decisions; outlives snapshots. Without it nothing is remembered.
+    arms_plan : Plan, optional
+        Asks every model that an answer could come from: for feedback by input.
+    feedback_deadline_us : int
+        How long feedback by input waits for their outputs.
     """
 
     name: str
@@ -56,6 +63,9 @@ class Application:
     stats: ApplicationStats
     learns: bool
     contexts: ContextPlans | None
+    decisions: DecisionStream | None
+    arms_plan: Plan | None
+    feedback_deadline_us: int
 
     def __init__(
         self,
@@ -77,6 +87,9 @@ class Application:
         max_items: int = 4096,
         learns: bool = False,
         contexts: ContextPlans | None = None,
+        decisions: DecisionStream | None = None,
+        arms_plan: Plan | None = None,
+        feedback_deadline_us: int = 1_000_000,
     ) -> None: ...
     def set_plan(self, plan: Plan) -> None:
         """From the next query on this is the plan; those that are on their way keep theirs."""

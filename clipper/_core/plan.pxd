@@ -1,5 +1,5 @@
 # Hop 3: which models a query asks, decided in C from an immutable plan.
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
@@ -20,6 +20,13 @@ cdef extern from "gather_rule.hpp" namespace "clipper" nogil:
         bint is_enough(double confidence)
 
 
+cdef extern from "plan_hold.hpp" namespace "clipper" nogil:
+    cppclass PlanHold:
+        void* plan
+        uint32_t records
+        uint32_t bytes
+
+
 cdef extern from "context_draw.hpp" namespace "clipper" nogil:
     uint64_t word_of_context(const string&)
 
@@ -30,6 +37,7 @@ cdef class Plan:
     cdef readonly uint64_t plan_id          # grows with every plan of an application; 0 = no policy made it
     cdef readonly str kind                  # "arms", "members", "cascade" or "features"
     cdef readonly tuple models              # ModelRuntime objects, in link order; of a cascade the cheap ones first
+    cdef PlanHold hold                      # how many records of the decision log speak of it
     cdef readonly bytes members_label       # JSON-escaped "a:1+b:1": what "model" says for a combined answer
     # who is asked
     cdef bint is_arms                       # one of the models answers: arms, features

@@ -10,6 +10,11 @@ MAX_MEMBERS = 64
 MAX_FEATURES = 1024
 MAX_THRESHOLD = 2.0
 
+# What a plan takes, about: itself, its tuples and its label; and of these and its vectors what grows with the models.
+cdef enum:
+    PLAN_BYTES = 512
+    PLAN_MODEL_BYTES = 96
+
 cdef dict _RULES = {"majority": CombineRule.Majority, "mean": CombineRule.Mean, "weighted": CombineRule.Weighted}
 _KINDS = ("arms", "members", "cascade", "features")
 # Which kind takes which options; one that would be ignored is a mistake, and is refused.
@@ -69,6 +74,8 @@ cdef class Plan:
             self.select = select
             self.set_arms(probabilities)
         self.set_shadows(tuple(shadows))
+        self.hold.plan = <void*>self
+        self.hold.bytes = <uint32_t>(PLAN_BYTES + PLAN_MODEL_BYTES * (len(self.models) + len(self.shadows)))
 
     cdef int set_arms(self, object probabilities) except -1:
         cdef double total = 0.0

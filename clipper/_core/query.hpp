@@ -44,7 +44,8 @@ struct Member {
 };
 
 struct Request {
-  void* connection;     // owned reference to the HttpConnection
+  void* connection;     // owned reference to the HttpConnection; null if there is a follower
+  void* follower;       // owned reference to the QueryFollower, if no client asked; else null
   void* application;    // owned reference to the Application
   uint64_t sequence;    // place in the connection's pipeline
   uint32_t pending;     // queries not yet answered
@@ -173,6 +174,7 @@ class QueryPool {
 
   void free_request(Request* request) {
     request->parts.clear();
+    request->follower = nullptr;
     if (request->has_context) { request->context.clear(); request->has_context = false; }
     if (free_requests_.size() < kMaxFree && request->parts.capacity() <= 64) free_requests_.push_back(request);
     else delete request;

@@ -30,6 +30,7 @@ cdef extern from "query.hpp" namespace "clipper" nogil:
         bint holds_votes
     cppclass Request:
         void* connection
+        void* follower
         void* application
         uint64_t sequence
         uint32_t pending
