@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 from clipper.registry.records import RegistryState
 from clipper.selection.learner_document import context_key, learner_key
+from clipper.types import Revision
 from tests.support.learning import observation
 from tests.support.learning_scene import Scene, play, registered, with_version
 
@@ -43,6 +47,16 @@ def test_shadows_look_on_unless_nothing_else_is_linked_and_excluded_arms_are_lef
     play(script)
 
 
+def test_older_state_that_comes_late_is_passed_over() -> None:
+    async def script(scene: Scene) -> None:
+        newer = replace(with_version(registered(), "a", "2"), revision=Revision(2))
+        await asyncio.gather(scene.learning.follow(newer), scene.learning.follow(registered(), tells_plans=True))
+        plan = scene.learning.plan_of("app")
+        assert plan is not None and plan["models"] == ["a:2", "b:1"]
+
+    play(script)
+
+
 def test_deleted_application_is_forgotten_with_its_contexts() -> None:
     async def script(scene: Scene) -> None:
         await scene.learning.follow(registered(per_context=True))
@@ -50,7 +64,7 @@ def test_deleted_application_is_forgotten_with_its_contexts() -> None:
         await scene.learning.turn()
         await scene.flush()
         assert len(scene.store.store.load().documents) == 2
-        await scene.learning.follow(RegistryState())
+        await scene.learning.follow(RegistryState(Revision(1)))
         await scene.flush()
         part = scene.store.scan("", 10)
         scene.learners.sweep(part.documents, admits=True)
