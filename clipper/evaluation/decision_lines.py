@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -178,7 +178,11 @@ def _gap(document: Mapping[str, Any]) -> Gap:
     return Gap(max(0, _integer(document, "lost")))
 
 
-_PARSERS: Final = {"decision": _decision, "feedback": _feedback, "gap": _gap}
+_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Record]]] = {
+    "decision": _decision,
+    "feedback": _feedback,
+    "gap": _gap,
+}
 
 
 def _integer(document: Mapping[str, Any], key: str) -> int:

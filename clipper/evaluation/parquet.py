@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
-from clipper.errors import InvalidArgumentError, UnusableLogError
+from clipper.errors import InvalidArgumentError, NotFoundError, UnusableLogError
 from clipper.evaluation.decision_lines import ASKING_KINDS, Decision, Feedback
 from clipper.evaluation.log_files import Progress
 from clipper.selection import ABSENT
@@ -25,7 +24,7 @@ _SCHEMA_VERSION: Final = b"1"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def pyarrow() -> ModuleType:
+def pyarrow() -> Any:
     """Return the library.
 
     Raises
@@ -101,11 +100,15 @@ def read_parquet(paths: Sequence[Path], progress: Progress) -> Iterator[tuple[De
     ------
     InvalidArgumentError
         pyarrow is not installed.
+    NotFoundError
+        A file is not there.
     UnusableLogError
         A file is no Parquet, lacks a column, or holds what no decision log does.
     """
     pa = pyarrow()
     for path in paths:
+        if not path.exists():
+            raise NotFoundError(f"there is no decision log {str(path)!r}")
         try:
             with pa.parquet.ParquetFile(path) as file:
                 missing = set(schema().names) - set(file.schema_arrow.names)

@@ -177,8 +177,8 @@ class _Losses:
     def scored(self, decision: Decision, feedback: Feedback) -> Row | None:
         """Return the row of a decision and its feedback; None, and `problem` set, where that gives no reward."""
         if feedback.reward is not None:
-            rewards = {} if decision.chosen is None else {decision.chosen: feedback.reward}
-            return Row(decision, feedback, rewards, feedback.reward)
+            of_reward = {} if decision.chosen is None else {decision.chosen: feedback.reward}
+            return Row(decision, feedback, of_reward, feedback.reward)
         try:
             rewards = self._rewards(decision, feedback)
             earned = rewards.get(decision.chosen) if decision.chosen else self._answered(decision, feedback)
