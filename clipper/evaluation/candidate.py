@@ -147,7 +147,7 @@ class _Collector:
             decision = row.decision
             weight = of_arms[self._column[decision.chosen or ""]] / (decision.propensity or 1.0)
             self._targets.weight[index] = weight
-            self._targets.gain[index] = weight * (row.earned or 0.0)
+            self._targets.gain[index] = weight * row.rewards[decision.chosen or ""]
             self._targets.unsupported += self._without_support(decision, of_arms)
 
     def _without_support(self, decision: Decision, of_arms: Vector) -> float:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from clipper.cli.app import app
 from clipper.cli.moments import parse_moment_us
 from clipper.errors import InvalidArgumentError
-from tests.support.decision_logs import alternating, decision, write_log
+from tests.support.decision_logs import alternating, decision, feedback, write_log
 
 
 def clipper(*arguments: str | Path) -> Result:
@@ -81,7 +81,7 @@ def test_evaluate_with_a_wrong_option_says_which(log_path: Path, arguments: tupl
 
 
 def test_evaluate_of_a_log_without_chance_says_why_and_what_to_do(tmp_path: Path) -> None:
-    path = write_log(tmp_path / "digits.jsonl", [*alternating(4), decision(9, probabilities=[1.0, 0.0])])
+    path = write_log(tmp_path / "digits.jsonl", [*alternating(4), decision(9, probabilities=[1.0, 0.0]), feedback(9)])
     done = clipper("evaluate", path, "--policy", "thompson")
     assert done.exit_code == 2
     assert "propensity 1" in done.stderr and "Hint:" in done.stderr
