@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from clipper.cli.app import app
+from clipper.cli.evaluate import showing_progress
 from clipper.cli.moments import parse_moment_us
 from clipper.errors import InvalidArgumentError
 from tests.support.decision_logs import alternating, decision, feedback, write_log
@@ -85,6 +87,33 @@ def test_evaluate_of_a_log_without_chance_says_why_and_what_to_do(tmp_path: Path
     done = clipper("evaluate", path, "--policy", "thompson")
     assert done.exit_code == 2
     assert "propensity 1" in done.stderr and "Hint:" in done.stderr
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_a_bar_on_a_terminal_for_each_thing_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with showing_progress() as show:
+        show("reading decisions", 10, 100)
+        show("reading decisions", 100, 100)
+        show("replaying thompson", 0, 0)
+    assert "reading decisions" in terminal.getvalue() and "100%" in terminal.getvalue()
+
+
+def test_progress_elsewhere_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 1.0, 6.0, 6.5, 7.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    with showing_progress() as show:
+        show("reading decisions", 10, 100)
+        show("reading decisions", 50, 100)
+        show("reading decisions", 60, 100)
+    assert capsys.readouterr().err == "reading decisions: 50%\n"
 
 
 @pytest.mark.optional("pyarrow", "pip install 'clipper[parquet]'")
