@@ -11,7 +11,7 @@ import pytest
 
 from clipper.errors import InvalidArgumentError, UnusableLogError
 from clipper.evaluation import Evaluation, ReadOptions, evaluate, read_log
-from clipper.selection import make_policy
+from clipper.selection import POLICIES, make_policy
 from tests.support.decision_logs import ARMS, alternating, asked, by_input, decision, feedback, write_log
 
 GREEDY = {"name": "epsilon_greedy", "epsilon": 0.1}
@@ -123,6 +123,24 @@ def test_answer_is_json_and_holds_all_of_it(run: Any) -> None:
 
 def test_same_log_and_policy_give_the_same_answer(run: Any) -> None:
     assert run(alternating(100), GREEDY) == run(alternating(100), GREEDY)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_policy_of_clipper_can_be_evaluated_on_an_ensembles_log(run: Any, name: str) -> None:
+    lines = []
+    for query_id in range(1, 81):
+        outputs = {"a:1": 7, "b:1": 7 if query_id % 2 else 8}
+        lines += [asked(query_id, outputs, features=[query_id % 2, 1.0]), feedback(query_id)]
+    found = run(lines, name)
+    assert 0.5 <= found.estimates["ips"].reward <= 1.0
+    assert found.mean_weight == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["thompson", "exp3_ix", "tsallis_inf", "ab_split", "ucb1"])
+def test_policies_that_choose_one_model_can_be_evaluated_on_each_others_logs(run: Any, name: str) -> None:
+    found = run(alternating(200), name)
+    assert 0.5 - 0.1 <= found.estimates["snips"].reward <= 1.0
+    assert sum(found.shares.values()) == pytest.approx(1.0)
 
 
 # -- refused -----------------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def test_policy_learns_which_model_is_good_where(exploration: str, cb_type: str)
 
 @needs_library
 def test_policy_keeps_what_clipper_relies_on() -> None:
-    check_policy(make(update_every=7))
+    check_policy(make(update_every=40), rounds=45)
 
 
 @needs_library
