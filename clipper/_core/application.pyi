@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, final
 
+from clipper._core.context_plans import ContextPlans
+from clipper._core.decision_stream import DecisionStream
 from clipper._core.plan import Plan
 
 @final
@@ -21,7 +23,7 @@ class ApplicationStats:
 
 @final
 class Application:
-    """One application of a routing snapshot. Immutable.
+    """One application of a routing snapshot. Only its plans change between two snapshots.
 
     Parameters
     ----------
@@ -39,6 +41,16 @@ class Application:
         Whether a query that no model answered gets the default output or an HTTP error.
     cache_ttl_us : int
         How long a cached output may be served; 0 = until it is evicted.
+    learns : bool
+        Whether what its queries were told is kept for feedback.
+    contexts : ContextPlans, optional
+        The plans of queries that name a context. Handed on from one snapshot's object to the next one's.
+    decisions : DecisionStream, optional
+        What is wanted of its decisions; outlives snapshots. Without it nothing is remembered.
+    arms_plan : Plan, optional
+        Asks every model that an answer could come from: for feedback by input.
+    feedback_deadline_us : int
+        How long feedback by input waits for their outputs.
     """
 
     name: str
@@ -49,6 +61,11 @@ class Application:
     version_plans: dict[str, Plan] | None
     linked_models: tuple[str, ...]
     stats: ApplicationStats
+    learns: bool
+    contexts: ContextPlans | None
+    decisions: DecisionStream | None
+    arms_plan: Plan | None
+    feedback_deadline_us: int
 
     def __init__(
         self,
@@ -68,4 +85,20 @@ class Application:
         use_cache: bool = True,
         cache_ttl_us: int = 0,
         max_items: int = 4096,
+        learns: bool = False,
+        contexts: ContextPlans | None = None,
+        decisions: DecisionStream | None = None,
+        arms_plan: Plan | None = None,
+        feedback_deadline_us: int = 1_000_000,
     ) -> None: ...
+    def set_plan(self, plan: Plan) -> None:
+        """From the next query on this is the plan; those that are on their way keep theirs."""
+
+    def set_context_plan(self, context: str, plan: Plan | None) -> None:
+        """Set the plan of the queries that name a context; None: they have the application's again.
+
+        Raises
+        ------
+        ValueError
+            The application has no plans by context.
+        """

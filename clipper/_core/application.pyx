@@ -35,7 +35,8 @@ cdef class Application:
     def __init__(self, str name, *, str input_type, uint64_t slo_us, bytes default_output, ApplicationStats stats,
                  Plan plan=None, dict version_plans=None, tuple linked_models=(), dtype=None, shape=None,
                  uint64_t max_slo_us=0, str on_miss="default", bint use_cache=True, uint64_t cache_ttl_us=0,
-                 uint64_t max_items=4096):
+                 uint64_t max_items=4096, bint learns=False, ContextPlans contexts=None,
+                 DecisionStream decisions=None, Plan arms_plan=None, uint64_t feedback_deadline_us=1_000_000):
         if on_miss not in ("default", "error"):
             raise ValueError(f"on_miss of application {name!r} is {on_miss!r}: expected 'default' or 'error'")
         self.name = name
@@ -55,3 +56,16 @@ cdef class Application:
         self.version_plans = version_plans
         self.linked_models = linked_models
         self.stats = stats
+        self.learns = learns or decisions is not None
+        self.decisions = decisions
+        self.arms_plan = arms_plan
+        self.feedback_deadline_us = feedback_deadline_us
+        self.contexts = contexts
+
+    def set_plan(self, Plan plan not None):
+        self.plan = plan
+
+    def set_context_plan(self, str context not None, Plan plan):
+        if self.contexts is None:
+            raise ValueError(f"application {self.name!r} has no plans by context")
+        self.contexts.put(context, plan)

@@ -1,5 +1,5 @@
-// Where the reading of a body has got to, and how it is refused: the common part of input_reader.hpp and
-// body_reader.hpp.
+// Where the reading of a body has got to, and how it is refused: the common part of input_reader.hpp,
+// body_reader.hpp and update_body.hpp.
 //
 // A method of these readers returns false when the body is refused: with out.error_* set, or, if the document is
 // malformed, without: predict_body.hpp then looks for the first malformed byte, off this path.
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 
 #include "body_cause.hpp"
 #include "json_scan.hpp"
@@ -54,6 +55,29 @@ class BodyCursor {
     return true;
   }
 
+  // Moves from a key to the first byte of its value. `name`, the key decoded, is valid until the next call; a key that
+  // cannot be decoded is no key that is read, and empty.
+  bool read_key_name(std::string_view& name) {
+    bool has_escape;
+    const char* const raw = p_ + 1;
+    const char* const close = at('"') ? scan_string(raw, end_, has_escape, fault_) : nullptr;
+    if (close == nullptr) return false;
+    name = std::string_view(raw, static_cast<size_t>(close - raw));
+    if (has_escape) {
+      scratch_.resize(name.size());
+      const char* const decoded_end = decode_string(raw, close, scratch_.data(), fault_);
+      name = decoded_end == nullptr
+                 ? std::string_view()
+                 : std::string_view(scratch_.data(), static_cast<size_t>(decoded_end - scratch_.data()));
+    }
+    p_ = close + 1;
+    skip_space();
+    if (!at(':')) return false;
+    ++p_;
+    skip_space();
+    return true;
+  }
+
   // `out` has room for close - raw bytes. Returns the byte after the decoded text, nullptr if it is refused.
   char* decode_text(const char* raw, const char* close, char* out) {
     char* const decoded_end = decode_string(raw, close, out, fault_);
@@ -69,6 +93,9 @@ class BodyCursor {
   ParsedBody& out_;
   bool in_batch_ = false;  // for the words of a refusal
   JsonFault fault_;        // the scanner's; only lone surrogates are reported from here
+
+ private:
+  std::string scratch_;    // a key that is written with escapes, decoded
 };
 
 }  // namespace clipper

@@ -57,32 +57,11 @@ class BodyReader : private InputReader {
     }
   }
 
-  bool read_key(Key& key) {
-    bool has_escape;
-    const char* const name = p_ + 1;
-    const char* const close = at('"') ? scan_string(name, end_, has_escape, fault_) : nullptr;
-    if (close == nullptr) return false;
-    const auto bytes = static_cast<size_t>(close - name);
-    if (!has_escape) {
-      key = find_key(name, bytes);
-    } else {
-      scratch_.resize(bytes);
-      const char* decoded_end = decode_string(name, close, scratch_.data(), fault_);
-      key = decoded_end == nullptr ? kUnknown
-                                   : find_key(scratch_.data(), static_cast<size_t>(decoded_end - scratch_.data()));
-    }
-    p_ = close + 1;
-    skip_space();
-    if (!at(':')) return false;
-    ++p_;
-    skip_space();
-    return true;
-  }
-
   bool read_member() {
     const char* const where = p_;
-    Key key = kUnknown;
-    if (!read_key(key)) return false;
+    std::string_view name;
+    if (!read_key_name(name)) return false;
+    const Key key = find_key(name.data(), name.size());
     if (key == kUnknown) {
       const char* next = skip_value(p_, end_, limits_.max_depth - 1, fault_);
       if (next == nullptr) return false;
@@ -163,8 +142,7 @@ class BodyReader : private InputReader {
     return true;
   }
 
-  unsigned seen_ = 0;    // keys met
-  std::string scratch_;  // a key that is written with escapes, decoded
+  unsigned seen_ = 0;  // keys met
 };
 
 }  // namespace clipper

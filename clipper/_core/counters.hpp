@@ -16,8 +16,9 @@ enum class MissReason : uint8_t {
   Refused = 1,      // admission or a full queue
   Unavailable = 2,  // no linked model, or no ready replica
   ModelError = 3,   // the model raised, or its output could not be used
+  LowConfidence = 4,  // there was an output, with less confidence than the plan asks for
 };
-constexpr uint32_t kMissReasons = 4;
+constexpr uint32_t kMissReasons = 5;
 
 // What of an ensemble stands in a prediction. That of a model asked alone is Complete.
 enum class AnswerKind : uint8_t {
@@ -43,6 +44,7 @@ struct ApplicationCounters {
   uint64_t predictions[kAnswerKinds] = {};   // answered by models
   uint64_t defaults[kMissReasons] = {};  // answered with the default output
   uint64_t errors[kMissReasons] = {};    // answered with an error (on_miss = "error")
+  uint64_t selection_failures = 0;       // drawn at random, because the policy could not select by their features
   uint64_t late = 0;                     // answered, not by default, after the deadline
   Histogram latency_us;                  // arrival -> response written, every answer
 
@@ -62,6 +64,8 @@ struct ModelCounters {
   uint64_t sent_ahead = 0;   // batches sent while their replica had one in service
   uint64_t hedges = 0;       // batches sent a second time, because the first one was stuck
   uint64_t hedged_tasks = 0; // tasks in those
+  uint64_t shadow_tasks = 0;     // queries that it saw as a shadow
+  uint64_t shadow_refusals = 0;  // queries that it would have seen, had there been room
   uint64_t hedge_wins = 0;   // of those batches, how many were answered before the first one
   Histogram batch_size;
   Histogram stage_us[kStages];

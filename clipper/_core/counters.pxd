@@ -12,6 +12,7 @@ cdef extern from "counters.hpp" namespace "clipper" nogil:
         Refused
         Unavailable
         ModelError
+        LowConfidence
 
     enum class AnswerKind(uint8_t):
         Complete
@@ -29,8 +30,9 @@ cdef extern from "counters.hpp" namespace "clipper" nogil:
     cppclass ApplicationCounters:
         uint64_t queries
         uint64_t predictions[3]     # [AnswerKind]
-        uint64_t defaults[4]        # [MissReason]
-        uint64_t errors[4]          # [MissReason]
+        uint64_t defaults[5]        # [MissReason]
+        uint64_t errors[5]          # [MissReason]
+        uint64_t selection_failures
         uint64_t late
         CHistogram latency_us
         void count_prediction(AnswerKind kind) noexcept
@@ -49,6 +51,8 @@ cdef extern from "counters.hpp" namespace "clipper" nogil:
         uint64_t hedges
         uint64_t hedged_tasks
         uint64_t hedge_wins
+        uint64_t shadow_tasks
+        uint64_t shadow_refusals
         CHistogram batch_size
         CHistogram stage_us[6]      # [Stage]
         void record_stage(Stage stage, uint64_t duration_us) noexcept

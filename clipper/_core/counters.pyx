@@ -3,7 +3,7 @@
 
 from clipper._core.histogram cimport export_histogram
 
-MISS_REASONS = ("deadline", "refused", "unavailable", "model_error")
+MISS_REASONS = ("deadline", "refused", "unavailable", "model_error", "low_confidence")
 ANSWER_KINDS = ("complete", "decided", "partial")
 STAGES = ("parse", "queue", "batch_wait", "rpc", "compute", "gather")
 
@@ -14,6 +14,7 @@ cdef dict export_application(const ApplicationCounters* source):
         "predictions": {kind: source.predictions[i] for i, kind in enumerate(ANSWER_KINDS)},
         "defaults": {reason: source.defaults[i] for i, reason in enumerate(MISS_REASONS)},
         "errors": {reason: source.errors[i] for i, reason in enumerate(MISS_REASONS)},
+        "selection_failures": source.selection_failures,
         "late": source.late,
         "latency_us": export_histogram(&source.latency_us),
     }
@@ -32,6 +33,8 @@ cdef dict export_model(const ModelCounters* source):
         "hedges": source.hedges,
         "hedged_tasks": source.hedged_tasks,
         "hedge_wins": source.hedge_wins,
+        "shadow_tasks": source.shadow_tasks,
+        "shadow_refusals": source.shadow_refusals,
         "batch_size": export_histogram(&source.batch_size),
         "stages_us": {stage: export_histogram(&source.stage_us[i]) for i, stage in enumerate(STAGES)},
     }

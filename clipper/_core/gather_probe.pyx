@@ -7,20 +7,31 @@ from libcpp.vector cimport vector
 
 from clipper._core.counters import ANSWER_KINDS as _ANSWER_KINDS
 from clipper._core.http_response cimport string_view
+from clipper._core.input_spec cimport DType, InputSpec, dtype_bytes, make_input_spec
 from clipper._core.output cimport Output
-from clipper._core.plan cimport CombineRule
+from clipper._core.plan cimport CombineRule, GatherRule
 from clipper._core.query cimport (
-    Combined, Member, MemberState, Query, QueryPool, answer_kind, combine, count_output, is_decided,
+    Combined, Member, MemberState, Query, QueryPool, answer_kind, combine, count_output, is_decided, passes_on,
 )
 from clipper._core.reply cimport (
     MissText, append_default, append_error, append_missing, append_prediction, miss_text,
 )
 
-cdef dict RULES = {"single": CombineRule.Single, "majority": CombineRule.Majority, "mean": CombineRule.Mean}
+cdef extern from "cascade.hpp" namespace "clipper" nogil:
+    double output_confidence(const Output*) noexcept
+
+cdef extern from "features.hpp" namespace "clipper" nogil:
+    bint read_features(const char* data, size_t count, DType dtype, double* row) noexcept
+
+cdef dict RULES = {
+    "single": CombineRule.Single, "majority": CombineRule.Majority, "mean": CombineRule.Mean,
+    "weighted": CombineRule.Weighted, "cascade": CombineRule.Cascade,
+}
 cdef dict MISSES = {
     "deadline": MemberState.Deadline, "refused": MemberState.Refused, "unavailable": MemberState.NoReplica,
     "model_error": MemberState.Failed,
 }
+cdef dict TEXTS = MISSES | {"low_confidence": MemberState.Unsure}
 
 
 cdef Output* new_output(bytes text) except NULL:
@@ -32,11 +43,15 @@ cdef class GatherProbe:
 
     cdef QueryPool pool
     cdef Query* query
-    cdef CombineRule rule
+    cdef GatherRule rule
 
-    def __init__(self, str rule, uint16_t member_count) -> None:
-        self.rule = <CombineRule><unsigned char>RULES[rule]
-        self.query = self.pool.new_query(member_count)
+    def __init__(self, str rule, uint16_t member_count, *, weights=None, thresholds=(), double min_confidence=0.0):
+        self.rule.combine = <CombineRule><unsigned char>RULES[rule]
+        self.rule.min_confidence = min_confidence
+        if weights is not None:
+            self.rule.set_weights(weights)
+        self.rule.thresholds = thresholds
+        self.query = self.pool.new_query(1 if rule == "cascade" else member_count, member_count, 0)
 
     def __dealloc__(self):
         if self.query != NULL:
@@ -61,8 +76,19 @@ cdef class GatherProbe:
     def is_decided(self) -> bool:
         return is_decided(self.rule, self.query)
 
+    def passes_on(self) -> bool:
+        return passes_on(self.rule, self.query, self.query.member_count - 1)
+
+    def ask_next(self) -> None:
+        if self.query.member_count == self.query.member_room:
+            raise IndexError("the last stage has been asked")
+        self.query.member_count += 1
+
+    def shares(self) -> list:
+        return self.rule.shares
+
     def kind(self) -> str:
-        return _ANSWER_KINDS[<unsigned char>answer_kind(self.query)]
+        return _ANSWER_KINDS[<unsigned char>answer_kind(self.rule, self.query)]
 
     def combine(self) -> tuple:
         cdef Combined combined = combine(self.rule, self.query)
@@ -70,6 +96,8 @@ cdef class GatherProbe:
         if combined.output != NULL:
             output = combined.output.text[:combined.output.bytes]
             combined.output.release()
+            if not self.rule.is_enough(combined.confidence):
+                output = None
         failure = None if combined.failure == NULL else (<bytes>combined.failure).decode()
         return output, combined.confidence, failure
 
@@ -113,5 +141,22 @@ def render_error(unsigned long long query_id, bint in_batch, bytes code, bytes c
 
 
 def text_of_miss(str reason, bint is_too_late=False) -> tuple:
-    cdef MissText told = miss_text(<MemberState><unsigned char>MISSES[reason], is_too_late)
+    cdef MissText told = miss_text(<MemberState><unsigned char>TEXTS[reason], is_too_late)
     return told.http_status, told.code.data()[:told.code.size()], told.explanation.data()[:told.explanation.size()]
+
+
+def confidence_of(bytes output):
+    cdef Output* held = new_output(output)
+    cdef double confidence = output_confidence(held)
+    held.release()
+    return None if confidence < 0.0 else confidence
+
+
+def features_of(bytes data, str dtype):
+    cdef InputSpec spec = make_input_spec("tensor", dtype, (1,))
+    cdef size_t count = len(data) // dtype_bytes(spec.dtype)
+    cdef vector[double] row
+    row.resize(count)
+    if not read_features(data, count, spec.dtype, row.data()):
+        return None
+    return row

@@ -47,7 +47,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
     cdef Refusal _admit(self, ReplyTraits* traits, bint* ends) except *
     cdef Refusal _check_route(self, bint* ends) except *
     cdef int _answer(self) except -1
-    cdef int _answer_predict(self) except -1
+    cdef int _answer_with_body(self) except -1
     cdef int _answer_route(self) except -1
     cdef int _refuse_place(self, Refusal refusal) except -1
     cdef bytes _allow_line(self, int status)

@@ -8,7 +8,8 @@ import httptools
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memset
 
-from clipper._core.http_request cimport method_of
+from clipper._core.body_request cimport answer_body_route
+from clipper._core.http_request cimport make_refusal as _refusal, method_of
 from clipper._core.http_connection cimport OPEN
 from clipper._core.http_server cimport HttpServer
 
@@ -27,14 +28,6 @@ cdef enum:
     _FRAMING_PER_BODY_BYTE = 16
 cdef Refusal _NO_REFUSAL
 memset(&_NO_REFUSAL, 0, sizeof(_NO_REFUSAL))
-
-
-cdef inline Refusal _refusal(int status, const char* code, const char* cause) noexcept:
-    cdef Refusal refusal
-    refusal.status = status
-    refusal.code = code
-    refusal.cause = cause
-    return refusal
 
 
 cdef class BaseHttpProtocol(AnsweringConnection):
@@ -227,7 +220,7 @@ cdef class BaseHttpProtocol(AnsweringConnection):
             self._refuse_place(refusal)
             return
         self._refusal = refusal
-        self._keeps_body = refusal.status == 0 and self._method == Method.Post and self._route.is_predict
+        self._keeps_body = refusal.status == 0 and self._method == Method.Post and self._route.reads_body
         if self._head.expects_continue and not traits.is_http10:    # RFC 9110 section 10.1.1
             self.write_continue(self._sequence)
 
@@ -313,9 +306,9 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         if not (self._route.allows_post if self._method == Method.Post
                 else self._route.allows_get and self._method != Method.Other):
             return _refusal(405, b"method_not_allowed", b"the Allow header lists the methods of this path")
-        if self._route.is_predict and not self._head.has_content_length and not self._head.is_chunked:
+        if self._route.reads_body and not self._head.has_content_length and not self._head.is_chunked:
             ends[0] = True
-            return _refusal(411, b"length_required", b"a prediction needs a body: with Content-Length, or chunked")
+            return _refusal(411, b"length_required", b"this path needs a body: with Content-Length, or chunked")
         return _NO_REFUSAL
 
     cdef int _answer(self) except -1:
@@ -325,11 +318,11 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         if self._method == Method.Options:
             allow = b"Allow: %s\r\n" % (b"GET, HEAD, POST, OPTIONS" if self._route is None else self._route.allow)
             return self.respond_json(self._sequence, 204, NULL, 0, PyBytes_AS_STRING(allow))
-        if self._route.is_predict:
-            return self._answer_predict()
+        if self._route.reads_body:
+            return self._answer_with_body()
         return self._answer_route()
 
-    cdef int _answer_predict(self) except -1:
+    cdef int _answer_with_body(self) except -1:
         cdef const char* body = b""
         cdef size_t body_bytes = 0
         if self._body is not None:
@@ -338,6 +331,8 @@ cdef class BaseHttpProtocol(AnsweringConnection):
         elif not self._joined_body.empty():
             body = self._joined_body.data()
             body_bytes = self._joined_body.size()
+        if not self._route.is_predict:
+            return answer_body_route(self, self._sequence, self._route, body, body_bytes, self.server.now_us())
         return self.server.handler.on_predict(
             self, self._sequence, self._route, body, body_bytes, self._head.is_binary, self._head.clipper_batch,
             self._head.is_traced, self.request_started_us)

@@ -37,6 +37,14 @@ cdef extern from "request_head.hpp" namespace "clipper" nogil:
         void add(const char* name, size_t name_bytes, const char* value, size_t value_bytes) noexcept
 
 
+cdef inline Refusal make_refusal(int status, const char* code, const char* cause) noexcept:
+    cdef Refusal refusal
+    refusal.status = status
+    refusal.code = code
+    refusal.cause = cause
+    return refusal
+
+
 cdef class HttpConnection:
     """One client connection, as the responder sees it. It may outlive its transport: answers then go nowhere.
 

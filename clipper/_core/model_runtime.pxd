@@ -23,6 +23,7 @@ cdef class ModelRuntime:
     cdef readonly list replicas
     cdef uint32_t ready_count
     cdef bint dirty                         # stands in the processor's list of models to dispatch at the turn's end
+    cdef uint32_t kept_count                # its tasks that nobody need wait for
     cdef bint retired                       # left the routing snapshot: takes no new tasks, answers those it has
     # the sample that a replica evaluates before it gets a query; None: it gets queries when it is loaded
     cdef readonly bytes probe               # one input, as the containers get it

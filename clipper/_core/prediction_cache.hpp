@@ -92,6 +92,14 @@ class PredictionCache {
     return FetchResult::Miss;
   }
 
+  // The output under a key, borrowed until the next call; null if it is not there. Counts as no use of it.
+  Output* peek(const CacheKey& key, uint64_t now_us) const noexcept {
+    const uint32_t index = find(key);
+    if (index == kNoEntry || entries_[index].state != CacheEntryState::Resident || dead(index)) return nullptr;
+    const CacheEntry& entry = entries_[index];
+    return entry.expires_us == 0 || now_us < entry.expires_us ? entry.output : nullptr;
+  }
+
   // After a miss: the input is in flight in `slot`; until put() or abandon(), fetches join it. Called again, it moves
   // the mark to another slot. Without room for a mark, or for a removed version, nothing is marked: then nobody joins.
   void begin(const CacheKey& key, uint64_t model_uid, uint32_t slot) noexcept {

@@ -3,15 +3,18 @@
 
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t, uint16_t
+from libcpp.string cimport string
 
 from clipper._core.counters cimport AnswerKind, MissReason, Stage
 from clipper._core.http_response cimport string_view
 from clipper._core.in_flight cimport kNeverUs
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
+from clipper._core.plan cimport CombineRule
 from clipper._core.query cimport MemberState, answer_kind, combine, count_output, is_decided
+from clipper._core.query_follower cimport QueryFollower
 from clipper._core.reply cimport (
-    MissText, append_default, append_error, append_json_string, append_missing, append_prediction, miss_text,
+    MissText, append_default, append_error, append_json_string, append_missing, append_prediction, doubt_text, miss_text,
 )
 
 cdef const char* RETRY_AFTER = b"Retry-After: 1\r\n"
@@ -20,6 +23,15 @@ cdef const char* NO_HEADERS = NULL
 
 cdef class QueryGather(PredictHandler):
     cdef int leave(self, Member* member, uint64_t now_us) except -1:
+        raise NotImplementedError
+
+    cdef int keep_task(self, uint32_t slot) except -1:
+        raise NotImplementedError
+
+    cdef bint goes_on(self, Query* query, Member* member, uint64_t now_us) except -1:
+        raise NotImplementedError
+
+    cdef int select_waiting(self, uint64_t now_us) except -1:
         raise NotImplementedError
 
     cdef int wake_models(self, uint64_t now_us) except -1:
@@ -33,6 +45,7 @@ cdef class QueryGather(PredictHandler):
         cdef uint16_t index
         self.timer.acknowledge()
         self.armed_us = 0
+        self.select_waiting(now_us)            # what is due must have been asked
         while True:
             query = self.deadlines.pop_due(now_us)
             if query == NULL:
@@ -47,8 +60,10 @@ cdef class QueryGather(PredictHandler):
         self.arm()
 
     cdef int take_member(self, Query* query, Member* member, uint64_t now_us) except -1:
-        """A member of an ensemble is in, with an output or without: answers the query if the others cannot matter."""
+        """One of several members is in, with an output or without: answers the query if the others cannot matter."""
         cdef Plan plan = <Plan>query.plan
+        if query.has_stages:
+            return 0 if self.goes_on(query, member, now_us) else self.finish(query, now_us)
         if member.state == MemberState.Answered:
             count_output(plan.rule, query, member)
         if query.pending == 0:
@@ -77,6 +92,8 @@ cdef class QueryGather(PredictHandler):
         cdef uint16_t index
         for index in range(query.member_count):
             if members[index].state == MemberState.Pending:
+                if query.observes_all:
+                    self.keep_task(members[index].slot)
                 self.leave(&members[index], now_us)
         return 0
 
@@ -89,20 +106,26 @@ cdef class QueryGather(PredictHandler):
         cdef ModelRuntime model
         cdef HttpConnection connection
         cdef int status = 200
+        cdef bint is_prediction
         self.deadlines.remove(query)
         self.text.clear()
         if plan is not None:
             combined = combine(plan.rule, query)
-        if combined.output != NULL:
+        is_prediction = combined.output != NULL and plan.rule.is_enough(combined.confidence)
+        query.shown = combined.member
+        if app.learns and self.remember(query, app, plan, combined, is_prediction, now_us):
+            return 0
+        if is_prediction:
             self.append_answer(query, app, plan, combined)
-            combined.output.release()
             if now_us > query.deadline_us:
                 app.stats.counters.late += 1
         else:
-            status = self.append_miss(query, app, combined.failure, now_us)
+            status = self.append_miss(query, app, plan, combined, now_us)
+        if combined.output != NULL:
+            combined.output.release()
         app.stats.counters.latency_us.record(now_us - query.arrival_us)
         if query.is_traced:
-            self.log.answered(query, app, combined.output != NULL, now_us)
+            self.log.answered(query, app, is_prediction, now_us)
         if plan is not None:
             model = <ModelRuntime>plan.models[query.first_arm]
             model.counters.record_stage(Stage.Gather, now_us - min(now_us, query.last_output_us))
@@ -121,6 +144,31 @@ cdef class QueryGather(PredictHandler):
             self.release_request(request)
         return 0
 
+    cdef bint remember(self, Query* query, Application app, Plan plan, Combined& combined, bint is_prediction,
+                       uint64_t now_us) except -1:
+        """Keeps what is decided for feedback; or ends a query that no client asked, and says so."""
+        if query.request.follower != NULL:
+            if combined.output != NULL:
+                combined.output.release()
+            self.end_followed(query, now_us)
+            return True
+        if plan is not None and app.decisions is not None:
+            self.decisions.record(query, app.decisions, plan, is_prediction, now_us)
+        return False
+
+    cdef int end_followed(self, Query* query, uint64_t now_us) except -1:
+        cdef Request* request = query.request
+        cdef Application app = <Application>request.application
+        cdef QueryFollower follower = <QueryFollower>request.follower
+        cdef Plan plan = <Plan>query.plan
+        follower.query_done(query, now_us)
+        self.queries.free_query(query)
+        self.queries.free_request(request)
+        Py_DECREF(plan)
+        Py_DECREF(app)
+        Py_DECREF(follower)
+        return 0
+
     cdef int append_answer(self, Query* query, Application app, Plan plan, Combined& combined) except -1:
         cdef bytes label
         cdef AnswerKind kind = AnswerKind.Complete
@@ -128,7 +176,9 @@ cdef class QueryGather(PredictHandler):
             label = (<ModelRuntime>plan.models[query.first_arm]).label
         else:
             label = plan.members_label
-            kind = answer_kind(query)
+            if plan.rule.combine == CombineRule.Cascade:
+                label = (<ModelRuntime>plan.models[query.shown]).label
+            kind = answer_kind(plan.rule, query)
         app.stats.counters.count_prediction(kind)
         append_prediction(self.text, query.query_id, combined.output, label, combined.confidence)
         if kind != AnswerKind.Complete:
@@ -145,10 +195,11 @@ cdef class QueryGather(PredictHandler):
                 model = <ModelRuntime>plan.models[index]
                 model.counters.missing += 1
                 self.missing.push_back(string_view(<const char*>model.label, len(model.label)))
-        append_missing(self.text, self.missing)
+        if not self.missing.empty():           # a stage that was never asked is not missed
+            append_missing(self.text, self.missing)
         return 0
 
-    cdef int append_miss(self, Query* query, Application app, const char* failure, uint64_t now_us) except -1:
+    cdef int append_miss(self, Query* query, Application app, Plan plan, Combined& combined, uint64_t now_us) except -1:
         """Renders the default output, or the error that the application chose; returns the HTTP status."""
         cdef MemberState worst = MemberState.NoReplica if query.member_count == 0 else MemberState.Pending
         cdef Output* cause = NULL
@@ -156,17 +207,24 @@ cdef class QueryGather(PredictHandler):
         cdef uint16_t index
         cdef bint is_too_late = False
         cdef MissText told
+        cdef string doubt
         for index in range(query.member_count):
             if members[index].state > worst:
                 worst = members[index].state
                 is_too_late = members[index].is_too_late
                 cause = members[index].output if worst == MemberState.Failed else NULL
-        if failure != NULL:
+        if combined.failure != NULL:
             worst = MemberState.Failed
-        self.log.miss(query, app, worst, is_too_late, failure, cause, now_us)
+        elif combined.output != NULL:
+            worst = MemberState.Unsure
+            cause = NULL
+        self.log.miss(query, app, worst, is_too_late, combined.failure, cause, now_us)
         told = miss_text(worst, is_too_late)
-        if failure != NULL:
-            told.explanation = string_view(failure)
+        if combined.failure != NULL:
+            told.explanation = string_view(combined.failure)
+        elif combined.output != NULL:
+            doubt = doubt_text(combined.confidence, plan.rule.min_confidence)
+            told.explanation = string_view(doubt.data(), doubt.size())
         # MissReason counts the same reasons from zero; MemberState has the two states that are no miss before them.
         if app.answers_errors:
             app.stats.counters.count_error(<MissReason><uint8_t>(<uint8_t>worst - 2))

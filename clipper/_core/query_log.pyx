@@ -20,7 +20,7 @@ DEFAULT_TRACES_PER_SECOND = 10
 MAX_CAUSE_CHARACTERS = 300              # of a model's own words; its container's log has all of them
 
 # By MemberState: the reasons of clipper.metrics.names.REASONS behind the two states that are no miss.
-cdef tuple REASONS = ("pending", "answered", "deadline", "refused", "unavailable", "model_error")
+cdef tuple REASONS = ("pending", "answered", "deadline", "refused", "unavailable", "model_error", "low_confidence")
 
 
 cdef bint is_in(uint32_t slot, vector[uint32_t]& slots) noexcept:
@@ -65,6 +65,8 @@ cdef class QueryLog:
         cdef RateWindow* window = &app.stats.miss_windows[<uint8_t>worst - 2]
         cdef MissText told
         cdef uint64_t suppressed
+        if worst == MemberState.Unsure:        # as the application asked for; counted, and no news
+            return 0
         if not window.admits(now_us, self.misses_per_second) and not query.is_traced:
             return 0
         told = miss_text(worst, is_too_late)

@@ -1,21 +1,21 @@
-"""From a parsed body to queued tasks, and from outputs to those who wait for them: selection, cache, queue."""
+"""Requests become queries: the parsed body, the plan that holds for it, and the objects that travel."""
 
 from typing import final
 
 from clipper._core.deadline_timer import DeadlineTimer
+from clipper._core.decision_log import DecisionLog
 from clipper._core.dispatcher import Dispatcher
 from clipper._core.http_server import HttpServer
-from clipper._core.model_runtime import ModelRuntime
 from clipper._core.prediction_cache import PredictionCacheHandle
-from clipper._core.query_gather import QueryGather
 from clipper._core.rpc_server import RpcServer
+from clipper._core.selection import Selection
 from clipper._core.slot_pool import SlotPoolHandle
 
 DEFAULT_REPLY_MARGIN_US: int
 
 @final
-class QueryProcessor(QueryGather):
-    """Hops 3 to 5, 9 and 10 of one worker; runs on its loop thread.
+class QueryProcessor(Selection):
+    """Hops 2 to 5, 9 and 10 of one worker; runs on its loop thread.
 
     Parameters
     ----------
@@ -25,6 +25,8 @@ class QueryProcessor(QueryGather):
         Of the arm draws.
     reply_margin_us : int
         How long before its deadline a query is answered with what is there.
+    decisions : DecisionLog, optional
+        Remembers what applications that learn have decided; None: nobody does.
     """
 
     def __init__(
@@ -37,12 +39,7 @@ class QueryProcessor(QueryGather):
         query_id_step: int = 16,
         random_seed: int = 1,
         reply_margin_us: int = ...,
+        decisions: DecisionLog | None = None,
     ) -> None: ...
     def wire(self, server: HttpServer, rpc: RpcServer, dispatcher: Dispatcher) -> None:
         """Join the processor with the two I/O objects and the dispatcher. Called once, before traffic."""
-
-    def retire_model(self, model: ModelRuntime) -> None:
-        """A model version left the routing snapshot: forget its outputs.
-
-        What waits for it is answered by the replicas that it still has, and at once if there are none.
-        """

@@ -29,6 +29,8 @@ inline MissText miss_text(MemberState state, bool is_too_late = false) noexcept 
       return {503, "no_replica", "No connected models found for query"};
     case MemberState::Failed:
       return {502, "model_error", "The model raised an error"};
+    case MemberState::Unsure:
+      return {502, "low_confidence", "The output has less confidence than the application asks for"};
     default:
       return {504, "deadline_passed", "Failed to retrieve a prediction response within the specified latency SLO"};
   }
@@ -45,6 +47,16 @@ inline void append_ratio(std::string& text, double value) {
   auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, 4).ptr;
   while (end[-1] == '0' && end[-2] != '.') --end;
   text.append(digits, end);
+}
+
+// Why an output is not given: what miss_text says, with both figures.
+inline std::string doubt_text(double confidence, double min_confidence) {
+  std::string text(miss_text(MemberState::Unsure).explanation);
+  text.append(": ");
+  append_ratio(text, confidence);
+  text.append(", expected at least ");
+  append_ratio(text, min_confidence);
+  return text;
 }
 
 inline void append_prediction(std::string& text, uint64_t query_id, const Output* output, std::string_view model_label,

@@ -13,6 +13,7 @@ cdef extern from "reply.hpp" namespace "clipper" nogil:
         string_view code
         string_view explanation
     MissText miss_text(MemberState, bint is_too_late)
+    string doubt_text(double confidence, double min_confidence) except +
     void append_prediction(string&, uint64_t, const Output*, string_view, double) except +
     void append_missing(string&, const vector[string_view]&) except +
     void append_default(string&, uint64_t, string_view, string_view, const Output*) except +

@@ -8,6 +8,7 @@ cdef class Route:
     cdef readonly object target     # predict: the application's runtime object, opaque here; else a callable, see .pyi
     cdef readonly bytes allow       # the value of the Allow header, made once
     cdef bint is_predict            # the body goes to the PredictHandler; else `target` is called
+    cdef bint reads_body            # is_predict, or `target` is called with a BodyRequest
     cdef bint allows_get
     cdef bint allows_post
 

@@ -6,26 +6,30 @@ from urllib.parse import unquote_to_bytes
 cimport cython
 
 _PYTHON_ROUTE_METHODS = (b"GET",)
-_PREDICT_ROUTE_METHODS = (b"POST",)
+_BODY_ROUTE_METHODS = (b"POST",)
 
 
 @cython.final
 cdef class Route:
 
-    def __init__(self, str name not None, object target, *, bint is_predict=False, methods=None):
+    def __init__(self, str name not None, object target, *, bint is_predict=False, bint takes_body=False,
+                 methods=None):
         if methods is None:
-            methods = _PREDICT_ROUTE_METHODS if is_predict else _PYTHON_ROUTE_METHODS
+            methods = _BODY_ROUTE_METHODS if is_predict or takes_body else _PYTHON_ROUTE_METHODS
         if not is_predict and not callable(target):
             raise TypeError(f"target of route {name!r} must be callable, not {type(target).__name__}")
         self.name = name
         self.target = target
         self.is_predict = is_predict
+        self.reads_body = is_predict or takes_body
         self.methods = tuple(methods)
         for method in self.methods:
             if method not in (b"GET", b"POST"):
                 raise ValueError(f"method {method!r} of route {name!r} is not one of GET, POST")
-        if is_predict and self.methods != _PREDICT_ROUTE_METHODS:
-            raise ValueError(f"predict route {name!r} takes POST alone, not {self.methods!r}")
+        if self.reads_body and self.methods != _BODY_ROUTE_METHODS:
+            raise ValueError(f"route {name!r} reads a body and takes POST alone, not {self.methods!r}")
+        if is_predict and takes_body:
+            raise ValueError(f"the body of route {name!r} goes to the handler or to its target, not to both")
         self.allows_get = b"GET" in self.methods
         self.allows_post = b"POST" in self.methods
         listed = [b"GET", b"HEAD"] if self.allows_get else []

@@ -27,6 +27,12 @@ class LogConfig:
     )
     max_bytes: int = option(10 << 20, "size at which a file is rotated", minimum=1024)
     keep_count: int = option(3, "rotated files that are kept beside the current one; 0 = none", maximum=10_000)
+    decisions_max_bytes: int = option(
+        100 << 20, "the same of a decision file, of applications with learning.log_decisions", minimum=1024
+    )
+    decisions_keep_count: int = option(
+        10, "rotated decision files of an application that are kept beside the current one; 0 = none", maximum=10_000
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -88,6 +94,12 @@ class ManagementConfig:
     replace_stable_us: int = duration(2_000_000, "a replica that was ready this long ends a row of failures")
     quarantine_failures: int = option(
         5, "starts that failed in a row, after which a model version is no longer restarted", minimum=1
+    )
+    learner_flush_interval_us: int = duration(
+        1_000_000,
+        "what was learned is written to the store this often; feedback that came since is sent again by the workers "
+        "when management dies, and lost only if they die, too",
+        minimum=10_000,
     )
     # What callers of the management port may use up.
     max_connections: int = option(512, "open connections to management; beyond: 503, closed", minimum=1)

@@ -47,8 +47,23 @@ class ControlClient:
 
     def send(self, message: Message) -> None:
         """Send if connected; else drop: the hello of the next connection tells the whole state."""
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(json.dumps(message).encode() + b"\n")
+        if self.is_connected:
+            self.send_line(json.dumps(message).encode() + b"\n")
+
+    def send_line(self, line: bytes) -> None:
+        """Send a message that is JSON already, ended by a newline; the caller has seen that it `is_connected`."""
+        if self._writer is not None:
+            self._writer.write(line)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether management is there."""
+        return self._writer is not None and not self._writer.is_closing()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What was written and not yet taken by the other side."""
+        return 0 if self._writer is None else self._writer.transport.get_write_buffer_size()
 
     async def run(self) -> None:
         """Stay connected until cancelled."""

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from clipper.config import ClipperConfig, LogConfig, read_config
 from clipper.deploy.fleet import Fleet, FrontendLink
@@ -20,14 +21,16 @@ from clipper.logs import start_logging
 from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
 from clipper.management.guard import Guard
+from clipper.management.learning import Learning
 from clipper.management.operations import Operations
+from clipper.management.query_port import QueryPort
 from clipper.management.routes.context import Context
 from clipper.management.server import ManagementServer
 from clipper.management.settling import keep_settled
 from clipper.management.uploads import Uploads
 from clipper.registry.registry import Registry
 from clipper.registry.snapshot import to_snapshot
-from clipper.state.open import open_store
+from clipper.state.open import LEARNER, open_store
 from clipper.state.store import StateStore
 from clipper.types import ReplicaId
 
@@ -47,13 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         start_logging(config.logs, "management")
         guard = Guard.read(config.security)
         registry = Registry(_open_state(config))
+        learner_store = _open_state(config, LEARNER)
     except ClipperError as error:
         _logger.critical("%s", error)
         return os.EX_CONFIG  # nobody need try that again at once
     listener = socket.socket(fileno=options.management_fd)
     supervisor = socket.socket(fileno=options.supervisor_fd)
     try:
-        asyncio.run(_serve(config, guard, registry, listener, supervisor))
+        asyncio.run(_serve(config, guard, registry, learner_store, listener, supervisor))
     except ClipperError as error:
         _logger.critical("%s", error)
         return 1
@@ -62,26 +66,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _open_state(config: ClipperConfig) -> StateStore:
+def _open_state(config: ClipperConfig, part: str = "") -> StateStore:
     state = config.state
     store = open_store(
         state.url,
         config.run_dir,
+        part=part,
         lock_limit_us=state.lock_limit_us,
         connect_limit_us=state.connect_limit_us,
         answer_limit_us=state.answer_limit_us,
     )
-    _logger.info("the state is in %s", store.url)
+    _logger.info("the state%s is in %s", f" of the {part}" if part else "", store.url)
     return store
 
 
 async def _serve(
-    config: ClipperConfig, guard: Guard, registry: Registry, listener: socket.socket, supervisor: socket.socket
+    config: ClipperConfig,
+    guard: Guard,
+    registry: Registry,
+    learner_store: StateStore,
+    listener: socket.socket,
+    supervisor: socket.socket,
 ) -> None:
     def rpc_addresses() -> tuple[str, ...]:
         # Before a worker says hello: where it will listen, so that a container need not wait for it.
         expected = tuple(f"ipc://{config.rpc_socket_path(worker)}" for worker in range(config.frontend.workers))
         return channel.rpc_addresses or expected
+
+    def snapshot() -> dict[str, Any]:
+        return to_snapshot(registry.state, learning.plan_of)
 
     # The channel is made after the fleet, which it calls: so these look it up when they are called.
     def tell_gone(replica_id: ReplicaId) -> None:
@@ -93,20 +106,23 @@ async def _serve(
     frontends = FrontendLink(rpc_addresses, tell_gone, tell_drain)
     manager = ProcessManager(config.log_dir)
     fleet = Fleet(config.management, frontends, manager)
-    channel = ControlChannel(
-        config.frontend.workers, lambda: to_snapshot(registry.state), fleet.on_session, fleet.on_workers
-    )
-    operations = Operations(config, registry, channel, fleet)
+    channel = ControlChannel(config.frontend.workers, snapshot, fleet.on_session, fleet.on_workers)
+    learning = Learning(learner_store, channel, config.management.learner_flush_interval_us)
+    operations = Operations(config, registry, channel, fleet, learning)
     uploads = Uploads(config.staging_dir, config.management)
-    context = Context(config, operations, channel, fleet, uploads)
+    context = Context(config, operations, channel, fleet, uploads, learning, QueryPort(config))
     server = ManagementServer(guard.before(make_app(context)), config.management, operations.close)
     guard.secure(server)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, setattr, server, "should_exit", True)
     await manager.connect(supervisor)
     operations.recover()
+    await learning.follow(registry.state)
     await channel.start(config.control_socket_path)
-    works = (fleet.run(), manager.serve(), uploads.sweep(), keep_settled(operations), guard.follow_renewals())
+    works = (
+        *(fleet.run(), manager.serve(), uploads.sweep(), learning.run()),
+        *(keep_settled(operations), guard.follow_renewals()),
+    )
     background = [asyncio.create_task(work) for work in works]
     for task in background:
         # Without its supervisor or its reconcile loop this process is of no use: it ends and is started again.
@@ -121,6 +137,7 @@ async def _serve(
         for result in results:
             if isinstance(result, Exception):
                 _logger.error("a task of management failed", exc_info=result)
+        await learning.close()
 
 
 if __name__ == "__main__":

@@ -5,9 +5,13 @@ One JSON object per line, UTF-8.
 worker -> management:  hello {worker, pid, rpc_address}     applied {revision}
                        apply_failed {revision, error, is_caller_error}
                        replica {replica_id, model, version, state, reason}
+                       observations {application, epoch, first_seq, items}    outputs {application, samples}
 management -> worker:  snapshot {...}    replica_gone {replica_id}    drain_replica {replica_id}
+                       plans {application, plans: [{context, plan}]}    observed {application, epoch, seq}
 
-A worker connects for ever, says hello, and then reports every session it has.
+A worker connects for ever, says hello, and then reports every session it has. It is sent the snapshot, and then the
+plans of all contexts. Observations it sends again, from the first that was not `observed`; epoch is a number that its
+life alone has, and seq counts from 1 in each epoch and application. What is observed is in the store.
 """
 
 from __future__ import annotations
@@ -35,6 +39,9 @@ _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 
 OnSession = Callable[[ReplicaId, int, str, str], None]
 OnWorkers = Callable[[int, int | None], None]
+Listener = Callable[[int, Mapping[str, Any]], None]
+LISTENED: Final = ("observations", "outputs")
+"""Messages of workers that are handed on to whoever listens."""
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +85,8 @@ class ControlChannel:
         self._on_session = on_session
         self._on_workers = on_workers
         self._workers: dict[int, _Worker] = {}
+        self._listeners: dict[str, list[Listener]] = {kind: [] for kind in LISTENED}
+        self._greeters: list[Callable[[int], None]] = []
         self._changed = Broadcast()
         self._server: asyncio.Server | None = None
 
@@ -135,13 +144,34 @@ class ControlChannel:
                 hint="see the log of the frontend",
             )
 
+    def listen(self, kind: str, listener: Listener) -> None:
+        """Hand messages of one of the `LISTENED` kinds to ``listener(worker, message)``.
+
+        A message that it cannot read (LookupError, TypeError, ValueError, `ProtocolError`) ends the connection.
+        """
+        self._listeners[kind].append(listener)
+
+    def greet(self, greeter: Callable[[int], None]) -> None:
+        """Call ``greeter(worker)`` when a worker has connected, and its snapshot is on its way."""
+        self._greeters.append(greeter)
+
+    def tell(self, worker: int, message: Mapping[str, Any]) -> None:
+        """Send a message to one worker, if it is connected."""
+        if worker in self._workers:
+            self._send(self._workers[worker], message)
+
+    def tell_all(self, message: Mapping[str, Any]) -> None:
+        """Send a message to all workers."""
+        for worker in list(self._workers.values()):
+            self._send(worker, message)
+
     def tell_gone(self, replica_id: ReplicaId) -> None:
         """Tell all workers, at once, that the process of a replica has died."""
-        self._send_all({"type": "replica_gone", "replica_id": replica_id})
+        self.tell_all({"type": "replica_gone", "replica_id": replica_id})
 
     def tell_drain(self, replica_id: ReplicaId) -> None:
         """Tell all workers to give a replica no more work, and to close its session when its batches are done."""
-        self._send_all({"type": "drain_replica", "replica_id": replica_id})
+        self.tell_all({"type": "drain_replica", "replica_id": replica_id})
 
     # -- connections -------------------------------------------------------------------------------------------------
 
@@ -173,6 +203,8 @@ class ControlChannel:
             self._on_workers(self._serving_count, worker.index)
         self._workers[worker.index] = worker
         self._send(worker, self._make_snapshot())
+        for greeter in self._greeters:
+            greeter(worker.index)
         self._changed.notify()
 
     def _on_message(self, worker: _Worker, message: Mapping[str, Any]) -> None:
@@ -189,13 +221,13 @@ class ControlChannel:
                     raise ProtocolError(f"{message['state']!r} is no state of a replica")
                 replica_id = ReplicaId(message["replica_id"])
                 self._on_session(replica_id, worker.index, message["state"], str(message.get("reason", "")))
+            case kind if kind in self._listeners:
+                for listener in self._listeners[kind]:
+                    listener(worker.index, message)
+                return  # nobody waits for these
             case unknown:
                 raise ProtocolError(f"{unknown!r} is no message type")
         self._changed.notify()
-
-    def _send_all(self, message: Mapping[str, Any]) -> None:
-        for worker in list(self._workers.values()):
-            self._send(worker, message)
 
     def _send(self, worker: _Worker, message: Mapping[str, Any]) -> None:
         worker.writer.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")

@@ -11,6 +11,7 @@ from clipper.deploy.containers import container_argv
 from clipper.deploy.fleet import DesiredModel, Fleet
 from clipper.errors import CallerError, ClipperError, ServerError, UnavailableError
 from clipper.management.control_channel import ControlChannel
+from clipper.management.learning import Learning
 from clipper.management.model_files import ModelFiles
 from clipper.registry.records import RegistryState
 from clipper.registry.registry import Change, Registry
@@ -24,13 +25,20 @@ class DesiredState:
     """Runs on management's event loop; changes are made one at a time, in the order in which they were asked for."""
 
     def __init__(
-        self, config: ClipperConfig, registry: Registry, channel: ControlChannel, fleet: Fleet, files: ModelFiles
+        self,
+        config: ClipperConfig,
+        registry: Registry,
+        channel: ControlChannel,
+        fleet: Fleet,
+        files: ModelFiles,
+        learning: Learning,
     ) -> None:
         self._config = config
         self._registry = registry
         self._channel = channel
         self._fleet = fleet
         self._files = files
+        self._learning = learning
         self._changing = asyncio.Lock()
 
     @property
@@ -130,7 +138,11 @@ class DesiredState:
         }
 
     async def _publish(self) -> None:
-        await self._channel.publish(to_snapshot(self._registry.state), self._config.management.apply_limit_us)
+        state = self._registry.state
+        # Nothing comes between the two: the plans of a snapshot are those of its models.
+        await self._learning.follow(state)
+        snapshot = to_snapshot(state, self._learning.plan_of)
+        await self._channel.publish(snapshot, self._config.management.apply_limit_us)
 
     async def _undo(self, before: RegistryState) -> None:
         try:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import check_environment, container_argv
@@ -18,6 +19,7 @@ from clipper.deploy.fleet import Fleet
 from clipper.errors import CallerError, ClipperError, ConflictError, UnavailableError
 from clipper.management.control_channel import ControlChannel
 from clipper.management.desired_state import DesiredState
+from clipper.management.learning import Learning
 from clipper.management.model_files import ModelFiles
 from clipper.management.progress import Progress, Stage
 from clipper.management.replica_progress import follow_ready, follow_stopping
@@ -34,11 +36,13 @@ RemoveVersion = Callable[[RegistryState, str, str], RegistryState]
 class Operations:
     """Runs on management's event loop. Changes of the registry are made one at a time; waits for containers are not."""
 
-    def __init__(self, config: ClipperConfig, registry: Registry, channel: ControlChannel, fleet: Fleet) -> None:
+    def __init__(
+        self, config: ClipperConfig, registry: Registry, channel: ControlChannel, fleet: Fleet, learning: Learning
+    ) -> None:
         self._config = config
         self._fleet = fleet
         self._files = ModelFiles(config.model_dir, config.staging_dir)
-        self._desired = DesiredState(config, registry, channel, fleet, self._files)
+        self._desired = DesiredState(config, registry, channel, fleet, self._files, learning)
         self._tasks = VersionTasks()
         self._undo_later: set[ModelId] = set()  # failed deployments that could not be taken out of the state
 
@@ -108,6 +112,13 @@ class Operations:
     async def delete_application(self, name: str) -> None:
         """Delete an application; queries to it get 404."""
         await self.change(lambda state: changes.without_unused_models(changes.delete_application(state, name)))
+
+    async def set_policy(
+        self, name: str, policy: Mapping[str, Any] | None, learning: Mapping[str, Any] | None
+    ) -> Application:
+        """Let an application choose among its models, and learn, in another way."""
+        state = await self.change(lambda state: changes.set_policy(state, name, policy, learning))
+        return state.application(name)
 
     async def link_model(self, application_name: str, model_name: str) -> Application:
         """Link a model to an application."""

@@ -18,13 +18,14 @@ def application_answer(application: Application) -> ApplicationAnswer:
     values: dict[str, Any] = {
         name: getattr(application, name)
         for name in ApplicationAnswer.model_fields
-        if name not in ("default_output", "models", "shape", "policy")
+        if name not in ("default_output", "models", "shape", "policy", "learning")
     }
     return ApplicationAnswer(
         default_output=json.loads(application.default_output_json),
         models=list(application.models),
         shape=None if application.shape is None else list(application.shape),
         policy=None if application.policy is None else dict(application.policy),
+        learning=None if application.learning is None else dict(application.learning),
         **values,
     )
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final
 from pydantic import JsonValue, WithJsonSchema
 
 from clipper.registry import names
+from clipper.registry.learning import LEARNING_FIELDS
+from clipper.selection.registry import POLICIES
 
 
 def _schema(**keywords: Any) -> WithJsonSchema:
@@ -20,7 +22,12 @@ _LABEL_PATTERN: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _NAME: Final = {"type": "string", "minLength": 1, "maxLength": names.MAX_NAME_CHARACTERS}
 _DTYPE: Final = {"type": "string", "enum": list(names.DTYPES)}
 _SHAPE: Final = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1}}
-_POLICY_NAME: Final = {"type": "string", "enum": list(names.POLICIES)}
+_POLICY_NAME: Final = {
+    "type": "string",
+    "minLength": 1,
+    "examples": list(POLICIES),
+    "description": "one of those that come with Clipper, or the import path of a class, package.module:Class",
+}
 _AMOUNT: Final = {"type": "integer", "minimum": 0, "maximum": names.MAX_RESOURCE_AMOUNT}
 _TEXT_AMOUNT: Final = {"type": "string", "pattern": f"^{names.RESOURCE_AMOUNT.pattern}$", "examples": ["512Mi"]}
 
@@ -62,7 +69,23 @@ Policy = Annotated[
             {
                 "type": "object",
                 "required": ["name"],
-                "properties": {"name": _POLICY_NAME, names.ANSWER_WHEN_DECIDED: {"type": "boolean", "default": True}},
+                "properties": {"name": _POLICY_NAME},
+                "additionalProperties": True,
+                "description": "with parameters of the policy",
+            },
+            {"type": "null"},
+        ]
+    ),
+]
+LearningFields = Annotated[
+    dict[str, JsonValue] | None,
+    _schema(
+        anyOf=[
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {name: {} for name in LEARNING_FIELDS},
+                "examples": [{"per_context": True, "context_ttl_s": 86_400}],
             },
             {"type": "null"},
         ]

@@ -16,6 +16,7 @@ from clipper.management.schema_types import (
     DType,
     InputType,
     Labels,
+    LearningFields,
     MissRule,
     Policy,
     Replicas,
@@ -43,9 +44,12 @@ class ApplicationRequest(_Request):
     shape: Shape = Field(None, description="of a tensor; or the length of a numeric vector")
     dtype: DType = Field(None, description="of a tensor")
     on_miss: MissRule = "default"
-    policy: Policy = Field(None, description="how the outputs of several models become one; default: majority")
+    policy: Policy = Field(None, description="which models answer, and how their outputs become one; default: majority")
     cache: bool = True
     cache_ttl_us: CacheTtl = Field(0, description="0 = entries of the prediction cache do not expire")
+    learning: LearningFields = Field(
+        None, description="how it learns from feedback; default: not at all, or by all defaults if its policy learns"
+    )
 
 
 class ApplicationAnswer(BaseModel):
@@ -63,6 +67,48 @@ class ApplicationAnswer(BaseModel):
     cache: bool
     cache_ttl_us: int
     models: list[str] = Field(description="linked models, in link order")
+    learning: dict[str, JsonValue] | None = Field(description="as it was given; null: no feedback is taken")
+
+
+class PolicyRequest(_Request):
+    """Another policy for an application, and, if it is named, another way to learn."""
+
+    policy: Policy = Field(description="null: the default")
+    learning: LearningFields = Field(
+        None, description="left out: as it is; null: no feedback is taken any more, unless the policy needs it"
+    )
+
+
+class ArmAnswer(BaseModel):
+    """What is believed of one model version that may answer."""
+
+    arm: str = Field(examples=["svm:2"])
+    share: float = Field(description="its probability, or its weight in the vote")
+    pulls: int
+    mean_reward: float | None = Field(description="1 - its loss, lately")
+    interval_low: float | None = Field(description="95% interval of the mean reward")
+    interval_high: float | None
+
+
+class EventAnswer(BaseModel):
+    """Something that happened to an application's learning."""
+
+    at_us: int = Field(description="wall clock")
+    kind: str = Field(examples=["arms_changed"])
+    text: str
+
+
+class PolicyAnswer(BaseModel):
+    """How an application chooses among its models, and what it has learned."""
+
+    policy: dict[str, JsonValue]
+    learning: dict[str, JsonValue] | None = Field(description="with every default; null: no feedback is taken")
+    plan: dict[str, JsonValue] | None = Field(description="in force; null: what the policy says without learning")
+    arms: list[ArmAnswer]
+    observations: int = Field(description="that were learned from")
+    contexts: int = Field(description="that have states of their own")
+    events: list[EventAnswer]
+    context: str | None = Field(None, description="whose plan and arms these are; null: everybody's")
 
 
 class DeployRequest(_Request):

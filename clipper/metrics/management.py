@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from clipper.metrics import names
 from clipper.metrics.exposition import Family, family_of, page_of, split_samples
+from clipper.metrics.learning import LearningMetrics, learning_families
 from clipper.types import ModelId
 
 
@@ -38,6 +39,10 @@ class ManagementSnapshot:
         ``start`` and ``stop`` -> how often.
     restarts : mapping
         Process -> how often the supervisor has started it again.
+    learning : mapping
+        Application -> its learning, of those that learn.
+    store_failures : mapping
+        ``read`` and ``write`` -> how often the learners' store failed.
     """
 
     revision: int = 0
@@ -47,6 +52,8 @@ class ManagementSnapshot:
     actions: Mapping[str, int] = field(default_factory=dict)
     versions: Mapping[ModelId, VersionMetrics] = field(default_factory=dict)
     restarts: Mapping[str, int] = field(default_factory=dict)
+    learning: Mapping[str, LearningMetrics] = field(default_factory=dict)
+    store_failures: Mapping[str, int] = field(default_factory=dict)
 
 
 def render_management(snapshot: Callable[[], ManagementSnapshot]) -> tuple[str, bytes]:
@@ -76,6 +83,7 @@ class ManagementCollector(Collector):
         yield family_of(names.RECONCILE_ACTIONS, [((action,), count) for action, count in snapshot.actions.items()])
         yield from _version_families(snapshot.versions)
         yield family_of(names.PROCESS_RESTARTS, [((process,), n) for process, n in snapshot.restarts.items()])
+        yield from learning_families(snapshot.learning, snapshot.store_failures)
 
 
 def _version_families(versions: Mapping[ModelId, VersionMetrics]) -> Iterator[Family]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-REASONS = ("deadline", "refused", "unavailable", "model_error")
+REASONS = ("deadline", "refused", "unavailable", "model_error", "low_confidence")
 """Why an answer is the default output or an error; the order is that of ``MissReason`` in ``_core/counters.hpp``."""
 
 ANSWER_KINDS = ("complete", "decided", "partial")
@@ -18,6 +18,12 @@ ANSWER_KINDS = ("complete", "decided", "partial")
 
 STAGES = ("parse", "queue", "batch_wait", "rpc", "compute", "gather")
 """The stretches of a query's journey; the order is that of ``Stage`` in ``_core/counters.hpp``."""
+
+FEEDBACK_OUTCOMES = (
+    *("joined", "joined_by_input", "duplicate", "contradictory"),
+    *("unknown", "disabled", "bad_request", "no_outputs"),
+)
+"""What became of feedback (docs/feedback.md); `clipper.frontend.feedback` counts them."""
 
 REPLICA_STATES = ("loading", "warming", "ready", "draining", "suspect", "closed")
 
@@ -27,6 +33,15 @@ MANAGED_STATES = ("starting", "loading", "ready", "suspect", "stopping")
 
 OPERATIONS = ("deployed", "scaled", "deleted")
 OUTCOMES = ("done", "failed")
+
+
+OBSERVATION_OUTCOMES = ("folded", "duplicate", "refused", "unscored")
+"""What becomes of feedback in the learner; "unscored" counts outputs of folded ones that no loss could judge."""
+
+POLICY_FAILURE_KINDS = ("init", "observe", "plan", "arms", "upgrade", "state", "context", "summary")
+"""What a policy was doing; `clipper.selection.state_cell.FAILURES`."""
+
+STORE_CALLS = ("read", "write")
 
 
 class Kind(Enum):
@@ -95,9 +110,35 @@ APP_PREDICTIONS = _metric(_C, "predictions", (*_APP, "kind"), "", "Queries answe
 APP_DEFAULTS = _metric(_C, "default_answers", (*_APP, "reason"), "", "Queries answered with the default output.")
 APP_ERRORS = _metric(_C, "error_answers", (*_APP, "reason"), "", 'Queries answered with an error (on_miss="error").')
 APP_BAD_REQUESTS = _metric(_C, "bad_requests", _APP, "", "Requests refused for what their body says.")
+APP_SELECTION_FAILURES = _metric(
+    _C, "selection_failures", _APP, "", "Queries whose model was drawn alike because the policy could not select it."
+)
 APP_LATE = _metric(_C, "late_answers", _APP, "", "Queries answered by a model, but after their deadline.")
 APP_LATENCY = _metric(_H, "query_latency_seconds", _APP, "seconds", "From a query's first byte to its answer's.")
 APP_SLO = _metric(_G, "slo_seconds", _APP, "seconds", "The application's latency objective.")
+
+# -- feedback ----------------------------------------------------------------------------------------------------
+FEEDBACK = _metric(
+    _C, "feedback", (*_APP, "outcome"), "", "Requests to an application's update path, by what came of it."
+)
+OBSERVATIONS_WAITING = _metric(
+    _G, "observations_waiting", _APP, "", "Joined feedback that management has not in store yet."
+)
+OBSERVATIONS_LOST = _metric(
+    _C, "observations_lost", _APP, "", "Joined feedback given up, because management was away for too long."
+)
+DECISIONS = _metric(_C, "decisions", _APP, "", "Decisions kept for feedback.")
+DECISION_LINES = _metric(_C, "decision_lines", _APP, "", "Lines written to decision files.")
+DECISION_LINES_LOST = _metric(
+    _C, "decision_lines_lost", _APP, "", "Decisions and feedback that are in no decision file, but in its gaps."
+)
+DECISION_LOG_RECORDS = _metric(_G, "decision_log_records", (), "", "Decisions that feedback can be joined with now.")
+DECISION_LOG_BYTES = _metric(_G, "decision_log_bytes", (), "bytes", "Bytes of these decisions now.")
+DECISION_LOG_BUDGET = _metric(_G, "decision_log_budget_bytes", (), "bytes", "The most bytes of decisions.")
+DECISION_LOG_EVICTIONS = _metric(
+    _C, "decision_log_evictions", (), "", "Decisions pushed out of the log before their time, for want of room."
+)
+DECISION_LOG_REFUSALS = _metric(_C, "decision_log_refusals", (), "", "Decisions that found no room in the log.")
 
 # -- model versions ----------------------------------------------------------------------------------------------
 MODEL_TASKS = _metric(_C, "model_tasks", _MODEL, "", "Predict tasks queued: one query for one model.")
@@ -116,6 +157,10 @@ MODEL_SENT_AHEAD = _metric(_C, "model_batches_ahead", _MODEL, "", "Batches sent 
 MODEL_HEDGES = _metric(_C, "model_hedged_batches", _MODEL, "", "Batches sent a second time because one was stuck.")
 MODEL_HEDGED_TASKS = _metric(_C, "model_hedged_tasks", _MODEL, "", "Tasks in batches sent a second time.")
 MODEL_HEDGE_WINS = _metric(_C, "model_hedge_wins", _MODEL, "", "Second batches answered before the stuck one.")
+MODEL_SHADOW_TASKS = _metric(_C, "model_shadow_queries", _MODEL, "", "Queries that the version saw as a shadow.")
+MODEL_SHADOW_REFUSALS = _metric(
+    _C, "model_shadow_refusals", _MODEL, "", "Queries that a shadow did not see because there was no room."
+)
 MODEL_STAGES = _metric(_H, "stage_seconds", (*_MODEL, "stage"), "seconds", "Time spent in each stage of the journey.")
 MODEL_REPLICAS = _metric(_G, "model_replicas", (*_MODEL, "state"), "", "Replicas by state.")
 MODEL_CACHE_HITS = _metric(_C, "model_cache_hits", _MODEL, "", "Tasks answered from the prediction cache.")
@@ -146,6 +191,32 @@ QUARANTINED = _metric(_G, "version_quarantined", _MODEL, "", "1 if it failed too
 REPLICAS_DESIRED = _metric(_G, "replicas_desired", _MODEL, "", "Replicas that there should be.", _M)
 REPLICAS = _metric(_G, "replicas", (*_MODEL, "state"), "", "Replica processes that there are, by state.", _M)
 PROCESS_RESTARTS = _metric(_C, "process_restarts", ("process",), "", "Restarts by the supervisor since its start.", _M)
+
+# -- learning ----------------------------------------------------------------------------------------------------
+_ARM = ("application", "model", "version")
+LEARNER_OBSERVATIONS = _metric(
+    _C, "learner_observations", (*_APP, "outcome"), "", "Feedback that reached the learner, by what became of it.", _M
+)
+LEARNER_GAPS = _metric(_C, "learner_gaps", _APP, "", "Feedback that a worker had numbered, and that never came.", _M)
+POLICY_FAILURES = _metric(
+    _C, "policy_failures", (*_APP, "doing"), "", "Times that the policy raised or returned what cannot be.", _M
+)
+PLANS_PUBLISHED = _metric(_C, "plans_published", _APP, "", "Plans told to the workers, those of contexts included.", _M)
+LEARNER_CONTEXTS = _metric(_G, "learner_contexts", _APP, "", "Contexts with a state of their own.", _M)
+LEARNER_CONTEXTS_IN_MEMORY = _metric(
+    _G, "learner_contexts_in_memory", _APP, "", "Those of them that are not only in the store.", _M
+)
+LEARNER_CONTEXTS_LOST = _metric(
+    _C, "learner_contexts_lost", _APP, "", "Changes of contexts given up because the store took nothing.", _M
+)
+ARM_PULLS = _metric(_C, "arm_pulls", _ARM, "", "Feedback for queries that this version had a part in answering.", _M)
+ARM_OBSERVATIONS = _metric(_C, "arm_observations", _ARM, "", "Feedback by which this version was judged.", _M)
+ARM_REWARDS = _metric(_C, "arm_rewards", _ARM, "", "Sum of its rewards in these: 1 - loss, 0 to 1 each.", _M)
+ARM_SHARE = _metric(_G, "arm_share", _ARM, "", "Its probability, or its weight in the vote, in the plan in force.", _M)
+ARM_MEAN_REWARD = _metric(_G, "arm_mean_reward", _ARM, "", "Its mean reward of late, as the policy sees it.", _M)
+LEARNER_STORE_FAILURES = _metric(
+    _C, "learner_store_failures", ("call",), "", "Calls of the learners' store that failed: learning went on.", _M
+)
 
 METRICS: tuple[Metric, ...] = tuple(_TABLE)
 """Every metric, in the order of the exposition."""

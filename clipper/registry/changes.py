@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from clipper.errors import AlreadyExistsError, ConflictError, NotFoundError
 from clipper.registry import names
@@ -42,6 +42,19 @@ def delete_application(state: RegistryState, name: str) -> RegistryState:
     """
     state.application(name)
     return replace(state, applications=_without(state.applications, name))
+
+
+def set_policy(
+    state: RegistryState, name: str, policy: Mapping[str, Any] | None, learning: Mapping[str, Any] | None
+) -> RegistryState:
+    """Let an application choose among its models in another way, or learn in another.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such application.
+    """
+    return _with_application(state, replace(state.application(name), policy=policy, learning=learning))
 
 
 def link_model(state: RegistryState, application_name: str, model_name: str) -> RegistryState:

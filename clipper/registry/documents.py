@@ -16,7 +16,8 @@ from clipper.registry.records import Application, Model, ModelVersion, RegistryS
 from clipper.state.store import Document, StoredState
 
 # 1 (not written down): Clipper 0.1 before versions had resources and descriptions, and models previous versions.
-FORMAT: Final = 2
+# 2: before applications learned from feedback.
+FORMAT: Final = 3
 
 _APPLICATION_KEY: Final = "application/"
 _MODEL_KEY: Final = "model/"

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from clipper.errors import InvalidArgumentError
 
@@ -32,10 +32,6 @@ DTYPES: Final = (
     *("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
     *("float16", "float32", "float64", "bool"),
 )
-POLICIES: Final = ("static", "majority", "mean")
-# Whether a query is answered as soon as the models that are still to come cannot change the output; by default yes.
-ANSWER_WHEN_DECIDED: Final = "answer_when_decided"
-_POLICY_PARAMETERS: Final[Mapping[str, Mapping[str, type]]] = {"majority": {ANSWER_WHEN_DECIDED: bool}}
 MISS_RULES: Final = ("default", "error")
 CONTROLLERS: Final = ("aimd", "quantile", "fixed")
 
@@ -144,12 +140,12 @@ def check_range(name: str, value: object, least: int, most: int) -> int:
 
 def check_default_output(output: object) -> str:
     """Return the JSON text of ``output``: any JSON value that every JSON reader takes, up to 64 KiB."""
-    return _check_json("default_output", output)
+    return check_json("default_output", output)
 
 
 def check_sample_input(sample: object) -> str:
     """Return the JSON text of a sample input, up to 1 MiB; "" stands for None: no sample."""
-    return "" if sample is None else _check_json("sample_input", sample, MAX_SAMPLE_INPUT_BYTES)
+    return "" if sample is None else check_json("sample_input", sample, MAX_SAMPLE_INPUT_BYTES)
 
 
 def check_sample_input_json(text: str) -> str:
@@ -161,30 +157,7 @@ def check_sample_input_json(text: str) -> str:
     return text
 
 
-def check_policy(policy: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return the policy as ``{"name": ...}`` with its parameters, or None for the default."""
-    if policy is None:
-        return None
-    document = {"name": policy} if isinstance(policy, str) else dict(policy)
-    name = _check_choice("policy", document.get("name"), POLICIES)
-    _check_json("policy", document)
-    known = _POLICY_PARAMETERS.get(name, {})
-    for parameter, value in document.items():
-        if parameter == "name":
-            continue
-        if parameter not in known:
-            raise InvalidArgumentError(
-                f"policy {name!r} has no parameter {parameter!r}",
-                hint=f"its parameters: {', '.join(known) or 'none'}",
-            )
-        if type(value) is not known[parameter]:
-            raise InvalidArgumentError(
-                f"{parameter}={value!r} of policy {name!r} is not valid: expected {known[parameter].__name__}"
-            )
-    return document
-
-
-def _check_json(name: str, value: object, most_bytes: int = MAX_DEFAULT_OUTPUT_BYTES) -> str:
+def check_json(name: str, value: object, most_bytes: int = MAX_DEFAULT_OUTPUT_BYTES) -> str:
     """Return the JSON text of a value: without NaN, infinities and lone surrogates, and neither too deep nor long."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()

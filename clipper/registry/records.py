@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from clipper.errors import NotFoundError
 from clipper.registry import names
+from clipper.registry.learning import check_learning_form, check_policy_form
 from clipper.types import ModelId, Revision
 
 _Record = TypeVar("_Record")
@@ -30,6 +31,7 @@ class Application:
     cache: bool = True
     cache_ttl_us: int = 0  # 0 = entries do not expire
     models: tuple[str, ...] = ()
+    learning: Mapping[str, Any] | None = None  # the fields of learning.Learning that were given; None: no feedback
 
     def __post_init__(self) -> None:
         names.check_application_name(self.name)
@@ -37,7 +39,8 @@ class Application:
         names.check_range("max_slo_us", self.max_slo_us, self.latency_slo_us, names.MAX_SLO_US)
         names.check_range("cache_ttl_us", self.cache_ttl_us, 0, names.MAX_CACHE_TTL_US)
         names.check_miss_rule(self.on_miss)
-        names.check_policy(self.policy)
+        check_policy_form(self.policy)
+        check_learning_form(self.learning)
         if self.input_type not in names.INPUT_TYPES:
             names.check_input_type(self.input_type)
         names.check_shape(self.input_type, self.shape, self.dtype)

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from clipper.registry.learning import effective_policy, learning_of
 from clipper.registry.records import Application, Model, ModelVersion, RegistryState
 
 
-def to_snapshot(state: RegistryState) -> dict[str, Any]:
-    """Return the JSON object that `clipper.frontend` builds its route table and model runtimes from."""
+def _no_plan(_application: str) -> Mapping[str, Any] | None:
+    return None
+
+
+def to_snapshot(state: RegistryState, plan_of: Callable[[str], Mapping[str, Any] | None] = _no_plan) -> dict[str, Any]:
+    """Return the JSON object that `clipper.frontend` builds its route table and model runtimes from.
+
+    Parameters
+    ----------
+    plan_of : callable
+        Gives the plan in force for everybody of an application by its name; None: the worker makes it of the policy.
+    """
     return {
         "type": "snapshot",
         "revision": state.revision,
-        "applications": [_application(application) for application in state.applications.values()],
+        "applications": [_application(one, plan_of(one.name)) for one in state.applications.values()],
         "models": [_model(model) for model in state.models.values()],
     }
 
 
-def _application(application: Application) -> dict[str, Any]:
-    default_policy = {"name": "majority" if len(application.models) > 1 else "static"}
+def _application(application: Application, plan: Mapping[str, Any] | None) -> dict[str, Any]:
+    learning = learning_of(application)
     return {
         "name": application.name,
         "input_type": application.input_type,
@@ -28,10 +40,12 @@ def _application(application: Application) -> dict[str, Any]:
         "latency_slo_us": application.latency_slo_us,
         "max_slo_us": application.max_slo_us,
         "on_miss": application.on_miss,
-        "policy": default_policy if application.policy is None else dict(application.policy),
+        "policy": effective_policy(application),
         "models": list(application.models),
         "cache": application.cache,
         "cache_ttl_us": application.cache_ttl_us,
+        "learning": None if learning is None else learning.to_json(),
+        "plan": None if plan is None else dict(plan),
     }
 
 

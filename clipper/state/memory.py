@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from clipper.state.store import NO_REVISION, Document, StateStore, StoredState
+from clipper.state.store import NO_REVISION, Document, ScannedPart, StateStore, StoredState
 from clipper.types import Revision
 
 
@@ -23,6 +23,16 @@ class MemoryStore(StateStore):
     def load(self) -> StoredState:
         documents = {key: self._parse(key, text) for key, text in self._texts.items()}
         return StoredState(self._revision, documents)
+
+    def read(self, keys: Sequence[str]) -> StoredState:
+        found = {key: self._parse(key, self._texts[key]) for key in keys if key in self._texts}
+        return StoredState(self._revision, found)
+
+    def scan(self, cursor: str, count: int) -> ScannedPart:
+        # By the order of the keys: positions would shift under a scan when documents are removed.
+        keys = sorted(key for key in self._texts if not cursor or key > cursor.removeprefix(">"))[:count]
+        following = f">{keys[-1]}" if len(keys) == count else ""
+        return ScannedPart(following, {key: self._parse(key, self._texts[key]) for key in keys})
 
     def commit(
         self, expected_revision: Revision, changes: Mapping[str, Document | None], above: Revision = NO_REVISION

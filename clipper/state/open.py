@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +14,16 @@ from clipper.state.sqlite import LOCK_LIMIT_US, SqliteStore
 from clipper.state.store import StateStore
 
 STATE_FILE_NAME: Final = "state.sqlite"
+# What policies have learned changes every second, the registry when people change it: each has a store of its own, so
+# that neither waits for the other, and so that the registry is as small as what people have registered.
+LEARNER: Final = "learner"
 
 
 def open_store(
     url: str,
     run_dir: Path,
     *,
+    part: str = "",
     lock_limit_us: int = LOCK_LIMIT_US,
     connect_limit_us: int = CONNECT_LIMIT_US,
     answer_limit_us: int = ANSWER_LIMIT_US,
@@ -27,6 +32,9 @@ def open_store(
 
     Parameters
     ----------
+    part : str
+        "" is the registry's store; another name (`LEARNER`) one beside it: a file ``state-learner.sqlite`` for
+        ``state.sqlite``, or a prefix ``name:learner`` for ``name``.
     lock_limit_us : int
         How long a call waits for another process that holds the SQLite file.
     connect_limit_us, answer_limit_us : int
@@ -41,18 +49,24 @@ def open_store(
     """
     scheme, separator, rest = url.partition(":")
     if not url:
-        return SqliteStore(run_dir / STATE_FILE_NAME, lock_limit_us)
+        return SqliteStore(_file_of(run_dir / STATE_FILE_NAME, part), lock_limit_us)
     if url == "memory:":
         return MemoryStore()
     if scheme == "sqlite" and separator and rest:
         # sqlite:///var/lib/x is how other programs spell it; two slashes would name a host.
         path = "/" + rest.lstrip("/") if rest.startswith("///") else rest
         if not path.startswith("//"):
-            return SqliteStore(run_dir / path, lock_limit_us)
+            return SqliteStore(_file_of(run_dir / path, part), lock_limit_us)
     if scheme in SCHEMES:
-        return RedisStore(parse_redis_url(url), connect_limit_us, answer_limit_us)
+        address = parse_redis_url(url)
+        prefix = f"{address.prefix}:{part}" if part else address.prefix
+        return RedisStore(replace(address, prefix=prefix), connect_limit_us, answer_limit_us)
     raise InvalidArgumentError(
         "the URL of the state names no kind of store",
         hint="expected memory:, sqlite:PATH, redis://[:password@]host:port/db[?prefix=name], or nothing for a file in "
         "the run directory",
     )
+
+
+def _file_of(path: Path, part: str) -> Path:
+    return path.with_name(f"{path.stem}-{part}{path.suffix}") if part else path

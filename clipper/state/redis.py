@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from clipper.errors import ClipperError, StartError, StateError, StateUnavailableError
 from clipper.state.redis_url import RedisAddress
-from clipper.state.store import NO_REVISION, Document, StateStore, StoredState
+from clipper.state.store import NO_REVISION, Document, ScannedPart, StateStore, StoredState
 from clipper.types import Revision
 
 if TYPE_CHECKING:
@@ -86,16 +86,41 @@ class RedisStore(StateStore):
         with self._errors("read"):
             fields: Any = self._client.hgetall(self._key)
         self._check_schema(fields.get(b"schema"))
+        return StoredState(self._revision(fields.get(b"revision")), self._documents(fields))
+
+    def read(self, keys: Sequence[str]) -> StoredState:
+        fields = [_DOCUMENT + key.encode() for key in keys]
+        with self._errors("read"):
+            values: Any = self._client.hmget(self._key, [b"revision", b"schema", *fields])
+        revision, schema, *texts = values
+        self._check_schema(schema)
+        found = {field: text for field, text in zip(fields, texts, strict=True) if text is not None}
+        return StoredState(self._revision(revision), self._documents(found))
+
+    def scan(self, cursor: str, count: int) -> ScannedPart:
+        with self._errors("read"):
+            answer: Any = self._client.hscan(self._key, int(cursor or 0), count=count)
+        following, fields = answer
+        # Redis scans a small hash whole, whatever is asked for.
+        return ScannedPart(str(following) if following else "", self._documents(fields))
+
+    def _revision(self, found: bytes | None) -> Revision:
+        try:
+            return Revision(int(found or b"0"))
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
+
+    def _documents(self, fields: Mapping[bytes, bytes]) -> dict[str, Document]:
+        """Return the documents among the fields of the hash, in the order of their coming."""
         numbered = []
         try:
-            revision = Revision(int(fields.get(b"revision", b"0")))
             for field, value in fields.items():
                 if field.startswith(_DOCUMENT):
                     number, _, text = value.partition(b" ")
                     numbered.append((int(number), field.removeprefix(_DOCUMENT).decode(), text))
         except ValueError as error:
             raise self._damaged(str(error)) from error
-        return StoredState(revision, {key: self._parse(key, text) for _, key, text in sorted(numbered)})
+        return {key: self._parse(key, text) for _, key, text in sorted(numbered)}
 
     def commit(
         self, expected_revision: Revision, changes: Mapping[str, Document | None], above: Revision = NO_REVISION

@@ -9,19 +9,21 @@ import mmap
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from clipper.errors import StartError, StateError, StateUnavailableError
 from clipper.state.sqlite_errors import damaged_error, opening_error, running_error
-from clipper.state.store import NO_REVISION, Document, StateStore, StoredState
+from clipper.state.store import NO_REVISION, Document, ScannedPart, StateStore, StoredState
 from clipper.types import Revision
 
 # The first bytes of every SQLite file (sqlite.org/fileformat.html).
 _MAGIC: Final = b"SQLite format 3\0"
 # How long a call waits for another process that holds the file.
 LOCK_LIMIT_US: Final = 1_000_000
+# What one statement asks for at most: SQLite takes 32,766 parameters, or 999 before version 3.32.
+_MOST_KEYS: Final = 900
 # Step n leads from schema version n to n + 1 and runs in one transaction with it; version 0 is an empty file. Steps are
 # added, never changed: files of every version are out there.
 _STEPS: Final[tuple[tuple[str, ...], ...]] = (
@@ -79,6 +81,30 @@ class SqliteStore(StateStore):
         except sqlite3.Error as error:
             raise running_error(self._path, "read", error) from error
         return StoredState(Revision(revision), {key: self._parse(key, text) for key, text in rows})
+
+    def read(self, keys: Sequence[str]) -> StoredState:
+        rows: list[tuple[str, str]] = []
+        try:
+            with _transaction(self._connection, "BEGIN"):
+                revision = self._connection.execute("SELECT revision FROM state").fetchone()[0]
+                for begin in range(0, len(keys), _MOST_KEYS):
+                    part = keys[begin : begin + _MOST_KEYS]
+                    marks = ", ".join("?" * len(part))
+                    rows += self._connection.execute(f"SELECT key, text FROM documents WHERE key IN ({marks})", part)
+        except sqlite3.Error as error:
+            raise running_error(self._path, "read", error) from error
+        return StoredState(Revision(revision), {key: self._parse(key, text) for key, text in rows})
+
+    def scan(self, cursor: str, count: int) -> ScannedPart:
+        try:
+            rows = self._connection.execute(
+                "SELECT rowid, key, text FROM documents WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                (int(cursor or 0), count),
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise running_error(self._path, "read", error) from error
+        following = str(rows[-1][0]) if len(rows) == count else ""
+        return ScannedPart(following, {key: self._parse(key, text) for _, key, text in rows})
 
     def commit(
         self, expected_revision: Revision, changes: Mapping[str, Document | None], above: Revision = NO_REVISION

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,14 @@ class StoredState:
     """Every document as of one revision, in the order in which their keys came; revision 0 is the empty store."""
 
     revision: Revision
+    documents: Mapping[str, Document]
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedPart:
+    """A part of all documents, and where the next part begins; "" = this was the last."""
+
+    cursor: str
     documents: Mapping[str, Document]
 
 
@@ -39,6 +47,22 @@ class StateStore(ABC):
     @abstractmethod
     def load(self) -> StoredState:
         """Return the present state; later commits do not change what was returned."""
+
+    @abstractmethod
+    def read(self, keys: Sequence[str]) -> StoredState:
+        """Return the present revision and, of the documents with these keys, those that there are, in no given order.
+
+        What it costs follows from the number of keys, not from how much the store holds: `load` is for what fits into
+        memory, this for what is looked up one by one. Without keys it tells the revision.
+        """
+
+    @abstractmethod
+    def scan(self, cursor: str, count: int) -> ScannedPart:
+        """Return some documents, about ``count``, and the cursor for the next ones.
+
+        The first cursor is "", and so is the one behind the last part. A document that is there from the first part to
+        the last is in one of them at least; one that is put or removed meanwhile may be in one or not.
+        """
 
     @abstractmethod
     def commit(

@@ -181,5 +181,62 @@ def test_writers_that_race_lose_nothing(opener: Opener) -> None:
     assert set(state.documents) == {"last", *(f"{writer}/{number}" for writer in range(2) for number in range(count))}
 
 
+def test_read_returns_the_documents_asked_for_and_the_revision(store: StateStore) -> None:
+    assert store.read(["a"]) == store.read([]) == store.load()
+    store.commit(Revision(0), {"a": {"x": 1}, "b": {"y": 2}, "c": {}})
+    state = store.read(["c", "nobody", "a", "revision"])
+    assert (state.revision, dict(state.documents)) == (1, {"a": {"x": 1}, "c": {}})
+    assert (store.read(()).revision, store.read(()).documents) == (1, {})
+
+
+@pytest.mark.parametrize("key", ["context/é/名前", " ", "a b\n\t'\"\\%:*", "null\0byte", "document:revision"])
+def test_document_of_any_key_is_read(store: StateStore, key: str) -> None:
+    store.commit(Revision(0), {key: {"key": key}, "other": {}})
+    assert store.read([key]).documents == {key: {"key": key}}
+
+
+def test_thousands_of_keys_are_read_at_once(store: StateStore) -> None:
+    documents = {f"context/{number}": {"number": number} for number in range(2_500)}
+    store.commit(Revision(0), {**documents, "other": {}})
+    assert dict(store.read(list(documents)).documents) == documents
+
+
+def scanned(store: StateStore, count: int) -> list[str]:
+    keys: list[str] = []
+    cursor = ""
+    while True:
+        part = store.scan(cursor, count)
+        keys += part.documents
+        if not part.cursor:
+            return keys
+        cursor = part.cursor
+
+
+@pytest.mark.parametrize("count", [1, 7, 1_000])
+def test_scan_meets_every_document(store: StateStore, count: int) -> None:
+    assert scanned(store, count) == []
+    documents = {f"context/{number}": {"number": number} for number in range(20)}
+    store.commit(Revision(0), documents)
+    assert set(scanned(store, count)) == set(documents)
+    assert store.scan("", 1_000).documents == documents
+
+
+def test_scan_meets_what_stays_while_documents_come_and_go(store: StateStore) -> None:
+    # More than Redis keeps in one piece, so that it is scanned in parts there, too.
+    stays = {f"stays/{number}": {"filler": "x" * 100} for number in range(600)}
+    goes = {f"goes/{number}": {} for number in range(600)}
+    store.commit(Revision(0), {**goes, **stays})
+    seen: set[str] = set()
+    cursor, revision = "", Revision(1)
+    while True:
+        part = store.scan(cursor, 50)
+        seen |= set(part.documents)
+        if not part.cursor:
+            break
+        cursor = part.cursor
+        revision = store.commit(revision, {f"goes/{revision}": None, f"new/{revision}": {}, "stays/0": {"again": 1}})
+    assert set(stays) <= seen
+
+
 def test_url_names_the_store(store: StateStore) -> None:
     assert store.url.startswith(("memory:", "sqlite:/", "redis://127.0.0.1:"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from clipper.errors import StateUnavailableError
 from clipper.state.memory import MemoryStore
-from clipper.state.store import NO_REVISION, Document, StateStore, StoredState
+from clipper.state.store import NO_REVISION, Document, ScannedPart, StateStore, StoredState
 from clipper.types import Revision
 
 
@@ -36,6 +36,14 @@ class FaultyStore(StateStore):
     def load(self) -> StoredState:
         self._check()
         return self.store.load()
+
+    def read(self, keys: Sequence[str]) -> StoredState:
+        self._check()
+        return self.store.read(keys)
+
+    def scan(self, cursor: str, count: int) -> ScannedPart:
+        self._check()
+        return self.store.scan(cursor, count)
 
     def commit(
         self, expected_revision: Revision, changes: Mapping[str, Document | None], above: Revision = NO_REVISION

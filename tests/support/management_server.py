@@ -22,7 +22,9 @@ from clipper.deploy.fleet import Fleet, FrontendLink
 from clipper.deploy.manager import ContainerManager, ReplicaExit, ReplicaSpec, RunningReplica
 from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
+from clipper.management.learning import Learning
 from clipper.management.operations import Operations
+from clipper.management.query_port import QueryPort
 from clipper.management.routes.context import Context
 from clipper.management.server import ManagementServer
 from clipper.management.uploads import Uploads
@@ -115,20 +117,29 @@ class ManagementInThread:
         )
         self.manager.on_ready = lambda replica_id: self.fleet.on_session(replica_id, 0, "ready", "")
         self.channel = ControlChannel(
-            self.worker_count, lambda: to_snapshot(self.registry.state), self.fleet.on_session, self.fleet.on_workers
+            self.worker_count,
+            lambda: to_snapshot(self.registry.state, self.learning.plan_of),
+            self.fleet.on_session,
+            self.fleet.on_workers,
         )
-        self.operations = Operations(config, self.registry, self.channel, self.fleet)
+        self.learner_store = MemoryStore()
+        self.learning = Learning(self.learner_store, self.channel, config.management.learner_flush_interval_us)
+        self.operations = Operations(config, self.registry, self.channel, self.fleet, self.learning)
         self.uploads = Uploads(config.staging_dir, config.management)
-        context = Context(config, self.operations, self.channel, self.fleet, self.uploads)
+        query_port = QueryPort(config)
+        context = Context(config, self.operations, self.channel, self.fleet, self.uploads, self.learning, query_port)
         self.app = make_app(context)
         self.server = ManagementServer(self.app, config.management, self.operations.close)
         self.fleet.on_workers(1)
-        reconciling = asyncio.create_task(self.fleet.run())
+        works = [asyncio.create_task(work) for work in (self.fleet.run(), self.learning.run())]
         started.set_result(None)
         try:
             await self.server.serve(sockets=[listener])
         finally:
-            reconciling.cancel()
+            for work in works:
+                work.cancel()
+            await asyncio.gather(*works, return_exceptions=True)
+            await self.learning.close()
 
     def _drain(self, replica_id: ReplicaId) -> None:
         self.fleet.on_session(replica_id, 0, "closed", "")
@@ -176,5 +187,5 @@ def api_document() -> dict[str, Any]:
     """Return the OpenAPI document, without a server."""
     config = ClipperConfig(Path("/nowhere"))
     nothing: Any = None
-    document: dict[str, Any] = make_app(Context(config, nothing, nothing, nothing, nothing)).openapi()
+    document: dict[str, Any] = make_app(Context(config, *[nothing] * 6)).openapi()
     return document

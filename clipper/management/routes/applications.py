@@ -9,6 +9,7 @@ from clipper.management.routes.context import API_PREFIX, ContextParameter, erro
 from clipper.management.schema_types import ApplicationName, ModelName
 from clipper.management.schemas import ApplicationAnswer, ApplicationRequest
 from clipper.registry import names
+from clipper.registry.learning import check_learning, check_policy, implied_learning
 from clipper.registry.records import Application
 
 router = APIRouter(prefix=f"{API_PREFIX}/applications", tags=["applications"])
@@ -28,6 +29,7 @@ async def register_application(
     input_type = names.check_input_type(request.input_type)
     shape, dtype = names.check_shape(input_type, request.shape, request.dtype)
     slo_us = names.check_slo("latency_slo_us", request.latency_slo_us)
+    policy = check_policy(request.policy)
     application = Application(
         name=names.check_application_name(request.name),
         input_type=input_type,
@@ -37,9 +39,10 @@ async def register_application(
         shape=shape,
         dtype=dtype,
         on_miss=request.on_miss,
-        policy=names.check_policy(request.policy),
+        policy=policy,
         cache=request.cache,
         cache_ttl_us=request.cache_ttl_us,
+        learning=implied_learning(policy, check_learning(request.learning)),
     )
     registered = await context.operations.register_application(application)
     response.headers["Location"] = f"{router.prefix}/{registered.name}"

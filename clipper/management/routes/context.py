@@ -12,9 +12,11 @@ from fastapi.responses import StreamingResponse
 from clipper.config import ClipperConfig
 from clipper.deploy.fleet import Fleet
 from clipper.management.control_channel import ControlChannel
+from clipper.management.learning import Learning
 from clipper.management.openapi import error_responses
 from clipper.management.operations import Operations
 from clipper.management.progress import MEDIA_TYPE, Progress, ProgressStream
+from clipper.management.query_port import QueryPort
 from clipper.management.schemas import ProgressLine
 from clipper.management.uploads import Uploads
 
@@ -31,6 +33,8 @@ class Context:
     channel: ControlChannel
     fleet: Fleet
     uploads: Uploads
+    learning: Learning
+    query_port: QueryPort
 
 
 def _context(request: Request) -> Context:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
 from clipper.management.routes.context import Context, ContextParameter
+from clipper.metrics.learning import LearningMetrics
 from clipper.metrics.management import ManagementSnapshot, VersionMetrics, render_management
 from clipper.registry.records import ModelVersion
 
@@ -17,12 +19,13 @@ router = APIRouter(tags=["instance"])
 @router.get("/metrics", response_class=PlainTextResponse, summary="Measure management")
 async def get_metrics(context: ContextParameter) -> Response:
     """Return what there should be, what there is, and what was done about it, in the Prometheus text format."""
-    content_type, body = render_management(lambda: take_snapshot(context))
+    learning = await context.learning.measures()
+    content_type, body = render_management(lambda: take_snapshot(context, learning))
     return Response(body, media_type=content_type)
 
 
-def take_snapshot(context: Context) -> ManagementSnapshot:
-    """Return every count of this process, now."""
+def take_snapshot(context: Context, learning: Mapping[str, LearningMetrics]) -> ManagementSnapshot:
+    """Return every count of this process, now, beside those of the learners."""
     state, fleet = context.operations.state, context.fleet
     workers = {worker: applied for worker, _, applied in context.channel.workers}
     versions = list(state.all_versions())
@@ -36,6 +39,8 @@ def take_snapshot(context: Context) -> ManagementSnapshot:
         actions={"start": fleet.counts.starts, "stop": fleet.counts.stops},
         versions={version.model_id: _version_metrics(context, version) for version in versions},
         restarts={**dict.fromkeys(processes, 0), **fleet.manager.process_restarts},
+        learning=learning,
+        store_failures=context.learning.store.failures,
     )
 
 

@@ -7,8 +7,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from clipper.deploy.reconcile import ReplicaState
 from clipper.management.version_tasks import DELETED, DEPLOYED, SCALED
+from clipper.metrics.learning import ArmMetrics, LearningMetrics
 from clipper.metrics.management import ManagementSnapshot, VersionMetrics, render_management
-from clipper.metrics.names import MANAGED_STATES, OPERATIONS, Page, metrics_of
+from clipper.metrics.names import MANAGED_STATES, OPERATIONS, POLICY_FAILURE_KINDS, Page, metrics_of
+from clipper.selection.state_cell import FAILURES
 from clipper.types import ModelId
 
 SNAPSHOT = ManagementSnapshot(
@@ -19,7 +21,14 @@ SNAPSHOT = ManagementSnapshot(
     actions={"start": 3, "stop": 1},
     versions={ModelId("svm", "1"): VersionMetrics(2, {"ready": 1}, failures=4, is_quarantined=True)},
     restarts={"frontend-0": 5},
-)
+    learning={
+        "digits": LearningMetrics(
+            outcomes={"folded": 9}, gaps=1, failures={"plan": 2}, plans=3, contexts=5, contexts_in_memory=4,
+            contexts_lost=1, arms={"svm:1": ArmMetrics(7, 6, 4.5, 0.75, 0.7), "new:2": ArmMetrics()},
+        )
+    },
+    store_failures={"write": 3},
+)  # fmt: skip
 
 
 def scrape(snapshot: ManagementSnapshot) -> dict[str, Family]:
@@ -53,6 +62,19 @@ def test_counts_stand_under_their_labels_and_known_values_begin_at_zero() -> Non
     assert values(families, "clipper_worker_revision") == {("0",): 6}
 
 
+def test_learning_stands_under_application_and_arm_and_what_is_not_known_has_no_sample() -> None:
+    families = scrape(SNAPSHOT)
+    outcomes = values(families, "clipper_learner_observations")
+    assert outcomes["digits", "folded"] == 9 and outcomes["digits", "duplicate"] == 0
+    assert values(families, "clipper_policy_failures")["digits", "plan"] == 2
+    assert values(families, "clipper_arm_pulls") == {("digits", "svm", "1"): 7, ("digits", "new", "2"): 0}
+    assert values(families, "clipper_arm_rewards")["digits", "svm", "1"] == 4.5
+    assert values(families, "clipper_arm_share") == {("digits", "svm", "1"): 0.75}
+    assert values(families, "clipper_arm_mean_reward") == {("digits", "svm", "1"): 0.7}
+    assert values(families, "clipper_learner_store_failures") == {("read",): 0, ("write",): 3}
+
+
 def test_label_values_of_the_table_are_those_of_the_code() -> None:
     assert tuple(state.value for state in ReplicaState) == MANAGED_STATES
     assert (DEPLOYED, SCALED, DELETED) == OPERATIONS
+    assert FAILURES == POLICY_FAILURE_KINDS

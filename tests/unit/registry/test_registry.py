@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from clipper.errors import AlreadyExistsError, ConflictError, InternalError, InvalidArgumentError
-from clipper.registry import changes, names
+from clipper.registry import changes
+from clipper.registry.learning import check_policy
 from clipper.registry.records import Application, ModelVersion, RegistryState
 from clipper.registry.registry import Registry
 from clipper.registry.snapshot import to_snapshot
@@ -91,6 +92,8 @@ def test_snapshot_has_the_fields_of_the_control_channel() -> None:
                 "models": ["svm"],
                 "cache": True,
                 "cache_ttl_us": 0,
+                "learning": None,
+                "plan": None,
             }
         ],
         "models": [
@@ -123,13 +126,13 @@ def test_snapshot_has_the_fields_of_the_control_channel() -> None:
     ],
 )
 def test_policy_is_kept_with_its_parameters(policy: Any, expected: Any) -> None:
-    assert names.check_policy(policy) == expected
+    assert check_policy(policy) == expected
 
 
 @pytest.mark.parametrize(
     ("policy", "said"),
     [
-        ("median", "expected one of static, majority, mean"),
+        ("median", "there is no policy 'median'"),
         ({"answer_when_decided": True}, "policy=None is not valid"),
         ({"name": "mean", "answer_when_decided": True}, "policy 'mean' has no parameter 'answer_when_decided'"),
         ({"name": "majority", "answer_when_decide": True}, "has no parameter 'answer_when_decide'"),
@@ -138,7 +141,7 @@ def test_policy_is_kept_with_its_parameters(policy: Any, expected: Any) -> None:
 )
 def test_policy_that_means_nothing_is_refused(policy: Any, said: str) -> None:
     with pytest.raises(InvalidArgumentError, match=said):
-        names.check_policy(policy)
+        check_policy(policy)
 
 
 @pytest.mark.parametrize(("count", "policy"), [(0, "static"), (1, "static"), (2, "majority")])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clipper.errors import InvalidArgumentError
-from clipper.state.open import open_store
+from clipper.state.open import LEARNER, open_store
 from clipper.state.redis_url import RedisAddress, parse_redis_url
 
 
@@ -27,6 +27,16 @@ def test_sqlite_url_names_a_file(tmp_path: Path, form: str) -> None:
 def test_relative_sqlite_path_is_in_the_run_directory(tmp_path: Path) -> None:
     store = open_store("sqlite:x.db", tmp_path)
     assert (tmp_path / "x.db").exists()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [("", "state-learner.sqlite"), ("sqlite:x.db", "x-learner.db"), ("sqlite:plain", "plain-learner")],
+)
+def test_store_of_the_learners_is_a_file_beside_the_registry_s(tmp_path: Path, url: str, file: str) -> None:
+    store = open_store(url, tmp_path, part=LEARNER)
+    assert store.url == f"sqlite:{tmp_path}/{file}"
     store.close()
 
 
