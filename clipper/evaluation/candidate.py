@@ -177,7 +177,7 @@ class _Collector:
             raise UnusableLogError(
                 f"policy {self._policy.name!r} makes one answer of several models' outputs, and the log has the output "
                 f"of one model for query {row.decision.query_id}",
-                hint="log with an ensemble, which asks all of them: policy 'majority' or 'hedge'",
+                hint="log with an ensemble, which asks all of them: policy 'ensemble' or 'hedge'",
             )
         output, confidence = answer_of(plan, row.decision.outputs)
         if output is ABSENT:

@@ -94,8 +94,8 @@ def _check_ensembles(log: JoinedLog) -> None:
             f"of {incomplete:,} of {len(asked):,} queries with feedback the outputs of some members are not known, or "
             "not how good they are"
             + (f" ({by_reward:,} have a reward, which is about the answer)" if by_reward else ""),
-            hint="which outputs are missing depends on the others, so they cannot be left out; run the ensemble with "
-            '"observe_all_ratio": 1, and give labels',
+            hint="which outputs are missing depends on the others, so they cannot be left out; let all members be "
+            'evaluated: policy {"name": "ensemble", "observe_all_ratio": 1} or hedge, and give labels',
         )
     if incomplete:
         log.incomplete = incomplete
