@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for world in worlds:
         progress.show(world.name)
         results += measure(world, options.seeds, lambda seed: None)
-        progress.done_cost += world.queries * options.seeds * 1e-5
+        progress.advance(world.queries * options.seeds * 1e-5)
+    progress.end()
     table = render(results)
     print(table)
     faults = [fault for result in results for fault in faults_of(result)]
@@ -64,7 +65,7 @@ def faults_of(result: Result) -> list[str]:
 def render(results: Sequence[Result]) -> str:
     """Write the Markdown table."""
     lines = [
-        "| traffic, log and candidate | truth | sample size | estimator | bias | error (RMS) | interval | holds the truth |",
+        "| traffic, log and candidate | truth | sample size | estimator | bias | RMS error | interval | holds it |",
         "|---|--:|--:|---|--:|--:|--:|--:|",
     ]
     for world in EXPERIMENTS:

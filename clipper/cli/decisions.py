@@ -43,4 +43,4 @@ def export(
         return
     if counts.damaged:
         warn(f"{count(counts.damaged, 'line')} damaged and left out: {counts.damaged_example}")
-    print(f"{to}: {count(written, 'decision')}")
+    print(f"{to}: {written:,} decisions")

@@ -8,7 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -18,7 +18,7 @@ from clipper.cli.durations import format_age
 from clipper.cli.instance import resolve_run_dir, running_config
 from clipper.cli.moments import parse_moment_us
 from clipper.cli.options import JsonOption, RunDirOption
-from clipper.cli.output import console, count, print_json, print_table, say, warn
+from clipper.cli.output import console, print_json, print_table, say, warn
 from clipper.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -184,23 +184,21 @@ def _lines() -> Progress:
 def _print(answer: Evaluation) -> None:
     log = answer.log
     span_s = (log["last_at_us"] - log["first_at_us"]) / 1e6
-    begin = datetime.fromtimestamp(log["first_at_us"] / 1e6).astimezone()
+    begin = datetime.fromtimestamp(log["first_at_us"] // 1_000_000, UTC)
     ran = ", ".join(name for name in log["policies"] if name) or "?"
-    say(
-        f"{log['application']}: {count(log['decisions'], 'decision')} in {format_age(span_s)} from {begin:%Y-%m-%d %H:%M}"
-        f" by {ran}; {answer.queries:,} with feedback ({answer.queries / max(1, log['decisions']):.1%})"
-    )
+    decisions = f"{log['decisions']:,} decisions of {ran}"
+    print(f"{log['application']}: {decisions}, in {format_age(span_s)} from {begin:%Y-%m-%dT%H:%M:%SZ}")
+    print(f"{answer.queries:,} with feedback ({answer.queries / max(1, log['decisions']):.1%})\n")
     rows = [] if answer.earned is None else [("what ran", *_cells(answer.earned), "")]
     for name, estimate in answer.estimates.items():
         rows.append((_TITLES[name], *_cells(estimate), _difference(answer.differences[name])))
     print_table(("ESTIMATE", ">REWARD", f"{answer.confidence:.0%} INTERVAL", "AGAINST WHAT RAN"), rows, "")
-    say(
-        f"effective sample size {answer.effective_sample_size:,.0f} of {answer.queries:,}; largest weight "
-        f"{answer.largest_weight:.3g}, mean weight {answer.mean_weight:.3f}"
-    )
-    shares = [f"{arm} {share:.1%}" for arm, share in answer.shares.items() if any(answer.shares.values())]
-    if shares:
-        say(f"{answer.policy['name']} would have asked: {', '.join(shares)}")
+    weights = f"largest weight {answer.largest_weight:.3g}, mean weight {answer.mean_weight:.3f}"
+    print(f"\neffective sample size {answer.effective_sample_size:,.0f} of {answer.queries:,}; {weights}")
+    if any(answer.shares.values()):
+        shares = ", ".join(f"{arm} {share:.1%}" for arm, share in answer.shares.items())
+        print(f"{answer.policy['name']} would have asked: {shares}")
+    sys.stdout.flush()
     for remark in answer.remarks:
         warn(remark)
 

@@ -21,7 +21,7 @@ from clipper.evaluation.replay import Planned, Replay
 from clipper.selection import ABSENT, Loss, PlanSpec, SelectionPolicy
 
 SELECT_DRAWS: Final = 32
-"""Draws of ``select`` for each query: it says the propensity of the arm it draws, not that of the logged one."""
+"""Draws of ``select`` for each query; see `_shares_of_draws`."""
 STICKY_DEVIATIONS: Final = 3.0
 _SEED: Final = 20_170_327
 DEFAULT_OUTPUT_REWARD: Final = 0.0
@@ -147,7 +147,7 @@ class _Collector:
             decision = row.decision
             weight = of_arms[self._column[decision.chosen or ""]] / (decision.propensity or 1.0)
             self._targets.weight[index] = weight
-            self._targets.gain[index] = weight * (row.earned or 0.0)
+            self._targets.gain[index] = weight * row.rewards[decision.chosen or ""]
             self._targets.unsupported += self._without_support(decision, of_arms)
 
     def _without_support(self, decision: Decision, of_arms: Vector) -> float:
@@ -167,12 +167,8 @@ class _Collector:
             )
         if len({len(row) for row in features if row is not None}) != 1:
             raise UnusableLogError("the log has features of different lengths", hint="choose a part: --since, --until")
-        count, models = len(features), len(planned.plan.models)
-        x = np.repeat(np.nan_to_num(np.array(features, dtype=np.float64)), SELECT_DRAWS, axis=0)
-        arms, _ = self._policy.select(planned.plan.parameters, x, self._rng)
-        counts = np.zeros((count, models))
-        np.add.at(counts, (np.repeat(np.arange(count), SELECT_DRAWS), np.asarray(arms)), 1.0)
-        return counts / SELECT_DRAWS
+        x = np.nan_to_num(np.array(features, dtype=np.float64))
+        return _shares_of_draws(self._policy, planned.plan, x, self._rng)
 
     def _answer(self, index: int, plan: PlanSpec) -> None:
         """Enter a query that the candidate asks several models about."""
@@ -181,7 +177,7 @@ class _Collector:
             raise UnusableLogError(
                 f"policy {self._policy.name!r} makes one answer of several models' outputs, and the log has the output "
                 f"of one model for query {row.decision.query_id}",
-                hint="log with an ensemble, which asks all of them: policy 'majority' or 'hedge'",
+                hint="log with an ensemble, which asks all of them: policy 'ensemble' or 'hedge'",
             )
         output, confidence = answer_of(plan, row.decision.outputs)
         if output is ABSENT:
@@ -194,6 +190,29 @@ class _Collector:
         reward = DEFAULT_OUTPUT_REWARD if is_default else 1.0 - self._loss(output, row.feedback.label)
         self._targets.gain[index] = reward
         self._targets.weight[index] = 1.0
+
+
+def _shares_of_draws(policy: SelectionPolicy, plan: PlanSpec, features: Matrix, rng: np.random.Generator) -> Matrix:
+    """Return the probability of each model for each query, shape (n, models).
+
+    ``select`` tells the propensity of the arm that it draws. Arms that no draw met share what the others leave: with
+    few arms, or where all that are not the best are explored alike, that is exact.
+    """
+    count, models = len(features), len(plan.models)
+    arms, propensities = policy.select(plan.parameters, np.repeat(features, SELECT_DRAWS, axis=0), rng)
+    shares = np.full((count, models), np.nan)
+    shares[np.repeat(np.arange(count), SELECT_DRAWS), np.asarray(arms)] = propensities
+    unmet = np.isnan(shares)
+    left = 1.0 - np.nansum(shares, axis=1)
+    if (left < -1e-6).any():
+        raise InvalidArgumentError(
+            f"policy {policy.name!r} gives propensities that add up to {1.0 - left.min():.3f}",
+            hint="clipper.selection.testing.check_policy finds out more",
+        )
+    rest = np.maximum(left, 0.0) / np.maximum(unmet.sum(axis=1), 1)
+    shares[unmet] = np.broadcast_to(rest[:, None], shares.shape)[unmet]
+    whole: Matrix = shares / shares.sum(axis=1, keepdims=True)
+    return whole
 
 
 def _contexts(rows: Sequence[Row]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

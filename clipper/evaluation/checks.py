@@ -34,7 +34,7 @@ def check_log(log: JoinedLog) -> None:
     UnusableLogError
         It has no decisions, no feedback, or was not made by chance.
     """
-    if not log.decisions:
+    if not log.decisions and not log.rows:
         raise UnusableLogError("the log holds no decision", hint=f"if it should: {_CUT}" if log.feedback else "")
     _check_feedback(log)
     if log.impossible:
@@ -45,14 +45,15 @@ def check_log(log: JoinedLog) -> None:
     if log.certain:
         names = ", ".join(name or "?" for name in log.policies)
         raise UnusableLogError(
-            f"{log.certain:,} of {log.decisions:,} decisions have the propensity 1 (policies of the log: {names}): "
-            "no other model had a chance, so the log does not say what others would have earned",
+            f"{log.certain:,} of {len(log.rows):,} decisions with feedback have the propensity 1 (policies of the log: "
+            f"{names}): no other model had a chance, so the log does not say what others would have earned",
             hint="let a policy that explores run for a while (thompson and epsilon_greedy do; static does not), or an "
             f"ensemble, which sees every output; or {_CUT}",
         )
-    if log.decisions_by_kind["cascade"]:
+    cascades = sum(row.decision.kind == "cascade" and not is_fully_known(row) for row in log.rows)
+    if cascades:
         raise UnusableLogError(
-            f"{log.decisions_by_kind['cascade']:,} decisions are of a cascade: whether a later model was asked was no "
+            f"{cascades:,} decisions with feedback are of a cascade: whether a later model was asked was no "
             "matter of chance, so the log does not say what it would have answered elsewhere",
             hint=f"let an ensemble run for a while, which sees every output; or {_CUT}",
         )
@@ -93,8 +94,8 @@ def _check_ensembles(log: JoinedLog) -> None:
             f"of {incomplete:,} of {len(asked):,} queries with feedback the outputs of some members are not known, or "
             "not how good they are"
             + (f" ({by_reward:,} have a reward, which is about the answer)" if by_reward else ""),
-            hint="which outputs are missing depends on the others, so they cannot be left out; run the ensemble with "
-            '"observe_all_ratio": 1, and give labels',
+            hint="which outputs are missing depends on the others, so they cannot be left out; let all members be "
+            'evaluated: policy {"name": "ensemble", "observe_all_ratio": 1} or hedge, and give labels',
         )
     if incomplete:
         log.incomplete = incomplete
@@ -158,6 +159,10 @@ def remarks_on(log: JoinedLog, targets: Targets, terms: Terms) -> list[str]:
         )
     if targets.unsupported > 0:
         found.append("the candidate would sometimes choose models that the log gave the propensity 0; this is left out")
+    if log.defaults:
+        found.append(
+            f"{log.defaults:,} queries were answered with the default output; what the model said later counts instead"
+        )
     if log.unscored:
         found.append(f"{log.unscored:,} pieces of feedback give no reward and are left out: {log.unscored_example}")
     if log.incomplete:

@@ -3,11 +3,12 @@
 ========  ==========================================================================================================
 type      fields
 ========  ==========================================================================================================
-decision  query_id, at_us (wall clock), application, context, policy, plan_id, kind; of kinds ``arms`` and
-          ``features``: arms (in link order), probabilities, chosen, propensity, output; of kinds ``members`` and
-          ``cascade``: members ([{"arm", "output"}], without "output" where it is not known), output (what was
-          answered); features (the query's own numbers, where the policy reads them)
-feedback  query_id, at_us, label or reward, losses (arm -> loss, where the learner knew them)
+decision  query_id, at_us (wall clock), application, context, policy, plan_id, kind, arms (in link order); of kinds
+          ``arms`` and ``features``: probabilities (not of ``features``), chosen, propensity, output, shadows; of kinds
+          ``members`` and ``cascade``: members; both are [{"arm", "output"}] of those whose output was known; default
+          (true where the default output was answered); features (the query's own numbers, where a policy reads them)
+feedback  query_id, at_us, label or reward, outputs (arm -> output, of those that came later), losses (arm -> loss);
+          by input query_id is null, and there are kind ``input``, context, plan_id and arms ([{"arm", "output"}])
 gap       lost: decisions and feedback that could not be written here
 ========  ==========================================================================================================
 """
@@ -16,16 +17,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from clipper.selection.observation import ABSENT
 
 DRAWN_KINDS: Final = frozenset({"arms", "features"})
 """Kinds of plans of which one arm is drawn: with a propensity."""
-ASKING_KINDS: Final = frozenset({"members", "cascade"})
-"""Kinds of plans that ask several models: which ones is no matter of chance."""
+ASKING_KINDS: Final = frozenset({"members", "cascade", "input"})
+"""Kinds of plans that ask several models, which ones is no matter of chance; and feedback by input, which asks all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class Decision:
     propensity: float | None = None
     probabilities: tuple[float, ...] | None = None
     features: tuple[float, ...] | None = None
-    answer: Any = ABSENT
-    """What an ensemble or a cascade answered."""
+    is_default: bool = False
+    """Whether the default output was answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,17 @@ class Feedback:
     label: Any = ABSENT
     reward: float | None = None
     losses: Mapping[str, float] | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """Arm -> output, of those that came after the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputFeedback:
+    """Feedback by input: no query was answered, and every linked model was asked what it says."""
+
+    decision: Decision
+    """Of kind "input"; its query_id is 0, and its application is not told: it is that of the lines around it."""
+    feedback: Feedback
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ class Gap:
     lost: int
 
 
-Record = Decision | Feedback | Gap
+Record = Decision | Feedback | InputFeedback | Gap
 
 
 class DamagedLineError(ValueError):
@@ -110,21 +122,22 @@ def parse_record(document: Any) -> Record | None:
 
 def _decision(document: Mapping[str, Any]) -> Decision:
     kind = _text(document, "kind")
-    common = {
+    common: dict[str, Any] = {
         "query_id": _integer(document, "query_id"),
         "at_us": _integer(document, "at_us"),
         "application": _text(document, "application"),
         "context": _optional_text(document, "context"),
-        "policy": _text(document, "policy") if "policy" in document else "",
+        "policy": _optional_text(document, "policy") or "",
         "plan_id": _integer(document, "plan_id") if "plan_id" in document else 0,
         "kind": kind,
         "features": _features(document.get("features")),
-        "answer": document.get("output", ABSENT),
+        "is_default": document.get("default") is True,
     }
     if kind in DRAWN_KINDS:
         return Decision(**common, **_drawn(document))
-    if kind in ASKING_KINDS:
-        return Decision(**common, **_asked(document["members"]))
+    if kind in ("members", "cascade"):
+        outputs = _outputs(document, "members")
+        return Decision(**common, arms=_texts(document, "arms"), outputs=outputs)
     raise DamagedLineError(f'"kind" is {_short(kind)}; known: arms, features, members, cascade')
 
 
@@ -143,34 +156,53 @@ def _drawn(document: Mapping[str, Any]) -> dict[str, Any]:
         "chosen": chosen,
         "propensity": _number(document["propensity"], "propensity", 0.0, 1.0),
         "probabilities": probabilities,
-        "outputs": {chosen: document["output"]} if "output" in document else {},
+        "outputs": (_outputs(document, "shadows") if "shadows" in document else {})
+        | ({chosen: document["output"]} if "output" in document else {}),
     }
 
 
-def _asked(members: Any) -> dict[str, Any]:
+def _outputs(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    members = document[key]
     if not isinstance(members, list) or not all(isinstance(item, dict) for item in members):
-        raise DamagedLineError(f'"members" is {_short(members)}; an array of objects is expected')
-    arms = tuple(_text(item, "arm") for item in members)
+        raise DamagedLineError(f'"{key}" is {_short(members)}; an array of objects is expected')
+    arms = [_text(item, "arm") for item in members]
     if len(set(arms)) < len(arms):
-        raise DamagedLineError('"members" names an arm twice')
-    return {"arms": arms, "outputs": {item["arm"]: item["output"] for item in members if "output" in item}}
+        raise DamagedLineError(f'"{key}" names an arm twice')
+    return {item["arm"]: item["output"] for item in members if "output" in item}
 
 
-def _feedback(document: Mapping[str, Any]) -> Feedback:
+def _feedback(document: Mapping[str, Any]) -> Feedback | InputFeedback:
+    if document["query_id"] is not None:
+        return _said(document, _integer(document, "query_id"))
+    outputs = _outputs(document, "arms")
+    at_us = _integer(document, "at_us")
+    decision = Decision(
+        query_id=0, at_us=at_us, application="", context=_optional_text(document, "context"), policy="",
+        plan_id=_integer(document, "plan_id"), kind="input", outputs=outputs,
+        arms=tuple(item["arm"] for item in document["arms"]),
+    )  # fmt: skip
+    return InputFeedback(decision, _said(document, 0))
+
+
+def _said(document: Mapping[str, Any], query_id: int) -> Feedback:
     has_label, has_reward = "label" in document, document.get("reward") is not None
     if has_label == has_reward:
         raise DamagedLineError('feedback has either "label" or "reward"')
+    outputs = document.get("outputs", {})
+    if not isinstance(outputs, dict):
+        raise DamagedLineError(f'"outputs" is {_short(outputs)}; an object is expected')
     losses = document.get("losses")
     if losses is not None:
         if not isinstance(losses, dict):
             raise DamagedLineError(f'"losses" is {_short(losses)}; an object is expected')
         losses = {arm: _number(loss, "losses", 0.0, 1.0) for arm, loss in losses.items()}
     return Feedback(
-        query_id=_integer(document, "query_id"),
+        query_id=query_id,
         at_us=_integer(document, "at_us"),
         label=document["label"] if has_label else ABSENT,
         reward=_number(document["reward"], "reward", 0.0, 1.0) if has_reward else None,
         losses=losses,
+        outputs=outputs,
     )
 
 
@@ -178,7 +210,11 @@ def _gap(document: Mapping[str, Any]) -> Gap:
     return Gap(max(0, _integer(document, "lost")))
 
 
-_PARSERS: Final = {"decision": _decision, "feedback": _feedback, "gap": _gap}
+_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Record]]] = {
+    "decision": _decision,
+    "feedback": _feedback,
+    "gap": _gap,
+}
 
 
 def _integer(document: Mapping[str, Any], key: str) -> int:

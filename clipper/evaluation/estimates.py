@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -89,11 +89,14 @@ def earned(terms: Terms, confidence: float = DEFAULT_CONFIDENCE) -> Estimate | N
 def difference(terms: Terms, estimator: str, confidence: float = DEFAULT_CONFIDENCE) -> Estimate | None:
     """Return how much more the candidate would have earned than what ran, query by query.
 
-    What both have in common cancels, so this interval is narrower than two intervals side by side make it look. None,
-    where it is not known of every query what it earned.
+    What both have in common cancels, so this interval is narrower than two intervals side by side make it look. It is
+    over the queries of which it is known what they earned; None if there are none.
     """
-    if np.isnan(terms.earned).any():
+    known = ~np.isnan(terms.earned)
+    if not known.any():
         return None
+    if not known.all():
+        terms = Terms(**{field.name: getattr(terms, field.name)[known] for field in fields(Terms)})
     ran = terms.earned
     if estimator == "snips":
         reward, influence = _snips(terms)

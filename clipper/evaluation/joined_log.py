@@ -52,10 +52,14 @@ class JoinedLog:
     last_at_us: int = 0
     arms: dict[str, ArmCounts] = field(default_factory=dict)
     certain: int = 0
-    """Decisions between several arms whose logged propensity is 1."""
+    """Decisions with feedback, between several arms, whose logged propensity is 1."""
     impossible: int = 0
     """Decisions whose logged propensity is 0."""
     feedback: int = 0
+    by_input: int = 0
+    """Of the rows, feedback by input: no query was answered there, and every model's output is known."""
+    defaults: int = 0
+    """Of the rows, queries that were answered with the default output; what the model said later counts."""
     duplicates: int = 0
     """Decisions and feedback that the log holds a second time; the first counts."""
     unmatched_feedback: int = 0
@@ -87,7 +91,6 @@ class JoinedLog:
         if decision.chosen is None or decision.propensity is None:
             return
         self.impossible += decision.propensity <= 0.0
-        self.certain += decision.propensity >= 1.0 and len(decision.arms) > 1
         self.arms[decision.chosen].chosen += 1
         # Of queries with a context the draw may be sticky, hence not independent: nothing can be counted off.
         if decision.probabilities is not None and decision.context is None:
@@ -99,8 +102,14 @@ class JoinedLog:
     def join(self, row: Row) -> None:
         """Take a query with feedback."""
         self.rows.append(row)
-        if row.decision.chosen is not None:
-            self.arms[row.decision.chosen].with_feedback += 1
+        decision = row.decision
+        for arm in decision.arms:
+            self.arms.setdefault(arm, ArmCounts())
+        if decision.kind == "input":
+            self.by_input += 1
+        if decision.chosen is not None and decision.propensity is not None:
+            self.arms[decision.chosen].with_feedback += 1
+            self.certain += decision.propensity >= 1.0 and len(decision.arms) > 1
 
     def to_json(self) -> dict[str, Any]:
         """Return what was counted, as JSON."""
@@ -113,6 +122,8 @@ class JoinedLog:
             "last_at_us": self.last_at_us,
             "feedback": self.feedback,
             "joined": len(self.rows),
+            "by_input": self.by_input,
+            "defaults": self.defaults,
             "arms": {
                 name: {"chosen": arm.chosen, "expected": round(arm.expected, 3), "with_feedback": arm.with_feedback}
                 for name, arm in self.arms.items()

@@ -1,6 +1,6 @@
 """What a plan would have answered where the outputs of all its models are known: nothing is estimated there.
 
-The rules are those of the core (docs/ensembles.md); a property test holds both to the same answers.
+The rules are those of the core (docs/ensembles.md); tests hold them to the same twin.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def confidence_of(output: Any) -> float | None:
     """Return how sure a model says it is: "confidence" of an object, the largest of an array; None if unknown."""
     if isinstance(output, Mapping):
         value = output.get("confidence")
-        return float(value) if _is_number(value) else None
+        return float(value) if isinstance(value, int | float) and _is_number(value) else None
     if isinstance(output, list) and output and all(map(_is_number, output)):
         return float(max(output))
     return None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Final, Self, cast
 
 from clipper.errors import NotFoundError
 
@@ -103,7 +103,7 @@ class LogFiles:
             seen.add((stat.st_dev, stat.st_ino))
             file: IO[bytes] = raw
             if candidate.suffix == _COMPRESSED:
-                file = self._opened.enter_context(gzip.open(raw))
+                file = cast(IO[bytes], gzip.GzipFile(fileobj=raw))
             self.paths.insert(first, candidate)
             self._files.insert(first, file)
             self._size_bytes.insert(first, stat.st_size)

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
-from clipper.errors import InvalidArgumentError, UnusableLogError
-from clipper.evaluation.decision_lines import ASKING_KINDS, Decision, Feedback
+from clipper.errors import InvalidArgumentError, NotFoundError, UnusableLogError
+from clipper.evaluation.decision_lines import Decision, Feedback
 from clipper.evaluation.log_files import Progress
 from clipper.selection import ABSENT
 
@@ -25,7 +24,7 @@ _SCHEMA_VERSION: Final = b"1"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def pyarrow() -> ModuleType:
+def pyarrow() -> Any:
     """Return the library.
 
     Raises
@@ -58,7 +57,8 @@ def schema() -> Any:
             pa.field("chosen", pa.string()),
             pa.field("propensity", pa.float64()),
             pa.field("output_json", pa.string()),
-            pa.field("members_json", pa.map_(pa.string(), pa.string())),
+            pa.field("other_outputs_json", pa.map_(pa.string(), pa.string())),
+            pa.field("default", pa.bool_(), nullable=False),
             pa.field("features", pa.list_(pa.float64())),
             pa.field("feedback_at", utc),
             pa.field("label_json", pa.string()),
@@ -101,11 +101,15 @@ def read_parquet(paths: Sequence[Path], progress: Progress) -> Iterator[tuple[De
     ------
     InvalidArgumentError
         pyarrow is not installed.
+    NotFoundError
+        A file is not there.
     UnusableLogError
         A file is no Parquet, lacks a column, or holds what no decision log does.
     """
     pa = pyarrow()
     for path in paths:
+        if not path.exists():
+            raise NotFoundError(f"there is no decision log {str(path)!r}")
         try:
             with pa.parquet.ParquetFile(path) as file:
                 missing = set(schema().names) - set(file.schema_arrow.names)
@@ -125,7 +129,8 @@ def read_parquet(paths: Sequence[Path], progress: Progress) -> Iterator[tuple[De
 
 
 def _row(decision: Decision, feedback: Feedback | None) -> dict[str, Any]:
-    answer = decision.outputs.get(decision.chosen, ABSENT) if decision.chosen is not None else decision.answer
+    answer = decision.outputs.get(decision.chosen, ABSENT) if decision.chosen is not None else ABSENT
+    others = [(arm, _text(output)) for arm, output in decision.outputs.items() if arm != decision.chosen]
     row: dict[str, Any] = {
         "query_id": decision.query_id,
         "at": decision.at_us,
@@ -139,10 +144,10 @@ def _row(decision: Decision, feedback: Feedback | None) -> dict[str, Any]:
         "chosen": decision.chosen,
         "propensity": decision.propensity,
         "output_json": _text(answer),
+        "other_outputs_json": others,
+        "default": decision.is_default,
         "features": None if decision.features is None else list(decision.features),
     }
-    if decision.kind in ASKING_KINDS:
-        row["members_json"] = [(arm, _text(output)) for arm, output in decision.outputs.items()]
     if feedback is not None:
         row["feedback_at"] = feedback.at_us
         row["label_json"] = _text(feedback.label)
@@ -154,10 +159,9 @@ def _row(decision: Decision, feedback: Feedback | None) -> dict[str, Any]:
 def _decision(row: dict[str, Any]) -> Decision:
     answer = _value(row["output_json"])
     chosen = row["chosen"]
-    if chosen is not None:
-        outputs = {} if answer is ABSENT else {chosen: answer}
-    else:
-        outputs = {arm: _value(text) for arm, text in row["members_json"] or []}
+    outputs = {arm: _value(text) for arm, text in row["other_outputs_json"] or []}
+    if chosen is not None and answer is not ABSENT:
+        outputs[chosen] = answer
     return Decision(
         query_id=row["query_id"],
         at_us=_us(row["at"]),
@@ -172,7 +176,7 @@ def _decision(row: dict[str, Any]) -> Decision:
         propensity=row["propensity"],
         probabilities=None if row["probabilities"] is None else tuple(row["probabilities"]),
         features=None if row["features"] is None else tuple(row["features"]),
-        answer=answer,
+        is_default=row["default"],
     )
 
 

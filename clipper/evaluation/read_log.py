@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from clipper.errors import InvalidArgumentError, UnusableLogError
 from clipper.evaluation.decision_lines import (
-    ASKING_KINDS,
     DamagedLineError,
     Decision,
     Feedback,
     Gap,
+    InputFeedback,
     parse_line,
 )
 from clipper.evaluation.joined_log import JoinedLog, Row
+from clipper.evaluation.known_outputs import answer_of
 from clipper.evaluation.log_files import LogFiles, Progress
-from clipper.selection.losses import make_loss
-from clipper.selection.observation import ABSENT, Loss
+from clipper.selection import Loss, PlanSpec, make_loss
 
 MAX_DAMAGED_RATIO: Final = 0.01
 """Of the lines of a log; with more of them it is another kind of file, or has been through something."""
 PARQUET: Final = ".parquet"
+MAJORITY: Final = "majority"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _joined_lines(
     with LogFiles(paths) as files:
         feedback = _read_feedback(files, log, progress)
         seen: set[int] = set()
-        lines = 0
+        lines, application = 0, ""
         for path, number, line, is_torn in _readable(files, progress, "reading decisions"):
             lines += 1
             try:
@@ -99,7 +100,11 @@ def _joined_lines(
             if isinstance(record, Gap):
                 log.gaps += 1
                 log.lost += record.lost
+            elif isinstance(record, InputFeedback):
+                log.feedback += 1
+                yield replace(record.decision, application=application), record.feedback
             elif isinstance(record, Decision):
+                application = record.application
                 given = feedback.pop(record.query_id, None)
                 # Ids of decisions with feedback are remembered, so that a file that is read twice is noticed.
                 if given is not None:
@@ -107,13 +112,19 @@ def _joined_lines(
                 elif record.query_id in seen:
                     log.duplicates += 1
                     continue
-                yield record, given
+                yield _with_late_outputs(record, given), given
         log.unmatched_feedback = len(feedback)
         if log.damaged > MAX_DAMAGED_RATIO * lines:
             raise UnusableLogError(
                 f"{log.damaged:,} of {lines:,} lines are damaged, or this is no decision log; {log.damaged_example}",
                 hint="a decision log is DIR/decisions/APPLICATION.jsonl in the log directory, or an export of it",
             )
+
+
+def _with_late_outputs(decision: Decision, feedback: Feedback | None) -> Decision:
+    if feedback is None or not feedback.outputs:
+        return decision
+    return replace(decision, outputs={**feedback.outputs, **decision.outputs})
 
 
 def _read_feedback(files: LogFiles, log: JoinedLog, progress: Progress) -> dict[int, Feedback]:
@@ -147,14 +158,15 @@ def _take(joined: Iterator[tuple[Decision, Feedback | None]], log: JoinedLog, op
             continue
         if not log.application:
             log.application = decision.application
-        elif log.application != decision.application:
+        elif decision.application and log.application != decision.application:
             log.other_applications[decision.application] += 1
             continue
         if options.since_us is not None and decision.at_us < options.since_us:
             continue
         if options.until_us is not None and decision.at_us >= options.until_us:
             continue
-        log.count(decision)
+        if decision.kind != "input":
+            log.count(decision)
         if feedback is None:
             continue
         row = losses.scored(decision, feedback)
@@ -162,6 +174,7 @@ def _take(joined: Iterator[tuple[Decision, Feedback | None]], log: JoinedLog, op
             log.unscored += 1
             log.unscored_example = log.unscored_example or losses.problem
         else:
+            log.defaults += decision.is_default
             log.join(row)
     log.rows.sort(key=lambda row: row.decision.at_us)
 
@@ -177,16 +190,19 @@ class _Losses:
     def scored(self, decision: Decision, feedback: Feedback) -> Row | None:
         """Return the row of a decision and its feedback; None, and `problem` set, where that gives no reward."""
         if feedback.reward is not None:
-            rewards = {} if decision.chosen is None else {decision.chosen: feedback.reward}
-            return Row(decision, feedback, rewards, feedback.reward)
+            if decision.is_default:
+                self.problem = f"query {decision.query_id}: the reward is about the default output"
+                return None
+            of_reward = {} if decision.chosen is None else {decision.chosen: feedback.reward}
+            return Row(decision, feedback, of_reward, feedback.reward)
         try:
             rewards = self._rewards(decision, feedback)
-            earned = rewards.get(decision.chosen) if decision.chosen else self._answered(decision, feedback)
+            earned = rewards.get(decision.chosen) if decision.chosen else self._of_majority(decision, feedback)
         except InvalidArgumentError as error:
             self.problem = f"query {decision.query_id}: {error.message}"
             return None
         if decision.chosen is not None and earned is None:
-            self.problem = f"query {decision.query_id}: the output of {decision.chosen} is not logged"
+            self.problem = f"query {decision.query_id}: the output of {decision.chosen} is not known"
             return None
         return Row(decision, feedback, rewards, earned)
 
@@ -195,10 +211,12 @@ class _Losses:
             return {arm: 1.0 - loss for arm, loss in feedback.losses.items()}
         return {arm: 1.0 - self._loss(output, feedback.label) for arm, output in decision.outputs.items()}
 
-    def _answered(self, decision: Decision, feedback: Feedback) -> float | None:
-        if decision.kind not in ASKING_KINDS or decision.answer is ABSENT:
+    def _of_majority(self, decision: Decision, feedback: Feedback) -> float | None:
+        """Return what an ensemble's answer earned, where that follows from the outputs alone."""
+        if decision.policy != MAJORITY or decision.is_default or set(decision.arms) - decision.outputs.keys():
             return None
-        return 1.0 - self._loss(decision.answer, feedback.label)
+        output, _ = answer_of(PlanSpec("members", decision.arms, rule=MAJORITY), decision.outputs)
+        return 1.0 - self._loss(output, feedback.label)
 
 
 def _check_applications(log: JoinedLog, options: ReadOptions) -> None:

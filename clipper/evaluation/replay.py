@@ -152,16 +152,19 @@ def observation_of(row: Row) -> Observation:
     """Return what the learner was told about a query."""
     decision, feedback = row.decision, row.feedback
     features: NDArray[np.float64] | None = None
+    arms: tuple[ArmOutcome, ...]
     if decision.features is not None:
         features = np.nan_to_num(np.array(decision.features, dtype=np.float64))
     if decision.kind in DRAWN_KINDS and decision.chosen is not None and decision.propensity is not None:
         output = decision.outputs.get(decision.chosen, ABSENT)
-        arms: tuple[ArmOutcome, ...] = (ArmOutcome(decision.chosen, decision.propensity, output=output),)
+        drawn = ArmOutcome(decision.chosen, decision.propensity, not decision.is_default, output)
+        shadows = [arm for arm in decision.outputs if arm != decision.chosen]
+        arms = (drawn, *(ArmOutcome(arm, shown=False, output=decision.outputs[arm]) for arm in shadows))
     else:
         arms = tuple(ArmOutcome(arm, output=output) for arm, output in decision.outputs.items())
     losses = {arm: 1.0 - reward for arm, reward in row.rewards.items()}
     if feedback.reward is not None:
-        losses = {outcome.arm: 1.0 - feedback.reward for outcome in arms}
+        losses = {outcome.arm: 1.0 - feedback.reward for outcome in arms if outcome.shown}
     return Observation(
         query_id=decision.query_id,
         at_us=feedback.at_us,

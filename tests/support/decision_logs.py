@@ -23,10 +23,10 @@ def decision(query_id: int, chosen: str = "a:1", **fields: Any) -> dict[str, Any
 
 def asked(query_id: int, outputs: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
     """Return a decision of kind "members"; the outputs of arms that are not in ``outputs`` are not known."""
-    members = [{"arm": arm, "output": outputs[arm]} if arm in outputs else {"arm": arm} for arm in ARMS]
+    members = [{"arm": arm, "output": output, "propensity": 1.0, "shown": True} for arm, output in outputs.items()]
     return {
         "type": "decision", "query_id": query_id, "at_us": query_id * 1_000, "application": "digits", "context": None,
-        "policy": "majority", "plan_id": 1, "kind": "members", "members": members, **fields,
+        "policy": "majority", "plan_id": 1, "kind": "members", "arms": list(ARMS), "members": members, **fields,
     }  # fmt: skip
 
 
@@ -34,6 +34,15 @@ def feedback(query_id: int, **fields: Any) -> dict[str, Any]:
     """Return feedback that comes half a millisecond after its decision: the label 7 unless told otherwise."""
     given = fields if {"label", "reward"} & fields.keys() else {"label": 7, **fields}
     return {"type": "feedback", "query_id": query_id, "at_us": query_id * 1_000 + 500, **given}
+
+
+def by_input(at_us: int, outputs: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+    """Return feedback by input: the label 7 unless told otherwise."""
+    arms = [{"arm": arm, "output": output, "propensity": 1.0, "shown": False} for arm, output in outputs.items()]
+    return {
+        "type": "feedback", "query_id": None, "at_us": at_us, "context": None, "plan_id": 1, "kind": "input",
+        "arms": arms, "label": 7, **fields,
+    }  # fmt: skip
 
 
 def alternating(count: int, **fields: Any) -> list[dict[str, Any]]:

@@ -93,9 +93,11 @@ def test_difference_is_narrower_than_both_intervals_side_by_side() -> None:
     assert gained is not None and gained.standard_error < alone.standard_error / 2
 
 
-def test_difference_is_unknown_where_it_is_not_known_what_ran_earned() -> None:
-    unknown = terms([1.0, 1.0], [1.0, math.nan])
-    assert difference(unknown, "ips") is None
+def test_difference_is_over_the_queries_of_which_it_is_known_what_they_earned() -> None:
+    assert difference(terms([1.0], [math.nan]), "ips") is None
+    unknown = terms([2.0, 1.0], [1.0, math.nan])
+    gained = difference(unknown, "ips")
+    assert gained is not None and gained.reward == 1.0
     known = earned(unknown)
     assert known is not None and known.reward == 1.0
     assert earned(terms([1.0], [math.nan])) is None

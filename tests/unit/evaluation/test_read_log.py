@@ -11,7 +11,7 @@ import pytest
 from clipper.errors import InvalidArgumentError, NotFoundError, UnusableLogError
 from clipper.evaluation import JoinedLog, ReadOptions, read_log
 from clipper.selection import make_loss
-from tests.support.decision_logs import alternating, asked, decision, feedback, text_of, write_log
+from tests.support.decision_logs import alternating, asked, by_input, decision, feedback, text_of, write_log
 
 
 def read(path: Path, lines: Any, **options: Any) -> JoinedLog:
@@ -92,6 +92,7 @@ def test_log_with_more_damage_is_refused_with_an_example(log_path: Path) -> None
         ({"query_id": "1"}, "\"query_id\" is '1'; an integer"),
         ({"features": ["x"]}, '"features"'),
         ({"kind": "members", "members": [1]}, '"members" is [1]'),
+        ({"shadows": [{"arm": "c:1"}, {"arm": "c:1"}]}, '"shadows" names an arm twice'),
     ],
     ids=str,
 )
@@ -187,10 +188,42 @@ def test_feedback_about_an_output_that_is_not_logged_is_left_out(log_path: Path)
     assert (len(log.rows), log.unscored) == (0, 1)
 
 
-def test_ensembles_decision_knows_the_reward_of_each_member_and_of_the_answer(log_path: Path) -> None:
-    row = read(log_path, [asked(1, {"a:1": 7, "b:1": 8}, output=8), feedback(1)]).rows[0]
+def test_ensembles_decision_knows_the_reward_of_each_member_and_a_majoritys_of_the_answer(log_path: Path) -> None:
+    row = read(log_path, [asked(1, {"a:1": 8, "b:1": 7}), feedback(1)]).rows[0]
+    assert dict(row.rewards) == {"a:1": 0.0, "b:1": 1.0}
+    assert row.earned == 0.0  # a tie: the first linked
+    for unknown in ({"policy": "hedge"}, {"default": True}):
+        assert read(log_path, [asked(1, {"a:1": 8, "b:1": 7}, **unknown), feedback(1)]).rows[0].earned is None
+
+
+def test_outputs_that_came_after_the_answer_count(log_path: Path) -> None:
+    late = decision(1, default=True)
+    del late["output"]
+    lines = [late, feedback(1, outputs={"a:1": 7}), asked(2, {"a:1": 7}), feedback(2, outputs={"b:1": 8})]
+    log = read(log_path, lines)
+    assert [dict(row.rewards) for row in log.rows] == [{"a:1": 1.0}, {"a:1": 1.0, "b:1": 0.0}]
+    assert log.defaults == 1
+
+
+def test_reward_of_a_default_output_is_left_out(log_path: Path) -> None:
+    log = read(log_path, [decision(1, default=True), feedback(1, reward=1.0)])
+    assert (len(log.rows), log.unscored) == (0, 1)
+    assert "about the default output" in log.unscored_example
+
+
+def test_feedback_by_input_knows_every_model(log_path: Path) -> None:
+    log = read(log_path, [decision(1), by_input(5_000, {"a:1": 7, "b:1": 8}, context="ann")])
+    (row,) = log.rows
+    assert (row.decision.application, row.decision.context, row.decision.arms) == ("digits", "ann", ("a:1", "b:1"))
     assert dict(row.rewards) == {"a:1": 1.0, "b:1": 0.0}
-    assert row.earned == 0.0
+    assert (log.decisions, log.feedback, log.by_input) == (1, 1, 1)
+
+
+def test_shadows_are_judged_and_are_no_choice(log_path: Path) -> None:
+    shadow = {"arm": "c:1", "output": 8, "propensity": 1.0, "shown": False}
+    row = read(log_path, [decision(1, shadows=[shadow], policy=None), feedback(1)]).rows[0]
+    assert dict(row.rewards) == {"a:1": 1.0, "c:1": 0.0}
+    assert row.decision.arms == ("a:1", "b:1")
 
 
 def test_progress_goes_from_nothing_to_all_of_it(log_path: Path) -> None:
