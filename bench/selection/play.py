@@ -59,17 +59,20 @@ def _answers(plan: PlanSpec, world: World, begin: int, end: int, rng: np.random.
     outputs = world.outputs[begin:end][:, order]
     if plan.kind == "arms":
         drawn = np.searchsorted(np.cumsum(plan.probabilities), rng.random(end - begin), side="right")
-        return np.array(order)[np.minimum(drawn, len(order) - 1)]
+        answers: npt.NDArray[np.int64] = np.array(order)[np.minimum(drawn, len(order) - 1)]
+        return answers
     weights = np.array(plan.weights or [1.0] * len(order))
     # The votes behind each model's own output; the first of several largest is the one linked first.
     votes = ((outputs[:, :, None] == outputs[:, None, :]) * weights).sum(axis=2)
-    return np.array(order)[np.argmax(np.round(votes, 12), axis=1)]
+    answers = np.array(order)[np.argmax(np.round(votes, 12), axis=1)]
+    return answers
 
 
 def _observations(
     plan: PlanSpec, world: World, losses: Floats, begin: int, chosen: npt.NDArray[np.int64]
 ) -> list[Observation]:
     made = []
+    outcomes: tuple[ArmOutcome, ...]
     arms = world.arms
     for offset, arm in enumerate(chosen.tolist()):
         query = begin + offset

@@ -38,7 +38,8 @@ class World:
     @property
     def losses(self) -> Floats:
         """0/1 losses, shape (queries, models)."""
-        return (self.outputs != self.labels[:, None]).astype(np.float64)
+        wrong: Floats = (self.outputs != self.labels[:, None]).astype(np.float64)
+        return wrong
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -61,15 +62,15 @@ def world_of(rates: Floats, seed: int, correlation: float = 0.0, common_mistakes
     """
     rng = np.random.default_rng([20170327, seed])
     queries, models = rates.shape
-    labels = rng.integers(0, CLASSES, queries)
-    draws = rng.random((queries, models))
+    labels: Ints = rng.integers(0, CLASSES, queries)
+    draws: Floats = rng.random((queries, models))
     common = rng.random(queries) < correlation
     draws[common] = rng.random(queries)[common, None]
-    offsets = rng.integers(1, CLASSES, (queries, models))
+    offsets: Ints = rng.integers(1, CLASSES, (queries, models))
     same = rng.random(queries) < common_mistakes
     offsets[same] = rng.integers(1, CLASSES, queries)[same, None]
     wrong = draws < rates
-    outputs = np.where(wrong, (labels[:, None] + offsets) % CLASSES, labels[:, None])
+    outputs: Ints = np.where(wrong, (labels[:, None] + offsets) % CLASSES, labels[:, None])
     return World(outputs, labels, rates)
 
 

@@ -1,6 +1,5 @@
 # Hop 3: the plans of single contexts, in a bounded table.
 from libc.stdint cimport uint64_t
-from libcpp cimport bool as cbool
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
@@ -13,7 +12,7 @@ cdef extern from "context_table.hpp" namespace "clipper":
         void* put(const string&, void*) except +
         void* remove(const string&)
         void* take_last()
-        void sift(cbool (*is_kept)(void*, void*) noexcept, void*, vector[void*]&) except +
+        void sift(int (*is_kept)(void*, void*) noexcept, void*, vector[void*]&) except +
         void set_limit(uint64_t)
         bint is_over()
         uint64_t size()

@@ -6,6 +6,7 @@ Python, once in a turn for all of its queries.
 """
 
 import logging
+from operator import index as as_index
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdlib cimport malloc
@@ -48,7 +49,7 @@ cdef class Selection(PredictTasks):
             self.draw_uniform(plan, query)
         elif plan.is_arms:
             if plan.cumulative.size() > 1:
-                query.first_arm = plan.draw(self.random())
+                query.first_arm = plan.draw(self.context_word if plan.is_sticky and self.has_context else self.random())
                 query.propensity = plan.propensity(query.first_arm)
         else:
             query.has_stages = plan.member_room > plan.member_count
@@ -214,7 +215,7 @@ cdef class Selection(PredictTasks):
             raise ValueError(f"select was given {count} queries and returned {len(arms)} arms and "
                              f"{len(propensities)} propensities")
         for index in range(count):
-            arm, propensity = arms[index], propensities[index]
+            arm, propensity = as_index(arms[index]), propensities[index]
             if not 0 <= arm < len(plan.models):
                 raise ValueError(f"select returned arm {arm} of {len(plan.models)} models")
             if not 0.0 < propensity <= 1.0:

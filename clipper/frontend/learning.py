@@ -41,6 +41,7 @@ class Learning:
 
     def __init__(self, core: Core, channel: Channel, *, log_dir: Path, logs: LogConfig, worker: int) -> None:
         self.decisions = core.processor.decisions
+        self.decisions.wall_offset_us = (time.time_ns() - time.monotonic_ns()) // 1_000
         self.streams = DecisionStreams()
         # Ids of queries begin above all that an earlier life of this worker gave out, and no other worker has them.
         self.observations = Observations(channel, epoch=first_query_id(worker))

@@ -6,7 +6,8 @@ by a hash of the user, so that it needs no memory and holds on every frontend.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from clipper.selection.arm_policy import ArmPolicy, find_arm
 from clipper.selection.parameters import Parameter
@@ -22,7 +23,7 @@ class AbSplit(ArmPolicy):
 
     name = "ab_split"
     learns = False
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "weights": Parameter("weights", None, "of models by name; null: all the same"),
         "sticky": Parameter("boolean", True, "queries with the same context are given to the same model"),
     }

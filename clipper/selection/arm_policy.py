@@ -31,7 +31,7 @@ CONTEXT_STRENGTH: Final = Parameter(
 class Known(NamedTuple):
     """What an observation says of one arm."""
 
-    index: int
+    place: int
     """Into the state's "arms"."""
     loss: float
     """In [0, 1]."""
@@ -49,7 +49,7 @@ class ArmPolicy(SelectionPolicy):
     def probabilities(self, state: State) -> Sequence[float]:
         """Return a number from 0 for each arm, not all 0; `plan` scales them and mixes in the parameter "floor"."""
 
-    def learn(self, state: State, known: Sequence[Known], observation: Observation) -> None:  # noqa: B027
+    def learn(self, state: State, known: Sequence[Known], observation: Observation) -> None:
         """Change the state by the arms whose losses are known; there is at least one."""
 
     def init(self, arms: Sequence[str], *, population: State | None = None) -> State:
@@ -60,7 +60,7 @@ class ArmPolicy(SelectionPolicy):
             self.weaken(state)
         return state
 
-    def weaken(self, state: State) -> None:  # noqa: B027
+    def weaken(self, state: State) -> None:
         """Make what a new context takes over from the population count for less than its own observations."""
 
     def _empty(self, arms: Sequence[str]) -> State:

@@ -50,7 +50,8 @@ def _best(grid: Floats, logs: Floats) -> Floats:
     masses /= masses.sum(axis=1, keepdims=True)
     below = np.log(np.maximum(np.cumsum(masses, axis=1) - 0.5 * masses, 1e-300))
     best: Floats = (masses * np.exp(below.sum(axis=0) - below)).sum(axis=1)
-    return best / best.sum()
+    best /= best.sum()
+    return best
 
 
 def best_of_normal_rows(means: Floats, deviations: Floats) -> Floats:
@@ -79,7 +80,8 @@ def best_of_normal_rows(means: Floats, deviations: Floats) -> Floats:
     # Two arms of which one is much narrower may fall between the nodes; then the larger mean it is.
     certain = (means == means.max(axis=1, keepdims=True)).astype(np.float64)
     best = np.where(total > 1e-6, best, certain)
-    return best / best.sum(axis=1, keepdims=True)
+    best /= best.sum(axis=1, keepdims=True)
+    return best
 
 
 def normal_cdf(values: Floats) -> Floats:

@@ -8,8 +8,8 @@ the smallest one that holds the target gives the thresholds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Cascade(ArmPolicy):
     """
 
     name = "cascade"
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "target_accuracy": Parameter("number", 0.95, "mean reward of the answers to be held", 0.0, 1.0),
         "threshold": Parameter("number", None, "a threshold for all stages in place of learned ones", 0.0, 1.0),
         "order": Parameter("models", None, "models from cheap to dear, others behind them; null: in link order"),
@@ -45,7 +45,7 @@ class Cascade(ArmPolicy):
         "discount": Parameter("number", 0.9995, "what an observation still counts at the next one", 0.5, 1.0),
         "context_strength": CONTEXT_STRENGTH,
     }
-    per_arm = {"answered": 0.0}
+    per_arm: ClassVar[Mapping[str, float]] = {"answered": 0.0}
     target_accuracy: float
     threshold: float | None
     order: tuple[str, ...] | None
@@ -102,7 +102,7 @@ class Cascade(ArmPolicy):
         return ordered + [arm for arm in arms if arm not in ordered]
 
     def learn(self, state: State, known: Sequence[Known], observation: Observation) -> None:
-        rewards = {state["arms"][one.index]: 1.0 - one.loss for one in known}
+        rewards = {state["arms"][one.place]: 1.0 - one.loss for one in known}
         outputs: dict[str, Any] = {outcome.arm: outcome.output for outcome in observation.arms}
         reached = [arm for arm in self.stages(state["arms"]) if arm in rewards]
         for place, arm in enumerate(reached):
@@ -133,7 +133,7 @@ class Cascade(ArmPolicy):
         if not curves:
             return ()
         costs = [self._cost(arm) for arm in stages]
-        dearest = max(max(costs), 1e-12)
+        dearest = max(*costs, 1e-12)
         best, best_accuracy = [len(THRESHOLDS) - 1] * len(curves), -1.0
         first = curves[0]
         for price in _PRICES:

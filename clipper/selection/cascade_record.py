@@ -88,6 +88,10 @@ def curve_of(record: Record) -> StageCurve:
     # Never escalated: later stages are thought perfect, so that they are tried.
     average = float(later_right.sum() / later_seen.sum()) if later_seen.sum() > 0 else 1.0
     later = seen * (later_right + _PRIOR * average) / (later_seen + _PRIOR)
-    below = lambda values: np.concatenate([[0.0], np.cumsum(values)]) / total  # noqa: E731
-    own = below(right)
-    return StageCurve(below(seen), own[-1] - own + below(later), total)
+    own = _below(right) / total
+    return StageCurve(_below(seen) / total, own[-1] - own + _below(later) / total, total)
+
+
+def _below(values: Floats) -> Floats:
+    """Return the sum of the bins below each possible threshold, from none of them to all."""
+    return np.concatenate([np.zeros(1), np.cumsum(values)])

@@ -11,7 +11,7 @@ def output_confidence(output: Any) -> float | None:
     """Return the number under "confidence" of an object, the largest of a flat list of numbers, or None: unknown."""
     if isinstance(output, Mapping):
         value = output.get("confidence")
-        return float(value) if _is_number(value) else None
+        return float(value) if _is_number(value) else None  # type: ignore[arg-type]
     if isinstance(output, list | tuple) and output and all(map(_is_number, output)):
         return float(max(output))
     return None

@@ -6,7 +6,7 @@ stragglers: Crankshaw et al., NSDI 2017, sections 5.2.1 and 5.2.2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from clipper.errors import InvalidArgumentError
@@ -31,7 +31,7 @@ class Ensemble(ArmPolicy):
 
     name = "ensemble"
     learns = False
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "rule": Parameter("choice", "majority", "how outputs become one", choices=RULES),
         "weights": Parameter("weights", None, "of models by name, for 'weighted' and 'mean'; null: all the same"),
         "answer_when_decided": ANSWER_WHEN_DECIDED,
@@ -87,7 +87,10 @@ class Majority(Ensemble):
 
     name = "majority"
     fixed_rule = "majority"
-    parameters = {"answer_when_decided": ANSWER_WHEN_DECIDED, "min_confidence": MIN_CONFIDENCE}
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "answer_when_decided": ANSWER_WHEN_DECIDED,
+        "min_confidence": MIN_CONFIDENCE,
+    }
 
 
 class Mean(Ensemble):
@@ -95,7 +98,7 @@ class Mean(Ensemble):
 
     name = "mean"
     fixed_rule = "mean"
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "weights": Parameter("weights", None, "of models by name; null: all the same"),
         "min_confidence": MIN_CONFIDENCE,
     }

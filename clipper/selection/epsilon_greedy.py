@@ -6,7 +6,8 @@ default exploration of the Decision Service (Agarwal et al., arXiv:1606.03966) i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from clipper.selection.arm_policy import CONTEXT_STRENGTH, ArmPolicy, Known
 from clipper.selection.observation import Observation
@@ -19,12 +20,12 @@ class EpsilonGreedy(ArmPolicy):
     """Simple, and easy to explain; explores the worst model as often as the second best."""
 
     name = "epsilon_greedy"
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "epsilon": Parameter("number", 0.05, "share of queries that any model may answer, all the same", 0.0, 1.0),
         "discount": Parameter("number", 0.999, "what an observation of an arm still counts at its next one", 0.5, 1.0),
         "context_strength": CONTEXT_STRENGTH,
     }
-    per_arm = {"count": 0.0, "total": 0.0}
+    per_arm: ClassVar[Mapping[str, float]] = {"count": 0.0, "total": 0.0}
     epsilon: float
     discount: float
     context_strength: float
@@ -38,9 +39,9 @@ class EpsilonGreedy(ArmPolicy):
         return self.discount == 1.0
 
     def learn(self, state: State, known: Sequence[Known], observation: Observation) -> None:
-        for index, loss, _ in known:
-            state["count"][index] = state["count"][index] * self.discount + 1.0
-            state["total"][index] = state["total"][index] * self.discount + 1.0 - loss
+        for place, loss, _ in known:
+            state["count"][place] = state["count"][place] * self.discount + 1.0
+            state["total"][place] = state["total"][place] * self.discount + 1.0 - loss
 
     def probabilities(self, state: State) -> Sequence[float]:
         # An arm without observations counts as one with a single right answer: it is tried, not trusted.

@@ -8,7 +8,8 @@ a constant eta and without mixing in exploration.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from clipper.selection.arm_policy import CONTEXT_STRENGTH, ArmPolicy, Known
 from clipper.selection.exponential_weights import bound, from_zero, share, weights_of
@@ -25,8 +26,13 @@ class Exp3(ArmPolicy):
     """Assumes nothing about losses, and pays for it with variance: rarely drawn models have large steps."""
 
     name = "exp3"
-    parameters = {"eta": ETA, "share": SHARE, "floor": EXP3_FLOOR, "context_strength": CONTEXT_STRENGTH}
-    per_arm = {"loss_sum": 0.0}
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "eta": ETA,
+        "share": SHARE,
+        "floor": EXP3_FLOOR,
+        "context_strength": CONTEXT_STRENGTH,
+    }
+    per_arm: ClassVar[Mapping[str, float]] = {"loss_sum": 0.0}
     eta: float | None
     share: float
     floor: float
@@ -50,7 +56,7 @@ class Exp3(ArmPolicy):
     def learn(self, state: State, known: Sequence[Known], observation: Observation) -> None:
         sums = state["loss_sum"]
         for one in known:
-            sums[one.index] += self.estimate(state, one)
+            sums[one.place] += self.estimate(state, one)
         if self.share > 0.0:
             share(sums, self.eta_at(state), self.share)
         from_zero(sums)

@@ -5,6 +5,9 @@ Neu, "Explore no more: improved high-probability regret bounds for non-stochasti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from clipper.selection.arm_policy import CONTEXT_STRENGTH, Known
 from clipper.selection.exp3 import ETA, EXP3_FLOOR, Exp3
 from clipper.selection.parameters import Parameter
@@ -15,7 +18,7 @@ class Exp3IX(Exp3):
     """Divides a loss by p + gamma instead of p, so no step is longer than eta / gamma."""
 
     name = "exp3_ix"
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "eta": ETA,
         "gamma": Parameter("number", None, "added to propensities; null: half of eta", 0.0, 1.0),
         "share": Parameter("number", 1e-4, "part of each weight given to all after an observation", 0.0, 0.5),

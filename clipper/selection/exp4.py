@@ -6,6 +6,9 @@ known there, so it is Hedge: the original's code divided by a probability althou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from clipper.selection.arm_policy import CONTEXT_STRENGTH
 from clipper.selection.ensemble import ANSWER_WHEN_DECIDED, MIN_CONFIDENCE, OBSERVE_ALL_RATIO
 from clipper.selection.exp3 import SHARE
@@ -17,7 +20,7 @@ class Exp4(Hedge):
     """`Hedge` as in the paper: a smaller eta, and nothing is shared, so a model that has failed for long is lost."""
 
     name = "exp4"
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "eta": Parameter("number", 0.1, "learning rate: a loss of 1 multiplies a weight by exp(-eta)", 1e-6, 10.0),
         "share": SHARE,
         "rule": RULE,

@@ -8,7 +8,8 @@ Freund, Schapire, Singer and Warmuth, STOC 1997.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from clipper.selection.arm_policy import CONTEXT_STRENGTH, ArmPolicy, Known
 from clipper.selection.ensemble import ANSWER_WHEN_DECIDED, MIN_CONFIDENCE, OBSERVE_ALL_RATIO
@@ -29,7 +30,7 @@ class Hedge(ArmPolicy):
     """
 
     name = "hedge"
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "eta": Parameter("number", 0.3, "learning rate: a loss of 1 multiplies a weight by exp(-eta)", 1e-6, 10.0),
         "share": Parameter("number", 1e-3, "part of each weight given to all after an observation", 0.0, 0.5),
         "rule": RULE,
@@ -38,7 +39,7 @@ class Hedge(ArmPolicy):
         "min_confidence": MIN_CONFIDENCE,
         "context_strength": CONTEXT_STRENGTH,
     }
-    per_arm = {"loss_sum": 0.0}
+    per_arm: ClassVar[Mapping[str, float]] = {"loss_sum": 0.0}
     eta: float
     share: float
     rule: str
@@ -62,7 +63,7 @@ class Hedge(ArmPolicy):
         else:
             missing_pays = self._mixed_loss(sums, known)
         if len(known) > 1 or len(sums) == 1:
-            paid = {one.index: one.loss / one.propensity for one in known}
+            paid = {one.place: one.loss / one.propensity for one in known}
             sums[:] = [each + paid.get(index, missing_pays) for index, each in enumerate(sums)]
         if self.share > 0.0:
             share(sums, self.eta, self.share)
@@ -70,7 +71,7 @@ class Hedge(ArmPolicy):
 
     def _mixed_loss(self, sums: Sequence[float], known: Sequence[Known]) -> float:
         """Return the loss that, given to the missing models, leaves the weight of the known ones together as it is."""
-        weights = weights_of([sums[one.index] for one in known], self.eta)
+        weights = weights_of([sums[one.place] for one in known], self.eta)
         kept = math.fsum(
             weight * math.exp(-min(700.0, self.eta * one.loss / one.propensity))
             for weight, one in zip(weights, known, strict=True)

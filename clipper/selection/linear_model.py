@@ -44,7 +44,7 @@ def _decoded_once(text: str, shape: tuple[int, ...]) -> Floats:
 def _projection(features: int) -> Floats:
     """Return a matrix of shape (features, MAX_FULL_FEATURES) that keeps distances (Johnson and Lindenstrauss, 1984)."""
     rng = np.random.default_rng([_PROJECTION_SEED, features])
-    matrix = rng.standard_normal((features, MAX_FULL_FEATURES)) / np.sqrt(MAX_FULL_FEATURES)
+    matrix: Floats = rng.standard_normal((features, MAX_FULL_FEATURES)) / np.sqrt(MAX_FULL_FEATURES)
     matrix.setflags(write=False)
     return matrix
 
@@ -86,12 +86,12 @@ def scaled(model: Mapping[str, str], factor: float) -> dict[str, str]:
 def average(models: Sequence[Mapping[str, str]], strength: float) -> dict[str, str]:
     """Return the mean of sums, which then counts for at most ``strength`` observations."""
     total = {
-        name: sum(np.frombuffer(base64.b64decode(model[name]), dtype="<f8") for model in models) for name in models[0]
+        name: np.sum([np.frombuffer(base64.b64decode(model[name]), dtype="<f8") for model in models], axis=0)
+        for name in models[0]
     }
-    size = len(total["moment"])
-    count = float(np.asarray(total["gram"]).reshape(size, size)[-1, -1])  # of the constant: observations
+    count = float(total["gram"][-1])  # of the constant with itself: observations
     factor = 1.0 / len(models) if count <= strength * len(models) else strength / count
-    return {name: encoded(factor * np.asarray(values)) for name, values in total.items()}
+    return {name: encoded(factor * values) for name, values in total.items()}
 
 
 def solved(models: Sequence[Mapping[str, str]], size: int, ridge: float) -> tuple[Floats, Floats]:

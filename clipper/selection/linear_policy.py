@@ -111,8 +111,8 @@ class LinearPolicy(ArmPolicy):
                 hint="set the policy again to start anew",
             )
         (row,) = rows_of(features[None, :])
-        for index, loss, _ in known:
-            arm = state["arms"][index]
+        for place, loss, _ in known:
+            arm = state["arms"][place]
             state["models"][arm] = fold(state["models"][arm], row, 1.0 - loss, self.discount)
 
     def probabilities(self, state: State) -> Sequence[float]:

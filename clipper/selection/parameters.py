@@ -51,14 +51,14 @@ class Parameter:
     maximum: float = LARGEST_PARAMETER
     choices: tuple[str, ...] = ()
 
-    def accepts(self, value: object) -> bool:
+    def accepts(self, value: Any) -> bool:
         """Whether the value can be given."""
         if value is None:
             return self.default is None
         if self.kind == "boolean":
             return isinstance(value, bool)
         if self.kind in ("number", "integer"):
-            return _is_number(value, whole=self.kind == "integer") and self.minimum <= float(value) <= self.maximum  # type: ignore[arg-type]
+            return _is_number(value, whole=self.kind == "integer") and self.minimum <= value <= self.maximum
         if self.kind == "choice":
             return isinstance(value, str) and value in self.choices
         if self.kind == "text":
@@ -116,7 +116,7 @@ def _nearest(name: str, known: Mapping[str, object], what: str) -> str:
     return f"did you mean {near[0]!r}?" if near else f"{what}: {', '.join(known) or 'none'}"
 
 
-def _is_number(value: object, *, whole: bool = False) -> bool:
+def _is_number(value: Any, *, whole: bool = False) -> bool:
     kinds = (int,) if whole else (int, float)
     return isinstance(value, kinds) and not isinstance(value, bool) and abs(value) <= LARGEST_PARAMETER
 

@@ -139,7 +139,9 @@ class PlanSpec:
         unknown = sorted(set(document) - set(cls.__slots__))
         _expect(not unknown, f"fields {unknown!r}", f"only {', '.join(cls.__slots__)}")
         _expect({"kind", "models"} <= set(document), f"fields {sorted(document)!r}", "at least kind and models")
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in document.items()}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
+        }
         try:
             return cls(**values)
         except TypeError as error:  # of a comparison with a field of another type

@@ -83,7 +83,8 @@ def policy_class(name: str) -> type[SelectionPolicy]:
         missing = ", ".join(sorted(found.__abstractmethods__))
         raise InvalidArgumentError(f"policy {name!r} does not define {missing}")
     # State and messages carry the name that the policy was registered by, whatever its class says.
-    return found if found.__dict__.get("name") == name else type(found.__name__, (found,), {"name": name})
+    named: type[SelectionPolicy] = type(found.__name__, (found,), {"name": name, "__module__": found.__module__})
+    return named
 
 
 def is_policy_name(name: str) -> bool:

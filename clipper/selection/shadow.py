@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from clipper.selection.arm_policy import ArmPolicy, find_arm
 from clipper.selection.parameters import Parameter
@@ -17,7 +18,7 @@ class Shadow(ArmPolicy):
     """One model answers; candidates are asked too, are never waited for, and are refused first under load."""
 
     name = "shadow"
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "model": Parameter("text", None, "the model that answers; null, or one not linked: the first linked"),
         "candidates": Parameter("models", None, "models that are asked, and never answer; null: all others"),
     }

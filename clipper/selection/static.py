@@ -6,7 +6,8 @@ al., NSDI 2017, figure 8).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from clipper.selection.arm_policy import ArmPolicy, find_arm
 from clipper.selection.parameters import Parameter
@@ -18,7 +19,9 @@ class Static(ArmPolicy):
 
     name = "static"
     learns = False
-    parameters = {"model": Parameter("text", None, "the model that answers; null, or one not linked: the first linked")}
+    parameters: ClassVar[Mapping[str, Parameter]] = {
+        "model": Parameter("text", None, "the model that answers; null, or one not linked: the first linked")
+    }
     model: str | None
 
     @property

@@ -7,11 +7,12 @@ discounting after Raj and Kalyani, "Taming non-stationary bandits", arXiv:1707.0
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
-from clipper.selection.arm_policy import CONTEXT_STRENGTH, FLOOR, ArmPolicy, Known
+from clipper.selection.arm_policy import CONTEXT_STRENGTH, ArmPolicy, Known
 from clipper.selection.best_arm import best_of_betas, best_of_normals
 from clipper.selection.observation import Observation
 from clipper.selection.parameters import Parameter
@@ -23,22 +24,27 @@ class Thompson(ArmPolicy):
 
     Beta: a reward r counts as r successes and 1 - r failures. Gaussian: the mean of rewards, with a deviation of
     ``noise`` / sqrt(n + 1); for losses whose spread is known, or that are far narrower than 0 and 1.
+
+    With ``sharpness`` above 1 beliefs are taken as that much surer than they are (posterior reshaping: Chapelle and Li,
+    section 3): what forgetting makes vague anyway is then tried less often.
     """
 
     name = "thompson"
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "belief": Parameter(
             "choice", "beta", "form of what is believed of a mean reward", choices=("beta", "gaussian")
         ),
         "discount": Parameter("number", 0.999, "what an observation still counts at the next one", 0.5, 1.0),
-        "floor": FLOOR,
+        "sharpness": Parameter("number", 4.0, "what one observation counts for in the belief; beta only", 0.1, 100.0),
+        "floor": Parameter("number", 0.002, "least probability of each model; 1 / models where that is less", 0.0, 1.0),
         "noise": Parameter("number", 0.5, "standard deviation of one reward; gaussian only", 1e-6, 1.0),
         "context_strength": CONTEXT_STRENGTH,
     }
-    per_arm = {"success": 0.0, "failure": 0.0}
+    per_arm: ClassVar[Mapping[str, float]] = {"success": 0.0, "failure": 0.0}
     belief: str
     discount: float
     floor: float
+    sharpness: float
     noise: float
     context_strength: float
 
@@ -51,20 +57,20 @@ class Thompson(ArmPolicy):
         if self.discount < 1.0:
             success[:] = [each * self.discount for each in success]
             failure[:] = [each * self.discount for each in failure]
-        for index, loss, _ in known:
-            success[index] += 1.0 - loss
-            failure[index] += loss
+        for place, loss, _ in known:
+            success[place] += 1.0 - loss
+            failure[place] += loss
 
     def probabilities(self, state: State) -> Sequence[float]:
-        alphas = np.array(state["success"], dtype=np.float64) + 1.0
-        betas = np.array(state["failure"], dtype=np.float64) + 1.0
-        if len(alphas) < 2:
-            return [1.0] * len(alphas)
+        success, failure = np.array(state["success"], dtype=np.float64), np.array(state["failure"], dtype=np.float64)
+        if len(success) < 2:
+            return [1.0] * len(success)
         if self.belief == "beta":
-            shares: list[float] = best_of_betas(alphas, betas).tolist()
-            return shares
-        counts = alphas + betas - 1.0  # one observation of 1/2 is the prior
-        shares = best_of_normals((alphas - 0.5) / counts, self.noise / np.sqrt(counts)).tolist()
+            best = best_of_betas(1.0 + self.sharpness * success, 1.0 + self.sharpness * failure)
+        else:
+            counts = success + failure + 1.0  # one observation of 1/2 is the prior
+            best = best_of_normals((success + 0.5) / counts, self.noise / np.sqrt(counts))
+        shares: list[float] = best.tolist()
         return shares
 
     def weaken(self, state: State) -> None:

@@ -7,8 +7,8 @@ the reduced-variance estimates of its section 3 and eta = 4 / sqrt(t).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
 
 from clipper.selection.arm_policy import CONTEXT_STRENGTH, ArmPolicy, Known
 from clipper.selection.exp3 import EXP3_FLOOR
@@ -25,14 +25,14 @@ class TsallisInf(ArmPolicy):
     """Has nothing to tune; its learning rate falls, so in a world that changes it needs a ``memory``."""
 
     name = "tsallis_inf"
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "memory": Parameter(
             "integer", None, "observations after which older ones are forgotten; null: never", 1, 10**12
         ),
         "floor": EXP3_FLOOR,
         "context_strength": CONTEXT_STRENGTH,
     }
-    per_arm = {"loss_sum": 0.0}
+    per_arm: ClassVar[Mapping[str, float]] = {"loss_sum": 0.0}
     memory: int | None
     floor: float
     context_strength: float
@@ -49,8 +49,8 @@ class TsallisInf(ArmPolicy):
         # Half the loss range is taken as known of every arm that is likely enough, the rest is importance-weighted.
         guesses = [0.5 if weight >= eta * eta else 0.0 for weight in tsallis_weights(sums, eta)]
         sums[:] = [each + guess for each, guess in zip(sums, guesses, strict=True)]
-        for index, loss, propensity in known:
-            sums[index] += (loss - guesses[index]) / propensity
+        for place, loss, propensity in known:
+            sums[place] += (loss - guesses[place]) / propensity
         from_zero(sums)
 
     def probabilities(self, state: State) -> Sequence[float]:

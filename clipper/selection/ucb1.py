@@ -8,7 +8,8 @@ problems", ALT 2011).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from clipper.selection.arm_policy import CONTEXT_STRENGTH, ArmPolicy, Known
 from clipper.selection.observation import Observation
@@ -21,13 +22,13 @@ class Ucb1(ArmPolicy):
     """Explores by optimism instead of chance: its propensities are 0 and 1 unless it is given a floor."""
 
     name = "ucb1"
-    parameters = {
+    parameters: ClassVar[Mapping[str, Parameter]] = {
         "exploration": Parameter("number", 2.0, "c of mean + sqrt(c ln(t) / n)", 0.0, 100.0),
         "discount": Parameter("number", 1.0, "what an observation still counts at the next one", 0.5, 1.0),
         "floor": Parameter("number", 0.0, "least probability of each model; above 0 logs can be evaluated", 0.0, 1.0),
         "context_strength": CONTEXT_STRENGTH,
     }
-    per_arm = {"count": 0.0, "total": 0.0}
+    per_arm: ClassVar[Mapping[str, float]] = {"count": 0.0, "total": 0.0}
     exploration: float
     discount: float
     floor: float
@@ -42,9 +43,9 @@ class Ucb1(ArmPolicy):
         if self.discount < 1.0:
             counts[:] = [count * self.discount for count in counts]
             totals[:] = [total * self.discount for total in totals]
-        for index, loss, _ in known:
-            counts[index] += 1.0
-            totals[index] += 1.0 - loss
+        for place, loss, _ in known:
+            counts[place] += 1.0
+            totals[place] += 1.0 - loss
 
     def probabilities(self, state: State) -> Sequence[float]:
         counts = state["count"]

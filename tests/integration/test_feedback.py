@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -224,6 +226,8 @@ def test_drawn_arm_is_observed_with_its_propensity(pair: DataPath) -> None:
 
 
 def test_members_are_all_observed(pair: DataPath) -> None:
+    policy = {"name": "majority", "answer_when_decided": False}
+    pair.apply([application(models=("a", "b"), policy=policy, learning=LEARNING)], [model("a"), model("b")])
     pair.serving(lambda inputs: ["a"] * len(inputs), "a")
     pair.serving(lambda inputs: ["b"] * len(inputs), "b")
     query_id = pair.ask({"input": [1.0]}).json["query_id"]
@@ -231,6 +235,17 @@ def test_members_are_all_observed(pair: DataPath) -> None:
     (observation,) = observations(pair)
     assert (observation["kind"], [arm["output"] for arm in observation["arms"]]) == ("members", ["a", "b"])
     assert all(arm["shown"] and arm["propensity"] == 1.0 for arm in observation["arms"])
+
+
+def test_member_that_was_not_waited_for_is_observed_and_not_shown(pair: DataPath) -> None:
+    pair.serving(lambda inputs: ["a"] * len(inputs), "a")
+    late = pair.ready("b")
+    query_id = pair.ask({"input": [1.0]}).json["query_id"]  # the first of two decides
+    late.answer(late.take_batch(), ["b"])
+    pair.wait_until(lambda: pair.core.cache.resident_entries == 2)
+    pair.update({"query_id": query_id, "label": "b"})
+    (observation,) = observations(pair)
+    assert [(arm["output"], arm["shown"]) for arm in observation["arms"]] == [("a", True), ("b", False)]
 
 
 def test_output_of_a_shadow_that_comes_after_the_answer_is_found_in_the_cache(pair: DataPath) -> None:
@@ -330,7 +345,8 @@ def test_feedback_by_input_of_a_client_that_left_still_counts(pair: DataPath) ->
     puppet = pair.ready("a")
     pending = pair.send(post(b'{"input":[1.0],"label":"a"}', path=b"/app/update"))
     batch = puppet.take_batch()
-    pending.client.close()
+    pending.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    pending.client.close()  # with a reset: after a plain end of its side a client may still wait
     pair.wait_until(lambda: pair.core.server.open_connections == 0)
     puppet.answer(batch, ["a"])
     pair.wait_until(lambda: pair.learning.observations.unacknowledged == 1)

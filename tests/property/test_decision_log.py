@@ -24,14 +24,13 @@ MODELS = [
     ModelRuntime(f"m{i}", "1", i + 1, BatchQueue([SLOTS], queue_id=i + 1), input_type="doubles") for i in range(4)
 ]
 NAMES = tuple(f"m{i}:1" for i in range(4))
-PLANS = [
-    (Plan("arms", MODELS[:3], probabilities=[0.5, 0.25, 0.25], plan_id=1), (0.5, 0.25, 0.25), NAMES[:3], ()),
-    (Plan("arms", MODELS[:2], shadows=MODELS[2:], plan_id=2), (0.5, 0.5), NAMES[:2], NAMES[2:]),
-    (Plan("members", MODELS[:3], shadows=MODELS[3:], plan_id=3), (), NAMES[:3], NAMES[3:]),
-    (Plan("cascade", MODELS[:3], thresholds=[0.9, 0.8], plan_id=2**53 - 1), (), NAMES[:3], ()),
-    (Plan("features", MODELS[:4], select=lambda rows, count: ([0], [1.0]), plan_id=5), (), NAMES, ()),
+TWINS = [
+    PlanTwin(1, "arms", NAMES[:3], (), (0.5, 0.25, 0.25)),
+    PlanTwin(2, "arms", NAMES[:2], NAMES[2:], (0.5, 0.5)),
+    PlanTwin(3, "members", NAMES[:3], NAMES[3:]),
+    PlanTwin(2**53 - 1, "cascade", NAMES[:3]),
+    PlanTwin(5, "features", NAMES),
 ]
-TWINS = [PlanTwin(plan.plan_id, plan.kind, models, shadows, chances) for plan, chances, models, shadows in PLANS]
 outputs = st.one_of(
     st.none(),
     st.sampled_from([b"1", b"0.5", b'"\\u00e9"', b'{"a":\n [1,\r\n2]}', b'"' + b"x" * 400 + b'"']),
@@ -42,6 +41,17 @@ rows = st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64), min_
 digests = st.integers(min_value=1, max_value=3)
 
 
+def new_plans() -> list[Plan]:
+    """Return the plans of TWINS; a plan belongs to one log, which counts its records in it."""
+    return [
+        Plan("arms", MODELS[:3], probabilities=[0.5, 0.25, 0.25], plan_id=1),
+        Plan("arms", MODELS[:2], shadows=MODELS[2:], plan_id=2),
+        Plan("members", MODELS[:3], shadows=MODELS[3:], plan_id=3),
+        Plan("cascade", MODELS[:3], thresholds=[0.9, 0.8], plan_id=2**53 - 1),
+        Plan("features", MODELS, select=lambda rows, count: ([0], [1.0]), plan_id=5),
+    ]
+
+
 class DecisionMachine(RuleBasedStateMachine):
     """Every call goes to both; time only moves forward."""
 
@@ -49,6 +59,7 @@ class DecisionMachine(RuleBasedStateMachine):
     def start(self, budget_bytes: int) -> None:
         self.log = DecisionLog(budget_bytes, PredictionCacheHandle(0))
         self.twin = DecisionLogTwin(budget_bytes)
+        self.plans = new_plans()
         self.streams = [DecisionStream(n, ttl_us=t, is_filed=True, policy=b'"p"') for n, t in (("a", 50), ("b", 9))]
         self.stream_twins = [StreamTwin("a", 50), StreamTwin("b", 9)]
         self.now_us = 1
@@ -72,7 +83,7 @@ class DecisionMachine(RuleBasedStateMachine):
             "now_us": self.now_us,
         }
         raw_context = None if context is None else context.encode()
-        record(self.log, self.streams[stream], PLANS[plan][0], self.next_id, context=raw_context, **facts)
+        record(self.log, self.streams[stream], self.plans[plan], self.next_id, context=raw_context, **facts)
         self.twin.record(self.stream_twins[stream], twin, self.next_id, context=context, **facts)
         self.next_id += 16
 
@@ -117,4 +128,4 @@ class DecisionMachine(RuleBasedStateMachine):
 
 
 TestDecisionLog = DecisionMachine.TestCase
-TestDecisionLog.settings = settings(stateful_step_count=40)
+TestDecisionLog.settings = settings(stateful_step_count=30)
