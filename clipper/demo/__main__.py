@@ -17,6 +17,7 @@ from rich.live import Live
 
 from clipper import Clipper
 from clipper.demo.digits import PIXELS, Digits, fit_models
+from clipper.demo.learning import APPLICATION as LEARNING
 from clipper.demo.learning import show_learning
 from clipper.demo.preprocessing import UPRIGHT, with_pixel_order, write_pixel_order
 from clipper.demo.replay import Replay, Score
@@ -51,7 +52,7 @@ def main() -> int:
         verdict = "[red]failed[/red]" if failed else "all as it should be"
         console.print(f"\n{verdict}, in {time.monotonic() - started_s:.0f} s")
         if os.environ.get("KEEP", "") not in ("", "0") and not failed:
-            _stay(console, clipper.query_url, digits)
+            _stay(console, clipper, digits)
     return 1 if failed else 0
 
 
@@ -122,10 +123,13 @@ def _sum_up(console: Console, scores: dict[str, Score], query_url: str) -> bool:
     return False
 
 
-def _stay(console: Console, query_url: str, digits: Digits) -> None:
+def _stay(console: Console, clipper: Clipper, digits: Digits) -> None:
     body = json.dumps({"input": digits.inputs[0].astype(int).tolist()}, separators=(",", ":"))
     console.print(f"\nthis is a {digits.labels[0]}:")
-    console.print(f"curl -s {query_url}/{ENSEMBLE}/predict -d '{body}'", soft_wrap=True, highlight=False)
+    console.print(f"curl -s {clipper.query_url}/{ENSEMBLE}/predict -d '{body}'", soft_wrap=True, highlight=False)
+    console.print("\nand this is what has been learned of the two models:")
+    shown = f"{Path(sys.executable).parent}/clipper policy show {LEARNING} --url {clipper.management_url}"
+    console.print(shown, soft_wrap=True, highlight=False)
     console.print("\nserving until Ctrl-C")
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -57,6 +57,10 @@ def show_learning(console: Console, clipper: Clipper, digits: Digits, pixel_orde
     clipper.register_application(APPLICATION, "doubles", -1, SLO_US, shape=PIXELS, policy="thompson", cache=False)
     for model in (BETTER, WORSE):
         clipper.link_model_to_app(APPLICATION, model.partition(":")[0])
+    console.print(
+        "Every answer is followed by its true label. svm's container reads the order of an image's pixels from a file,\n"
+        "and soon somebody will turn that around: no deployment, no error, the same version, wrong answers."
+    )
     replay = Replay(clipper.query_url, digits, [APPLICATION], CLIENTS, tells_labels=True)
     score = replay.scores[APPLICATION]
     stage = _Stage(console, clipper, score)

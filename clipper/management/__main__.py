@@ -121,7 +121,8 @@ async def _serve(
     )
     learning.listen(monitoring)
     learning.exclude(monitoring.excluded_arms)
-    context = Context(config, operations, channel, fleet, uploads, learning, QueryPort(config), monitoring)
+    query_port = QueryPort(config)
+    context = Context(config, operations, channel, fleet, uploads, learning, query_port, monitoring)
     server = ManagementServer(guard.before(make_app(context)), config.management, operations.close)
     guard.secure(server)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -150,6 +151,7 @@ async def _serve(
                 _logger.error("a task of management failed", exc_info=result)
         monitoring.save_dirty()
         await learning.close()
+        await query_port.close()
 
 
 if __name__ == "__main__":

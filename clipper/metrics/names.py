@@ -124,7 +124,9 @@ APP_LATENCY = _metric(_H, "query_latency_seconds", _APP, "seconds", "From a quer
 APP_SLO = _metric(_G, "slo_seconds", _APP, "seconds", "The application's latency objective.")
 
 # -- feedback ----------------------------------------------------------------------------------------------------
-FEEDBACK = _metric(_C, "feedback", (*_APP, "outcome"), "", "Requests to an application's update path, by what came of it.")
+FEEDBACK = _metric(
+    _C, "feedback", (*_APP, "outcome"), "", "Requests to an application's update path, by what came of it."
+)
 OBSERVATIONS_WAITING = _metric(
     _G, "observations_waiting", _APP, "", "Joined feedback that management has not in store yet."
 )

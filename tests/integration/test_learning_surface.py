@@ -90,9 +90,9 @@ def test_each_feedback_has_its_defined_answer(clipper: Clipper) -> None:
 def test_feedback_by_input_teaches_every_model(clipper: Clipper) -> None:
     name = register(clipper, "by-input", "hedge")
     clipper.predict(name, [1.0])
-    first = clipper.feedback(name, input=[2.0], label=1)
+    first = clipper.feedback(name, input=[-2.0], label=1)
     assert (first.evaluated, first.cached, first.missing) == (2, 0, ())
-    again = clipper.feedback(name, input=[2.0], label=1)
+    again = clipper.feedback(name, input=[-2.0], label=1)
     assert (again.evaluated, again.cached) == (0, 2)
     info = learned(clipper, name, 2)
     assert favourite(info) == "one:1" and [arm.mean_reward for arm in info.arms] == [0.0, 1.0]
@@ -142,8 +142,8 @@ def test_commands_do_the_same(clipper: Clipper, tmp_path: Path) -> None:
     assert "counts once" in run("feedback", "typed", query_id, "--label", "1")
     run("feedback", "typed", query_id, "--label", "0", expect=ExitCode.CONFLICT)
     run("feedback", "typed", str(NEVER_ASKED), "--label", "0", expect=ExitCode.NOT_FOUND)
-    assert run("feedback", "typed", "--input", "[7]", "--label", "1").startswith("joined: 2 models asked")
-    (tmp_path / "labels.jsonl").write_text('{"input": [8], "label": 1}\n{"query_id": 1, "label": 1}\n')
+    assert run("feedback", "typed", "--input", "[-7]", "--label", "1").startswith("joined: 2 models asked")
+    (tmp_path / "labels.jsonl").write_text('{"input": [-8], "label": 1}\n{"query_id": 1, "label": 1}\n')
     assert "1 joined, 1 refused" in run(
         "feedback", "typed", "--file", str(tmp_path / "labels.jsonl"), expect=ExitCode.NOT_FOUND
     )

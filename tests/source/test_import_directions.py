@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "deploy": BASE | {"state"},
     "supervisor": BASE | {"security"},
     "frontend": BASE | {"_core", "metrics", "security", "selection"},
-    "management": BASE | {"state", "monitoring", "registry", "security", "selection", "deploy", "supervisor", "metrics"},
+    "management": BASE
+    | {"state", "monitoring", "registry", "security", "selection", "deploy", "supervisor", "metrics"},
     # What runs in the caller's process, and speaks with management over HTTP.
     "deployers": BASE,
     "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},

@@ -35,6 +35,7 @@ from clipper.state.memory import MemoryStore
 from clipper.types import ReplicaId
 
 START_LIMIT_S = 10
+NO_ONES_PORT = 1  # where a frontend would answer queries, if there were one
 
 
 class FakeManager(ContainerManager):
@@ -150,6 +151,7 @@ class ManagementInThread:
                 work.cancel()
             await asyncio.gather(*works, return_exceptions=True)
             await self.learning.close()
+            await query_port.close()
 
     def _drain(self, replica_id: ReplicaId) -> None:
         self.fleet.on_session(replica_id, 0, "closed", "")
@@ -169,7 +171,7 @@ def management_server(run_dir: Path, *, worker_count: int = 0, **limits: Any) ->
     listener = socket.create_server(("127.0.0.1", 0))
     options: dict[str, Any] = {"containers": {"fake": ("true",)}, "ready_limit_us": 20_000_000, **limits}
     config = ClipperConfig(run_dir, management=ManagementConfig(**options))
-    config = replace(config, listen=ListenConfig(management_port=listener.getsockname()[1]))
+    config = replace(config, listen=ListenConfig(query_port=NO_ONES_PORT, management_port=listener.getsockname()[1]))
     for directory in (config.log_dir, config.staging_dir):
         directory.mkdir(parents=True)
     management = ManagementInThread(config, worker_count)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from clipper.cli.app import app
 from clipper.cli.assignments import parse_assignments, parse_value
+from clipper.cli.completion import complete_policies
 from clipper.cli.exit_codes import ExitCode
 from clipper.cli.policy import planned
 from clipper.errors import InvalidArgumentError
@@ -224,3 +225,8 @@ def test_assignments_may_be_mixed_but_not_repeated() -> None:
 )
 def test_plan_is_told_where_the_table_does_not(plan: dict[str, object], said: list[str]) -> None:
     assert planned(plan) == said
+
+
+def test_completion_knows_the_policies_that_come_with_clipper() -> None:
+    assert complete_policies("thom") == ["thompson"]
+    assert complete_policies("") == list(POLICIES)
