@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},
     "__init__": BASE | {"client"},
     "admin": BASE | {"__init__", "client", "deploy", "registry", "supervisor"},
-    "cli": BASE | {"__init__", "client", "deployers", "metrics", "security", "supervisor"},
+    "cli": BASE | {"__init__", "client", "deployers", "metrics", "security", "selection", "supervisor"},
     "__main__": {"cli"},
     "demo": BASE | {"__init__", "client", "management", "metrics"},
 }
