@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from clipper.cli import apps, models, policy
+from clipper.cli import apps, models, monitor, policy
 from clipper.cli.config import config
 from clipper.cli.deploy import deploy
 from clipper.cli.feedback import feedback
@@ -73,3 +73,4 @@ for command, panel in (
 app.add_typer(apps.app, name="apps", rich_help_panel=_SERVING)
 app.add_typer(models.app, name="models", rich_help_panel=_SERVING)
 app.add_typer(policy.app, name="policy", rich_help_panel=_SERVING)
+app.add_typer(monitor.app, name="monitor", rich_help_panel=_WATCHING)

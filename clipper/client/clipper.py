@@ -13,6 +13,7 @@ from clipper.client.deployments import DeploymentCalls
 from clipper.client.feedback import FeedbackCalls
 from clipper.client.http_client import HttpClient
 from clipper.client.models import ModelCalls
+from clipper.client.monitoring import MonitoringCalls
 from clipper.client.own_instance import own_clients
 from clipper.client.policies import PolicyCalls
 from clipper.client.queries import QueryCalls
@@ -27,7 +28,9 @@ from clipper.supervisor.launch import RunningSupervisor, launch, make_run_dir
 _START_LIMIT_US: Final = 30_000_000
 
 
-class Clipper(ApplicationCalls, DeploymentCalls, FeedbackCalls, ModelCalls, PolicyCalls, QueryCalls):
+class Clipper(
+    ApplicationCalls, DeploymentCalls, FeedbackCalls, ModelCalls, MonitoringCalls, PolicyCalls, QueryCalls
+):
     """A running Clipper, started by this process (`start`) or by another one (`connect`).
 
     Usable as a context manager and from several threads; it needs no event loop, and does not mind one.

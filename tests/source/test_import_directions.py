@@ -27,12 +27,14 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": BASE,
     "security": BASE,
     "state": BASE,
-    "registry": BASE | {"state"},
+    "monitoring": {"errors", "types"},
+    "registry": BASE | {"state", "monitoring", "selection"},
     "selection": BASE | {"state"},
     "deploy": BASE | {"state"},
     "supervisor": BASE | {"security"},
     "frontend": BASE | {"_core", "metrics", "security", "selection"},
-    "management": BASE | {"state", "registry", "security", "selection", "deploy", "supervisor", "metrics"},
+    "management": BASE
+    | {"state", "monitoring", "registry", "security", "selection", "deploy", "supervisor", "metrics"},
     # What runs in the caller's process, and speaks with management over HTTP.
     "deployers": BASE,
     "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},
