@@ -10,7 +10,7 @@ from clipper._core.application cimport Application
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
 from clipper._core.predict_body cimport ParsedBody, c_parse_json_body
-from clipper._core.query cimport Member, MemberState, Request
+from clipper._core.query cimport MemberState, Request
 from clipper._core.query_processor cimport QueryProcessor
 
 from clipper._core.predict_body import BodyError

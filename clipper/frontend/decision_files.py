@@ -18,7 +18,7 @@ from clipper.log_file import RotatingLog
 _log = logging.getLogger("clipper.frontend")
 
 MAX_QUEUED_BYTES: Final = 16 << 20  # lines that wait for the disk
-_END_LIMIT_S: Final = 5.0
+_END_LIMIT_S: Final = 1.0  # for the disk, when a worker ends; the supervisor waits for it
 
 
 class _File:

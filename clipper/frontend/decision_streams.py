@@ -40,7 +40,7 @@ class DecisionStreams:
             learning = described["learning"]
             stream.ttl_us = _ttl_us(learning)
             stream.is_filed = bool(learning.get("log_decisions", False))
-            stream.sample_size = OUTPUTS_PER_SECOND
+            stream.sample_size = 0 if learning.get("monitor") is False else OUTPUTS_PER_SECOND
             stream.policy = json.dumps(described["policy"]["name"]).encode()
             self._streams[stream.name] = stream
 

@@ -34,9 +34,7 @@ class MetricsPage:
 
     def snapshot(self) -> MetricsSnapshot:
         """Every count of this worker, now."""
-        return MetricsSnapshot(
-            self._http(), self._applications(), self._feedback(), self._models(), self._cache()
-        )
+        return MetricsSnapshot(self._http(), self._applications(), self._feedback(), self._models(), self._cache())
 
     def _http(self) -> HttpMetrics:
         server = self._core.server

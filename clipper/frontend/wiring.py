@@ -118,7 +118,10 @@ def build_core(
 
 def _reserve(options: CoreConfig) -> tuple[SlotPoolHandle, PredictionCacheHandle, DecisionLog]:
     try:
-        slots, cache = SlotPoolHandle(options.slot_count, options.arena_bytes), PredictionCacheHandle(options.cache_bytes)
+        slots, cache = (
+            SlotPoolHandle(options.slot_count, options.arena_bytes),
+            PredictionCacheHandle(options.cache_bytes),
+        )
         seed = int.from_bytes(os.urandom(8), "little")
         return slots, cache, DecisionLog(options.decision_log_bytes, cache, random_seed=seed)
     except (MemoryError, OSError) as error:

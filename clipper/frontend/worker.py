@@ -18,8 +18,8 @@ from clipper._core.route_table import Route
 from clipper.config import ClipperConfig
 from clipper.errors import CallerError, ClipperError
 from clipper.frontend.control import ControlClient, Message
-from clipper.frontend.learning import Learning
 from clipper.frontend.health import Readiness, healthz
+from clipper.frontend.learning import Learning
 from clipper.frontend.metrics import MetricsPage
 from clipper.frontend.rpc_endpoints import RpcEndpoints
 from clipper.frontend.snapshots import SnapshotApplier
@@ -90,7 +90,10 @@ class Worker:
             (b"/readyz", Route("readyz", lambda method, query: Readiness(self.snapshots)(method, query))),
             (
                 b"/metrics",
-                Route("metrics", lambda method, query: MetricsPage(self.core, self.snapshots, self.learning)(method, query)),
+                Route(
+                    "metrics",
+                    lambda method, query: MetricsPage(self.core, self.snapshots, self.learning)(method, query),
+                ),
             ),
         ]
 

@@ -424,8 +424,10 @@ def look(path: DataPath, later_us: int = 0) -> None:
 
 def test_decisions_and_feedback_are_filed_where_the_application_asks_for_it(pair: DataPath) -> None:
     learning = LEARNING | {"log_decisions": True}
-    pair.apply([application(models=("a", "b"), learning=learning), application("quiet", ("a",), learning=LEARNING)],
-               [model("a"), model("b")])
+    pair.apply(
+        [application(models=("a", "b"), learning=learning), application("quiet", ("a",), learning=LEARNING)],
+        [model("a"), model("b")],
+    )
     pair.serving(lambda inputs: [{"x": "a"}] * len(inputs), "a")
     shadow = pair.ready("b")
     set_plan(pair, "arms", ("a",), shadows=("b",), plan_id=3)
