@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipper._core.gather_probe import GatherProbe, confidence_of, features_of
+from clipper.selection.confidence import output_confidence
 
 NUMBERS = st.one_of(st.floats(-1.5, 1.5), st.integers(-1, 2), st.floats(allow_nan=False, allow_infinity=False))
 JSON = st.recursive(
@@ -42,6 +43,7 @@ def test_confidence_of_an_output_is_what_it_says_itself(
     output: Any, indent: int | None, marks: tuple[str, str]
 ) -> None:
     assert confidence_of(json.dumps(output, indent=indent, separators=marks).encode()) == twin(output)
+    assert output_confidence(output) == twin(output), "what policies learn from is what the core goes by"
 
 
 @given(st.lists(NUMBERS, max_size=6), st.booleans())
