@@ -60,7 +60,7 @@ def show_learning(console: Console, clipper: Clipper, digits: Digits, pixel_orde
     for model in (BETTER, WORSE):
         clipper.link_model_to_app(APPLICATION, model.partition(":")[0])
     console.print(
-        "Every answer is followed by its true label. svm's container reads from a file in which order the pixels come;\n"
+        "Every answer is followed by its true label. svm's container reads from a file in which order pixels come;\n"
         "soon that is turned around. Nothing is deployed, nothing fails, the version stays: the answers are wrong.",
         soft_wrap=True,
     )
