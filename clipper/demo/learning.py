@@ -28,6 +28,7 @@ POLICY: Final = {"name": "thompson", "discount": 0.995}
 _WON_RATIO: Final = 0.8  # of the traffic of a second: then a model has it
 _LEAST_S: Final = 2.0  # so that there is something to see
 _MOST_S: Final = 15.0
+_NOTICED: Final = ("degraded", "recovered")  # kinds of events: nobody has looked, and it is told all the same
 _READ_EVERY_TICKS: Final = 2  # how often management is asked for what has been learned
 
 
@@ -80,7 +81,11 @@ def show_learning(console: Console, clipper: Clipper, digits: Digits, pixel_orde
     finally:
         replay.stop()
     console.print(phases_table(APPLICATION, phases, (BETTER, WORSE)))
-    return _sum_up(console, score, phases)
+    failed = _sum_up(console, score, phases)
+    for event in clipper.policy(APPLICATION).events:
+        if event["kind"] in _NOTICED:
+            console.print(f"noticed by Clipper: {event['text']}", soft_wrap=True)
+    return failed
 
 
 class _Stage:
