@@ -220,6 +220,7 @@ class Monitoring:
             arms=[other for other in monitor.answering if other == arm or self._has_replicas(model_id_of(other))],
             quarantined=frozenset(monitor.quarantined),
             degraded=frozenset(monitor.degraded),
+            rising=monitor.rising_with(arm),
             losses=monitor.losses(),
             last_action_us=max((at_us for at_us in times if at_us is not None), default=None),
             previous_version=previous[0] if previous else None,

@@ -46,6 +46,18 @@ class ApplicationMonitor:
         reasons = {arm: self._monitors[arm].reason_to_act for arm in self._arms}
         return {arm: reason for arm, reason in reasons.items() if reason}
 
+    def rising_with(self, arm: str) -> frozenset[str]:
+        """Return the other linked arms whose latest losses exceed their baseline by half of what a degraded arm's did.
+
+        An alarm comes to each arm in its own time, so a fault that strikes all of them (of the labels, say) looks at
+        first like a fault of one.
+        """
+        rise = self._monitors[arm].rise
+        if rise is None:
+            return frozenset()
+        latest = {other: self._monitors[other].latest_rise for other in self._arms if other != arm}
+        return frozenset(other for other, risen in latest.items() if risen is not None and risen >= rise / 2)
+
     def losses(self) -> dict[str, float]:
         """Return the mean of the latest losses of each linked arm that has any."""
         found = {arm: self._monitors[arm].recent_loss for arm in self._arms}

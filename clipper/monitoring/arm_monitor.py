@@ -15,6 +15,8 @@ DEGRADED: Final = "degraded"
 RECOVERED: Final = "recovered"
 OUTPUTS_CHANGED: Final = "outputs_changed"
 OUTPUTS_RETURNED: Final = "outputs_returned"
+# Losses that show whether an arm rises with another one; too few for an alarm.
+LATEST: Final = 30
 FINDINGS: Final = (DEGRADED, RECOVERED, OUTPUTS_CHANGED, OUTPUTS_RETURNED)
 
 
@@ -101,6 +103,18 @@ class ArmMonitor:
         if rise is None or mean is None:
             return mean
         return max(mean, rise[1])
+
+    @property
+    def rise(self) -> float | None:
+        """Of a degraded arm: by how much its mean loss rose."""
+        found = self._losses.rise
+        return None if found is None else found[1] - found[0]
+
+    @property
+    def latest_rise(self) -> float | None:
+        """By how much the mean of the latest `LATEST` losses exceeds the baseline; None where there are fewer."""
+        latest, (count, total) = self._losses.window.latest(LATEST), self._losses.baseline
+        return sum(latest) / LATEST - total / count if len(latest) == LATEST and count else None
 
     @property
     def baseline(self) -> tuple[int, float]:

@@ -20,6 +20,7 @@ class Situation:
     arms: Sequence[str]  # that are linked
     quarantined: frozenset[str]
     degraded: frozenset[str]  # arms that there is a reason to act on
+    rising: frozenset[str] = frozenset()  # other arms whose loss rises with this one's
     losses: Mapping[str, float] = field(default_factory=dict)  # mean of the latest, where known
     last_action_us: int | None = None  # the latest action on this application, or on this model by another one
     previous_version: str | None = None  # that a roll-back would make current
@@ -41,8 +42,9 @@ def decide(situation: Situation, now_us: int) -> Decision:
     * Nothing sooner than ``cool_down_s`` after the action before: its effect must be seen first.
     * Rolled back is only to a version that was current before, and never to one that was rolled back from: so no two
       versions take turns.
-    * Quarantined is only while another arm remains that is not degraded itself, and not known to be worse: so there is
-      always a model left to answer, and a fault of the labels, which strikes all models, takes none away.
+    * Quarantined is only while another arm remains that is not degraded itself, does not rise with it, and is not known
+      to be worse: so there is always a model left to answer.
+    * Nothing where the losses of all other arms rise with it: the fault is that of the labels, or of the inputs.
     """
     options = situation.options
     if options.on_degraded == TELL or situation.arm in situation.quarantined:
@@ -63,13 +65,15 @@ def _obstacle(situation: Situation, now_us: int) -> str:
 
 
 def _obstacle_to_rollback(situation: Situation) -> str:
-    version = situation.previous_version
+    version, others = situation.previous_version, [arm for arm in situation.losses if arm != situation.arm]
     if version is None:
         return "no version was current before it"
     if version in situation.left_versions:
         return f"version {version!r}, which was current before it, was itself rolled back from"
     if not situation.previous_has_replicas:
         return f"version {version!r}, which was current before it, has no replica that is ready"
+    if others and all(arm in situation.rising | situation.degraded for arm in others):
+        return f"the loss of every other model rose as well: {', '.join(others)}"
     return ""
 
 
@@ -77,9 +81,9 @@ def _obstacle_to_quarantine(situation: Situation) -> str:
     remaining = [arm for arm in situation.arms if arm != situation.arm and arm not in situation.quarantined]
     if not remaining:
         return "it is the last model that answers"
-    healthy = [arm for arm in remaining if arm not in situation.degraded]
+    healthy = [arm for arm in remaining if arm not in situation.degraded | situation.rising]
     if not healthy:
-        return f"what would remain is degraded, too: {', '.join(remaining)}"
+        return f"the loss of what would remain rose as well: {', '.join(remaining)}"
     own = situation.losses.get(situation.arm)
     if own is not None and all(situation.losses.get(arm, 0.0) >= own for arm in healthy):
         return f"what would remain is no better: {', '.join(healthy)}"

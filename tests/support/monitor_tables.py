@@ -1,4 +1,4 @@
-"""The options of monitoring, rendered from code: ``python -m tests.support.monitor_tables`` rewrites docs/monitoring.md."""
+"""The options of monitoring as a table: ``python -m tests.support.monitor_tables`` rewrites docs/monitoring.md."""
 
 from __future__ import annotations
 

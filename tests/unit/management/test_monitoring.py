@@ -363,3 +363,15 @@ def test_quarantine_ends_when_another_version_becomes_current(world: World) -> N
     assert monitoring.excluded_arms("app") == frozenset()
     look(monitoring)
     assert world.replans == 2
+
+
+def test_fault_of_the_labels_which_strikes_all_models_takes_none_away(world: World) -> None:
+    world.register(models=("a", "b", "c"), **asks("quarantine"))
+    monitoring = world.monitoring()
+    for errors_in_ten in (1, 9):
+        for number in range(300):
+            loss = 1.0 if number % 10 < errors_in_ten else 0.0
+            monitoring.on_observation("app", Observed(dict.fromkeys(("a:1", "b:1", "c:1"), loss)))
+            look(monitoring)
+    assert set(kinds(monitoring)) == {"degraded", "withheld"}
+    assert monitoring.excluded_arms("app") == frozenset()

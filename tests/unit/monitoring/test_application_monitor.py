@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipper.monitoring.application_monitor import MAX_ABSENT_ARMS, ApplicationMonitor
-from clipper.monitoring.arm_monitor import DEGRADED, OUTPUTS_CHANGED
+from clipper.monitoring.arm_monitor import DEGRADED, LATEST, OUTPUTS_CHANGED
 from clipper.monitoring.options import MonitorOptions
 
 OPTIONS = MonitorOptions(reference=100, output_window=100)
@@ -142,3 +142,14 @@ def test_state_of_another_version_is_refused() -> None:
     state = watching("a:1").to_state()
     with pytest.raises(ValueError, match="version is 7"):
         ApplicationMonitor.from_state(OPTIONS, "", {**state, "version": 7})
+
+
+def test_arm_whose_latest_losses_rise_with_a_degraded_one_is_named_before_its_own_alarm() -> None:
+    monitor = watching("a:1", "b:1", "c:1", "d:1")
+    for arm in ("a:1", "b:1", "c:1"):
+        feed(monitor, arm, 1, 500)
+    assert monitor.rising_with("a:1") == frozenset()
+    feed(monitor, "a:1", 9, 100)
+    feed(monitor, "b:1", 8, 20)
+    assert monitor.rising_with("a:1") == {"b:1"} and list(monitor.degraded) == ["a:1"]
+    assert LATEST > 20, "fewer than were fed decide nothing"

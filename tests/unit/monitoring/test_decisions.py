@@ -31,6 +31,7 @@ def situations(draw: st.DrawFn) -> Situation:
         arms=arms,
         quarantined=draw(some),
         degraded=draw(some),
+        rising=draw(some),
         losses=draw(st.dictionaries(st.sampled_from(arms), st.floats(0, 1))),
         last_action_us=draw(st.none() | st.integers(NOW_US - 10_000 * SECOND_US, NOW_US + 10_000 * SECOND_US)),
         previous_version=draw(st.none() | st.sampled_from("123")),
@@ -46,7 +47,7 @@ def test_decision_never_breaks_what_is_promised(situation: Situation) -> None:
     assert not (decision.withheld and decision.action != TELL)
     if decision.action == QUARANTINE:
         left = set(situation.arms) - situation.quarantined - {situation.arm}
-        assert left - situation.degraded, "no healthy model is left"
+        assert left - situation.degraded - situation.rising, "no healthy model is left"
         assert situation.arm not in situation.quarantined
     if decision.action == ROLLBACK:
         assert situation.previous_version not in (None, *situation.left_versions) and situation.previous_has_replicas
@@ -76,7 +77,8 @@ def test_action_becomes_possible_in_the_very_microsecond_in_which_the_cool_down_
     [
         ({"arms": ("a:2",)}, "last model"),
         ({"quarantined": frozenset({"b:1", "c:1"})}, "last model"),
-        ({"degraded": frozenset(ARMS)}, "degraded, too: b:1, c:1"),
+        ({"degraded": frozenset(ARMS)}, "rose as well: b:1, c:1"),
+        ({"degraded": frozenset({"a:2", "b:1"}), "rising": frozenset({"c:1"})}, "rose as well: b:1, c:1"),
         ({"losses": {"a:2": 0.4, "b:1": 0.4, "c:1": 0.5}}, "no better: b:1, c:1"),
     ],
 )
@@ -95,8 +97,14 @@ def test_arm_without_feedback_may_be_what_remains() -> None:
         ({"previous_version": None}, "no version was current before"),
         ({"left_versions": frozenset("1")}, "itself rolled back from"),
         ({"previous_has_replicas": False}, "no replica that is ready"),
+        ({"losses": {"a:2": 0.5, "b:1": 0.5}, "rising": frozenset({"b:1"})}, "every other model rose as well: b:1"),
     ],
 )
 def test_rollback_to_a_version_that_is_no_better_place_is_withheld(changed: dict[str, Any], why: str) -> None:
     decision = decide(replace(ROLLS_BACK, **changed), NOW_US)
     assert decision.action == TELL and why in decision.withheld
+
+
+def test_rollback_of_one_of_several_models_that_rise_is_withheld_only_if_all_do() -> None:
+    losses = {"a:2": 0.5, "b:1": 0.5, "c:1": 0.1}
+    assert decide(replace(ROLLS_BACK, losses=losses, rising=frozenset({"b:1"})), NOW_US).action == ROLLBACK
