@@ -198,6 +198,8 @@ def test_ensemble_no_better_than_its_best_member_is_a_fault() -> None:
     figure = EXAMPLES["figure-7"]
     (fault,) = replace(figure, vote=figure_7.Group(1_000, 96)).faults
     assert fault == "vote: 96 wrong answers, the best member has 100"
+    (fault,) = replace(figure, learnt=figure_7.Group(1_000, 106)).faults
+    assert fault.startswith("learnt weights: 106")
     (fault,) = replace(figure, agreement={"2": (figure_7.Group(700, 70), figure_7.Group(300, 30))}).faults
     assert "2 agree" in fault
 
@@ -298,10 +300,8 @@ def test_summary_says_of_each_claim_whether_it_holds(tmp_path: Path) -> None:
     assert len(lines) == 5
     assert all(line.endswith("| yes |") for line in lines)
     figure = EXAMPLES["figure-8"]
-    records.keep(
-        "figure-8", replace(figure, outcomes=[replace(OUTCOME, overall=[0.2])]), is_full=True, directory=tmp_path
-    )
-    found["figure-8"] = records.load("figure-8", tmp_path) or found["figure-8"]
+    worse = replace(figure, outcomes=[replace(OUTCOME, overall=[0.2])])
+    found["figure-8"] = records.keep("figure-8", worse, is_full=True, directory=tmp_path)
     assert [line for line in summary(found).splitlines() if line.endswith("| **no** |")]
 
 
