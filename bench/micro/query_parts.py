@@ -21,7 +21,7 @@ class Part(NamedTuple):
     functions: str = ""
 
 
-_OURS = r"^(query_processor|query_gather|predict_body|batch_results|dispatcher|slot_pool|prediction_cache)\."
+_OURS = r"^(query_processor|selection|predict_tasks|query_gather|predict_body|batch_results|dispatcher|slot_pool|prediction_cache)\."
 
 # The first that fits.
 PARTS = (
@@ -37,7 +37,7 @@ PARTS = (
     Part("queue", r"^batch_queue\."),
     Part("batch size, replica", r"^(dispatcher|batch_size|finish_model|model_runtime|replica)\."),
     Part("RPC", r"^(rpc_\w+|batch_results|batch_sender)\."),
-    Part("query: select, gather, reply", r"^(query_\w+|application|plan|deadline_timer|histogram|counters)\."),
+    Part("query: select, gather, reply", r"^(query_\w+|selection|predict_tasks|application|plan|context_plans|deadline_timer|histogram|counters)\."),
     Part("Python interpreter", r"^(libpython|python)|^_datetime\."),
     Part("C and C++ libraries", r""),
 )

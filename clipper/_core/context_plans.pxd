@@ -5,14 +5,14 @@ from libcpp.vector cimport vector
 
 from clipper._core.plan cimport Plan
 
-cdef extern from "context_table.hpp" namespace "clipper" nogil:
+cdef extern from "context_table.hpp" namespace "clipper":
     cppclass ContextTable:
         ContextTable(uint64_t) except +
         void* find(const string&)
         void* put(const string&, void*) except +
         void* remove(const string&)
         void* take_last()
-        void sift(bint (*is_kept)(void*, void*) noexcept, void*, vector[void*]&) except +
+        void sift(int (*is_kept)(void*, void*) noexcept, void*, vector[void*]&) except +
         void set_limit(uint64_t)
         bint is_over()
         uint64_t size()

@@ -26,8 +26,8 @@ class ContextPlans:
     def get(self, context: str) -> Plan | None:
         """The plan of a context, which counts as asked for."""
 
-    def keep_only(self, models: set[ModelRuntime]) -> int:
-        """Forget the plans that name another model than these; return how many."""
+    def keep_only(self, arms: set[ModelRuntime], shadows: set[ModelRuntime]) -> int:
+        """Forget the plans with another model than these, or another shadow than those; return how many."""
 
     def resize(self, max_contexts: int) -> None:
         """Change the bound; what is too much goes at once."""

@@ -7,9 +7,11 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 DEFAULT_MAX_CONTEXTS = 10_000
 
 
-cdef bint asks_only(void* plan, void* models) noexcept:
-    """Whether a plan names only models of the set."""
-    return (<set>models).issuperset((<Plan>plan).models) and (<set>models).issuperset((<Plan>plan).shadows)
+cdef int can_be_asked(void* plan, void* known) noexcept:
+    """Whether a plan's models, and its shadows, are all in the two sets."""
+    cdef set arms = <set>(<tuple>known)[0]
+    cdef set shadows = <set>(<tuple>known)[1]
+    return arms.issuperset((<Plan>plan).models) and shadows.issuperset((<Plan>plan).shadows)
 
 
 @cython.final
@@ -54,10 +56,11 @@ cdef class ContextPlans:
         cdef string key = context.encode()
         return self.find(key)
 
-    def keep_only(self, set models not None):
+    def keep_only(self, set arms not None, set shadows not None):
+        cdef tuple known = (arms, shadows)
         cdef vector[void*] dropped
         cdef void* plan
-        self.table.sift(asks_only, <void*>models, dropped)
+        self.table.sift(can_be_asked, <void*>known, dropped)
         for plan in dropped:
             self.forget(plan)
         return dropped.size()

@@ -63,7 +63,7 @@ class ContextTable {
   void* take_last() noexcept { return entries_.empty() ? nullptr : take(std::prev(entries_.end())); }
 
   // Removes the entries whose value is not to be kept; their values are `dropped`.
-  void sift(bool (*is_kept)(void* value, void* environment), void* environment, std::vector<void*>& dropped) {
+  void sift(int (*is_kept)(void* value, void* environment), void* environment, std::vector<void*>& dropped) {
     for (auto entry = entries_.begin(); entry != entries_.end();) {
       const auto next = std::next(entry);
       if (!is_kept(entry->value, environment)) {

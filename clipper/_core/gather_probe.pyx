@@ -96,9 +96,9 @@ cdef class GatherProbe:
         if combined.output != NULL:
             output = combined.output.text[:combined.output.bytes]
             combined.output.release()
-        failure = None if combined.failure == NULL else (<bytes>combined.failure).decode()
             if not self.rule.is_enough(combined.confidence):
                 output = None
+        failure = None if combined.failure == NULL else (<bytes>combined.failure).decode()
         return output, combined.confidence, failure
 
 
@@ -157,4 +157,6 @@ def features_of(bytes data, str dtype):
     cdef size_t count = len(data) // dtype_bytes(spec.dtype)
     cdef vector[double] row
     row.resize(count)
-    return [*row] if read_features(data, count, spec.dtype, row.data()) else None
+    if not read_features(data, count, spec.dtype, row.data()):
+        return None
+    return row

@@ -1,5 +1,6 @@
 # Hop 3: which models a query asks, decided in C from an immutable plan.
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 cdef extern from "gather_rule.hpp" namespace "clipper" nogil:
@@ -25,6 +26,10 @@ cdef extern from "plan_hold.hpp" namespace "clipper" nogil:
         uint32_t bytes
 
 
+cdef extern from "context_draw.hpp" namespace "clipper" nogil:
+    uint64_t word_of_context(const string&)
+
+
 cdef class Plan:
     # What a selection policy published: one arm, drawn by probability or chosen by the query's features; every member,
     # combined by a rule; or stages, asked one after the other.
@@ -38,6 +43,7 @@ cdef class Plan:
     cdef uint16_t member_count              # members that are asked at once: 1 unless the kind is members
     cdef uint16_t member_room               # members that a query may get
     cdef vector[double] cumulative          # of the arm probabilities; from the last arm that is ever drawn on it is 1
+    cdef readonly bint is_sticky            # equal contexts draw alike
     cdef readonly object select             # of features: (rows, count) -> (arms, propensities); else None
     cdef readonly tuple shadows             # ModelRuntime objects that are asked along and never answer
     # what becomes of their outputs

@@ -8,10 +8,15 @@ from clipper._core.model_runtime import ModelRuntime
 MAX_MEMBERS: int
 MAX_FEATURES: int
 """Values that a query may have to be selected by."""
+MAX_THRESHOLD: float
+"""Above every confidence: the next stage is asked in any case."""
 
 Select = Callable[[bytes, int], tuple[Sequence[int], Sequence[float]]]
 """(rows, count) -> (arms, propensities): `rows` holds `count` rows of equally many doubles, one a query; an arm is an
 index into the plan's models, its propensity the probability above 0 with which it was chosen."""
+
+def context_word(context: str) -> int:
+    """What a sticky plan draws a context's arm with, in place of a random number; see `clipper.selection.sticky`."""
 
 @final
 class Plan:
@@ -45,6 +50,8 @@ class Plan:
         Grows with every plan that is made for an application; 0 = none was: it follows from the configuration.
     select : Select
         Of features.
+    sticky : bool
+        Of arms: queries with equal contexts draw the same arm; those without one draw afresh.
 
     Raises
     ------
@@ -59,6 +66,7 @@ class Plan:
     members_label: bytes
     select: Select | None
     observe_all_ratio: float
+    is_sticky: bool
 
     def __init__(
         self,
@@ -75,6 +83,7 @@ class Plan:
         waits_for_all: bool = False,
         plan_id: int = 0,
         select: Select | None = None,
+        sticky: bool = False,
     ) -> None: ...
     @property
     def min_confidence(self) -> float:

@@ -4,9 +4,11 @@
 from math import isfinite
 
 import cython
+from libcpp.string cimport string
 
 MAX_MEMBERS = 64
 MAX_FEATURES = 1024
+MAX_THRESHOLD = 2.0
 
 # What a plan takes, about: itself, its tuples and its label; and of these and its vectors what grows with the models.
 cdef enum:
@@ -24,6 +26,11 @@ cdef double unit_point(uint64_t random) noexcept nogil:
     return <double>(random >> 11) * (1.0 / 9007199254740992.0)
 
 
+def context_word(str context not None):
+    cdef string text = context.encode()
+    return word_of_context(text)
+
+
 cdef double ratio_of(object value, str name) except -1.0:
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"{name} lies in 0..1, got {value!r}")
@@ -37,11 +44,14 @@ cdef bytes label_of(object models):
 @cython.final
 cdef class Plan:
     def __init__(self, kind, models, *, probabilities=None, rule="majority", weights=None, thresholds=None,
-                 observe_all_ratio=1.0, min_confidence=0.0, shadows=(), waits_for_all=False, plan_id=0, select=None):
+                 observe_all_ratio=1.0, min_confidence=0.0, shadows=(), waits_for_all=False, plan_id=0, select=None, sticky=False):
         if kind not in _KINDS:
             raise ValueError(f"unknown plan kind {kind!r}: expected one of {', '.join(map(repr, _KINDS))}")
         if not models:
             raise ValueError("a plan needs at least one model")
+        if sticky and kind != "arms":
+            raise ValueError(f"sticky belongs to a plan of kind 'arms', not {kind!r}")
+        self.is_sticky = sticky
         given = {"probabilities": probabilities, "weights": weights, "thresholds": thresholds, "select": select}
         for name, value in given.items():
             if value is not None and kind != _OPTIONS_OF[name]:
@@ -131,7 +141,9 @@ cdef class Plan:
         if len(thresholds) != len(self.models) - 1:
             raise ValueError(f"{len(self.models)} stages need {len(self.models) - 1} thresholds, got {len(thresholds)}")
         for threshold in thresholds:
-            self.rule.thresholds.push_back(ratio_of(threshold, "a stage's threshold"))
+            if not 0.0 <= threshold <= MAX_THRESHOLD:
+                raise ValueError(f"a stage's threshold lies in 0..{MAX_THRESHOLD}, got {threshold!r}")
+            self.rule.thresholds.push_back(threshold)
         self.rule.combine = CombineRule.Cascade
         self.is_arms = False
         self.member_count = 1

@@ -5,6 +5,7 @@ from libc.string cimport memcpy
 
 from clipper._core.counters cimport Stage
 from clipper._core.finish_estimate cimport FinishEstimate
+from clipper._core.in_flight cimport kNeverUs
 from clipper._core.query cimport attach_waiter, detach_waiter
 from clipper._core.prediction_cache cimport FetchResult
 

@@ -188,7 +188,8 @@ cdef class QueryGather(PredictHandler):
         if combined.failure != NULL:
             worst = MemberState.Failed
         elif combined.output != NULL:
-            worst, cause = MemberState.Unsure, NULL
+            worst = MemberState.Unsure
+            cause = NULL
         self.log.miss(query, app, worst, is_too_late, combined.failure, cause, now_us)
         told = miss_text(worst, is_too_late)
         if combined.failure != NULL:

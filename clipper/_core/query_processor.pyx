@@ -7,6 +7,7 @@ touched only by reference (the connection, the application, the plan).
 
 import cython
 from cpython.ref cimport Py_INCREF
+from libc.stdint cimport uint16_t
 from libc.string cimport strcmp
 
 from clipper._core.deadline_timer cimport DeadlineTimer
@@ -14,6 +15,7 @@ from clipper._core.dispatcher cimport Dispatcher
 from clipper._core.http_request cimport HttpConnection
 from clipper._core.http_server cimport HttpServer
 from clipper._core.in_flight cimport kNeverUs
+from clipper._core.plan cimport word_of_context
 from clipper._core.predict_body cimport c_parse_binary_body, c_parse_json_body
 from clipper._core.prediction_cache cimport PredictionCacheHandle
 from clipper._core.query_log cimport QueryLog
@@ -97,6 +99,9 @@ cdef class QueryProcessor(Selection):
                 app.stats.bad_requests += 1
                 return self.refuse(connection, sequence, 400, b"slo_too_large",
                                    f"slo_us is {slo_us}: {app.name!r} accepts at most {app.max_slo_us}".encode())
+        self.has_context = self.body.has_context
+        if self.has_context and plan is not None and plan.is_sticky:
+            self.context_word = word_of_context(self.body.context)
         self.is_traced = is_traced and self.log.admits_trace(app, arrival_us)
         count = <uint32_t>self.body.input_count()
         request = self.queries.new_request()

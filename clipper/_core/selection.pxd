@@ -18,6 +18,9 @@ cdef struct WaitingQuery:
 
 cdef class Selection(PredictTasks):
     cdef uint64_t random_state
+    # of the request being started
+    cdef bint has_context
+    cdef uint64_t context_word              # for the draws of sticky plans
     # queries whose features choose their model, until the end of the turn that read them
     cdef vector[WaitingQuery] waiting
     cdef vector[char] waiting_data

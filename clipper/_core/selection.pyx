@@ -48,7 +48,7 @@ cdef class Selection(PredictTasks):
             self.draw_uniform(plan, query)
         elif plan.is_arms:
             if plan.cumulative.size() > 1:
-                query.first_arm = plan.draw(self.random())
+                query.first_arm = plan.draw(self.context_word if plan.is_sticky and self.has_context else self.random())
                 query.propensity = plan.propensity(query.first_arm)
         else:
             query.has_stages = plan.member_room > plan.member_count

@@ -7,21 +7,26 @@ is built first, and only then do the route table and the models change, between 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clipper._core.application import Application, ApplicationStats
 from clipper._core.batch_queue import BatchQueue
+from clipper._core.context_plans import ContextPlans
 from clipper._core.model_runtime import ModelRuntime
 from clipper._core.plan import Plan
 from clipper._core.query_processor import QueryProcessor
 from clipper._core.route_table import Route, RouteTable
 from clipper.errors import InvalidArgumentError
+from clipper.frontend.plans import Asked, initial_plan
 from clipper.frontend.probes import read_probes
 from clipper.frontend.wiring import Core
 from clipper.types import ModelId
 
 Snapshot = Mapping[str, Any]
+
+_log = logging.getLogger("clipper.selection")
 
 
 class SnapshotApplier:
@@ -41,6 +46,7 @@ class SnapshotApplier:
         self._models: dict[ModelId, ModelRuntime] = {}
         self._stats: dict[str, ApplicationStats] = {}
         self._applications: dict[str, Application] = {}
+        self._asked: dict[str, Asked] = {}
         self._next_uid = 1
         self.revision = 0
         core.server.routes = self._routes({})
@@ -68,7 +74,8 @@ class SnapshotApplier:
             It contradicts itself; the snapshot in force stays.
         """
         models = self._build_models(snapshot)
-        applications = self._build_applications(snapshot, models)
+        asked = _whom_to_ask(snapshot, models)
+        applications = self._build_applications(snapshot, models, asked)
         routes = self._routes(applications)
         probes = read_probes(snapshot)
         self._configure(snapshot, models)
@@ -80,6 +87,11 @@ class SnapshotApplier:
         retired = [model for model_id, model in self._models.items() if models.get(model_id) is not model]
         self._models = models
         self._applications = applications
+        self._asked = asked
+        for name, application in applications.items():
+            if application.contexts is not None:
+                application.contexts.resize(asked[name].max_contexts)
+                application.contexts.keep_only(set(asked[name].arms.values()), set(asked[name].models.values()))
         self._stats = {name: application.stats for name, application in applications.items()}
         self._core.server.routes = routes
         self.revision = int(snapshot["revision"])
@@ -125,17 +137,34 @@ class SnapshotApplier:
         queue = BatchQueue([self._core.slots], queue_id=uid)
         return ModelRuntime(model_id.name, model_id.version, uid, queue, input_type=version["input_type"])
 
-    def _build_applications(self, snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]) -> dict[str, Application]:
+    def take_plans(self, message: Mapping[str, Any]) -> None:
+        """Carry out a ``plans`` message: from the next query on, without a snapshot.
+
+        A plan that is not valid here is passed over, with a line in the log: the one in force stays.
+        """
+        name = message["application"]
+        application = self._applications.get(name)
+        if application is None:
+            _log.info("plans for application %r came, which there is not (any more)", name)
+            return
+        for one in message["plans"]:
+            context, document = one["context"], one["plan"]
+            plan = None if document is None else self._asked[name].plan_of(document, name)
+            if document is not None and plan is None:
+                continue
+            if context is None and plan is not None:
+                application.set_plan(plan)
+            elif context is not None and application.contexts is not None:
+                application.set_context_plan(context, plan)
+
+    def _build_applications(
+        self, snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime], asked: Mapping[str, Asked]
+    ) -> dict[str, Application]:
         versions = {described["name"]: described for described in snapshot["models"]}
         applications: dict[str, Application] = {}
         for described in snapshot["applications"]:
             name = described["name"]
             linked = [_linked_model(name, model, versions) for model in described["models"]]
-            current = [
-                models[ModelId(model["name"], model["current_version"])]
-                for model in linked
-                if model["current_version"] is not None  # withdrawn: the link waits for the next version
-            ]
             applications[name] = Application(
                 name,
                 input_type=described["input_type"],
@@ -147,12 +176,36 @@ class SnapshotApplier:
                 on_miss=described["on_miss"],
                 use_cache=described["cache"],
                 cache_ttl_us=described["cache_ttl_us"],
-                plan=_plan(described["policy"], current),
+                plan=self._plan(described, asked[name]),
                 version_plans=_version_plans(described["input_type"], linked, models),
                 linked_models=tuple(described["models"]),
                 stats=self._stats.get(name) or ApplicationStats(name),
+                learns=described.get("learning") is not None,
+                contexts=self._contexts(described, asked[name]),
             )
         return applications
+
+    def _plan(self, described: Mapping[str, Any], asked: Asked) -> Plan | None:
+        """The plan that the snapshot has; where that is not valid the one in force, if it still is; else the first."""
+        name, document = described["name"], described.get("plan")
+        if document is not None and asked.arms:
+            plan = asked.plan_of(document, name)
+            if plan is not None:
+                return plan
+            before = self._applications.get(name)
+            if before is not None and before.plan is not None and asked.can_ask(before.plan):
+                return before.plan
+        return initial_plan(described["policy"], list(asked.arms.values()))
+
+    def _contexts(self, described: Mapping[str, Any], asked: Asked) -> ContextPlans | None:
+        """The table of the last snapshot's application, unless its plans are another policy's."""
+        if not (described.get("learning") or {}).get("per_context", False):
+            return None
+        name = described["name"]
+        before, application = self._asked.get(name), self._applications.get(name)
+        if before is not None and application is not None and before.policy == asked.policy and application.contexts:
+            return application.contexts
+        return ContextPlans(asked.max_contexts)
 
     def _routes(self, applications: Mapping[str, Application]) -> RouteTable:
         routes = list(self._operations_routes)
@@ -180,14 +233,14 @@ def _linked_model(application: str, model: str, versions: Mapping[str, Any]) -> 
     return described
 
 
-def _plan(policy: Mapping[str, Any], models: Sequence[ModelRuntime]) -> Plan | None:
-    if not models:
-        return None
-    if policy["name"] == "static":
-        return Plan("arms", models[:1], probabilities=[1.0])
-    if len(models) == 1:
-        return Plan("arms", models, probabilities=[1.0])
-    return Plan("members", models, rule=policy["name"], waits_for_all=not policy.get("answer_when_decided", True))
+def _whom_to_ask(snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]) -> dict[str, Asked]:
+    versions = {described["name"]: described for described in snapshot["models"]}
+    return {
+        described["name"]: Asked.of(
+            described, [_linked_model(described["name"], model, versions) for model in described["models"]], models
+        )
+        for described in snapshot["applications"]
+    }
 
 
 def _version_plans(

@@ -21,7 +21,7 @@ Member = str | Gone
 
 @dataclass(frozen=True)
 class Vote:
-    """The output of a majority, and how many stand behind it."""
+    """The output with the most votes, and how many these are."""
 
     output: str
     votes: int
@@ -29,11 +29,35 @@ class Vote:
 
 def majority(members: Sequence[Member]) -> Vote | None:
     """Return the most frequent output; of several the one whose first giver comes first."""
-    counts = Counter(member for member in members if isinstance(member, str))
-    if not counts:
+    return weighted(members, [1] * len(members))
+
+
+def shares_of(weights: Sequence[float]) -> list[int]:
+    """Return weights as whole numbers that sum up to about 2**52."""
+    largest = max(weights)
+    parts = [weight / largest for weight in weights]
+    total = 0.0
+    for part in parts:
+        total += part
+    return [round(part / total * 2.0**52) for part in parts]
+
+
+def weighted(members: Sequence[Member], shares: Sequence[int]) -> Vote | None:
+    """Return the output with the largest sum of shares; of several the one whose first giver comes first."""
+    sums: Counter[str] = Counter()
+    for member, share in zip(members, shares, strict=True):
+        if isinstance(member, str):
+            sums[member] += share
+    if not sums:
         return None
-    most = max(counts.values())
-    return next(Vote(m, most) for m in members if isinstance(m, str) and counts[m] == most)
+    most = max(sums.values())
+    return next(Vote(m, most) for m in members if isinstance(m, str) and sums[m] == most)
+
+
+def told(members: Sequence[Member], shares: Sequence[int], min_confidence: float) -> str | None:
+    """Return the output that is given: none if there is none, or if too little of all the shares stands behind it."""
+    vote = weighted(members, shares)
+    return None if vote is None or vote.votes / sum(shares) < min_confidence else vote.output
 
 
 def completions(members: Sequence[Member], more_outputs: Sequence[str]) -> Iterator[list[Member]]:
@@ -45,10 +69,15 @@ def completions(members: Sequence[Member], more_outputs: Sequence[str]) -> Itera
         yield list(completed)
 
 
-def is_decided(members: Sequence[Member], more_outputs: Sequence[str]) -> bool:
-    """Is there an answer, and does every completion give the same?"""
-    now = majority(members)
-    if now is None:
+def is_decided(
+    members: Sequence[Member],
+    more_outputs: Sequence[str],
+    shares: Sequence[int] | None = None,
+    min_confidence: float = 0.0,
+) -> bool:
+    """Is there an output, and does every completion give the same answer, or the same default output?"""
+    shares = shares or [1] * len(members)
+    if weighted(members, shares) is None:
         return False
-    ends = [majority(completed) for completed in completions(members, more_outputs)]
-    return all(end is not None and end.output == now.output for end in ends)
+    now = told(members, shares, min_confidence)
+    return all(told(end, shares, min_confidence) == now for end in completions(members, more_outputs))

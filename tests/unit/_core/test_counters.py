@@ -24,7 +24,9 @@ def test_application_counts_arrive_in_the_snapshot_under_their_reason() -> None:
         for _ in range(index + 5):
             probe.count_prediction(index)
     metrics = ApplicationMetrics.from_core("digits", 20_000, probe.export_application())
-    assert metrics.defaults == {"deadline": 1, "refused": 2, "unavailable": 3, "model_error": 4}
+    assert metrics.defaults == {
+        "deadline": 1, "refused": 2, "unavailable": 3, "model_error": 4, "low_confidence": 5,
+    }  # fmt: skip
     assert set(metrics.errors.values()) == {1}
     assert metrics.predictions == {"complete": 5, "decided": 6, "partial": 7}
     assert metrics.queries == metrics.latency_us.count == 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clipper._core.batch_queue import BatchQueue
 from clipper._core.model_runtime import ModelRuntime
-from clipper._core.plan import MAX_MEMBERS, Plan
+from clipper._core.plan import MAX_MEMBERS, Plan, context_word
 from clipper._core.slot_pool import SlotPoolHandle
 
 SLOTS = SlotPoolHandle(16, 1 << 16)
@@ -84,6 +84,25 @@ def test_probabilities_that_sum_to_a_little_more_than_one_give_no_negative_prope
         ("arms", 2, {"probabilities": [0.5, 0.6]}, "must sum to 1"),
         ("arms", 2, {"probabilities": [1.5, -0.5]}, "lies in 0..1"),
         ("arms", 2, {"probabilities": [math.nan, 1.0]}, "lies in 0..1"),
+        ("members", 2, {"probabilities": [0.5, 0.5]}, "probabilities belongs to a plan of kind 'arms', not 'members'"),
+        ("arms", 2, {"weights": [0.5, 0.5]}, "weights belongs to a plan of kind 'members', not 'arms'"),
+        ("members", 2, {"sticky": True}, "sticky belongs to a plan of kind 'arms', not 'members'"),
+        ("members", 2, {"rule": "weighted"}, "needs weights"),
+        ("members", 2, {"rule": "majority", "weights": [1, 2]}, "takes no weights"),
+        ("members", 2, {"rule": "weighted", "weights": [1]}, "2 members need as many weights, got 1"),
+        ("members", 2, {"rule": "weighted", "weights": [1, -1]}, "finite number of at least 0, got -1"),
+        ("members", 2, {"rule": "mean", "weights": [1, math.inf]}, "finite number of at least 0, got inf"),
+        ("members", 2, {"rule": "mean", "weights": [math.nan, 1]}, "finite number of at least 0, got nan"),
+        ("members", 2, {"rule": "weighted", "weights": [0.0, 0]}, "needs a weight above 0"),
+        ("members", 2, {"min_confidence": 1.01}, "min_confidence lies in 0..1, got 1.01"),
+        ("members", 2, {"observe_all_ratio": math.nan}, "observe_all_ratio lies in 0..1, got nan"),
+        ("cascade", 3, {"thresholds": [0.5]}, "3 stages need 2 thresholds, got 1"),
+        ("cascade", 2, {}, "2 stages need 1 thresholds, got 0"),
+        ("cascade", 2, {"thresholds": [2.1]}, "threshold lies in 0..2.0, got 2.1"),
+        ("cascade", 2, {"thresholds": [math.nan]}, "threshold lies in 0..2.0, got nan"),
+        ("features", 2, {}, "needs a select function, got None"),
+        ("features", 2, {"select": "linucb"}, "needs a select function, got 'linucb'"),
+        ("arms", 2, {"select": len}, "select belongs to a plan of kind 'features'"),
     ],
 )
 def test_plan_that_makes_no_sense_is_refused(kind: str, count: int, options: dict[str, object], said: str) -> None:
@@ -94,8 +113,32 @@ def test_plan_that_makes_no_sense_is_refused(kind: str, count: int, options: dic
 def test_plan_that_asks_a_model_twice_is_refused() -> None:
     with pytest.raises(ValueError, match=r"twice among the members m0:1\+m1:1\+m0:1"):
         Plan("members", [MODELS[0], MODELS[1], MODELS[0]])
+    with pytest.raises(ValueError, match=r"twice among the stages m0:1\+m0:1"):
+        Plan("cascade", [MODELS[0], MODELS[0]], thresholds=[0.5])
+    for shadows in ([MODELS[0]], [MODELS[2], MODELS[2]]):
+        with pytest.raises(ValueError, match=r"twice among m0:1\+m1:1 and the shadows"):
+            Plan("members", MODELS[:2], shadows=shadows)
+
+
+def test_last_arm_of_no_probability_gets_nothing_that_rounding_left() -> None:
+    tenths = [0.1] * 7 + [0.3 - 1e-10, 0.0]
+    plan = Plan("arms", [*MODELS, MODELS[0]], probabilities=tenths)
+    assert plan.draw_arm(WORD)[0] == 7
+    assert math.fsum(dict([plan.draw_arm(point * WORD // 1000) for point in range(1001)]).values()) == pytest.approx(1)
+
+
+@given(st.text(max_size=20))
+def test_sticky_word_of_a_context_is_the_draw_that_policies_define(context: str) -> None:
+    word = 0xCBF29CE484222325
+    for byte in context.encode():
+        word = (word ^ byte) * 0x100000001B3 % 2**64
+    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
+    assert context_word(context) == word ^ word >> 31
 
 
 def test_plan_of_too_many_models_is_refused() -> None:
     with pytest.raises(ValueError, match=f"at most {MAX_MEMBERS}"):
         Plan("members", MODELS * (MAX_MEMBERS // len(MODELS)) + MODELS[:1])
+    with pytest.raises(ValueError, match=f"at most {MAX_MEMBERS} models, got {MAX_MEMBERS} and 1 shadows"):
+        Plan("arms", MODELS * (MAX_MEMBERS // len(MODELS)), shadows=MODELS[:1])

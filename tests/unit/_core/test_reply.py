@@ -92,6 +92,7 @@ def test_every_reason_for_a_miss_has_a_status_a_code_and_a_text() -> None:
         "refused": (503, b"overloaded"),
         "unavailable": (503, b"no_replica"),
         "model_error": (502, b"model_error"),
+        "low_confidence": (502, b"low_confidence"),
     }
     too_late = text_of_miss("refused", is_too_late=True)
     assert too_late[:2] == told["refused"][:2] and too_late[2] != told["refused"][2]
