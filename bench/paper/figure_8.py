@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import uvloop
 
 from bench.paper.contestants import CONTESTANTS, Contestant
 from bench.paper.failing_model import (
@@ -112,10 +113,9 @@ def measure(stage: Stage) -> Figure8:
             environment = environment_of(member, is_correlated=is_correlated)
             stage.deploy_simulated(model_name(member, is_correlated=is_correlated), environment)
     outcomes = []
-    for run, contestant in enumerate(CONTESTANTS):
-        outcome = measure_one(stage, scale, run, contestant)
-        stage.tell(f"{outcome.title}: {outcome.error} ({outcome.duration_s:.0f} s, {outcome.lag_mean:.1f} behind)")
-        outcomes.append(outcome)
+    for is_correlated in (False, True):
+        wave = {run: one for run, one in enumerate(CONTESTANTS) if one.is_correlated == is_correlated}
+        outcomes += measure_together(stage, scale, wave)
     return Figure8(
         queries=scale.queries,
         fails_at=scale.fails_at,
@@ -127,43 +127,72 @@ def measure(stage: Stage) -> Figure8:
     )
 
 
-def measure_one(stage: Stage, scale: Scale, run: int, contestant: Contestant) -> Outcome:
-    """Let one contestant go through the script, all seeds at once, an application each."""
-    names = [model_name(member, is_correlated=contestant.is_correlated) for member in range(len(ERROR_RATIOS))]
-    applications = [f"{contestant.name}-{seed}" for seed in range(scale.seeds)]
-    for application in applications:
-        stage.register(application, names, contestant.policy, SLO_US, INPUT_LENGTH, contestant.learning)
-    scripts = [Script.write(scale, run, seed) for seed in range(scale.seeds)]
+def measure_together(stage: Stage, scale: Scale, wave: Mapping[int, Contestant]) -> list[Outcome]:
+    """Let contestants go through their scripts at the same time, each seed with an application of its own.
+
+    Side by side their queries share batches, and the answer to one of them takes about as long as to ask them all: so
+    feedback is back in the plan after fewer queries than if each had the machine to itself.
+
+    Parameters
+    ----------
+    wave : mapping
+        Number of the run to contestant; the number says which queries it gets.
+    """
+    for contestant in wave.values():
+        names = [model_name(member, is_correlated=contestant.is_correlated) for member in range(len(ERROR_RATIOS))]
+        for application in _applications(scale, contestant):
+            stage.register(application, names, contestant.policy, SLO_US, INPUT_LENGTH, contestant.learning)
     started_s = time.monotonic()
-    watch = LagWatch(stage, applications[0])
-    seeds = asyncio.run(_run_all(stage.port, applications, scripts, contestant, watch))
+    watches = {run: LagWatch(stage, _applications(scale, contestant)[0]) for run, contestant in wave.items()}
+    found = uvloop.run(_run_together(stage.port, scale, wave, watches))
     duration_s = time.monotonic() - started_s
-    for application in applications:
-        stage.clipper.delete_application(application)
-    return _summarise(contestant, scale, seeds, watch, duration_s)
+    outcomes = []
+    for run, contestant in wave.items():
+        for application in _applications(scale, contestant):
+            stage.clipper.delete_application(application)
+        outcomes.append(_summarise(contestant, scale, found[run], watches[run], duration_s))
+        late = f", labels {contestant.delay} late" if contestant.delay else ""
+        stage.tell(f"{contestant.name}{late}: {outcomes[-1].error}, {outcomes[-1].lag_mean:.1f} behind")
+    return outcomes
 
 
-async def _run_all(
-    port: int, applications: Sequence[str], scripts: Sequence[Script], contestant: Contestant, watch: LagWatch
-) -> list[Seed]:
-    sampling = asyncio.create_task(watch.run())
+def _applications(scale: Scale, contestant: Contestant) -> list[str]:
+    return [f"{contestant.name}-{seed}" for seed in range(scale.seeds)]
+
+
+async def _run_together(
+    port: int, scale: Scale, wave: Mapping[int, Contestant], watches: Mapping[int, LagWatch]
+) -> dict[int, list[Seed]]:
+    sampling = [asyncio.create_task(watch.run()) for watch in watches.values()]
     try:
-        return await asyncio.gather(
-            *(
-                run_script(port, application, script, contestant, watch if at == 0 else None)
-                for at, (application, script) in enumerate(zip(applications, scripts, strict=True))
-            )
-        )
+        async with asyncio.TaskGroup() as group:
+            running = {
+                run: [
+                    group.create_task(
+                        run_script(
+                            port,
+                            application,
+                            Script.write(scale, run, seed),
+                            contestant,
+                            watches[run] if seed == 0 else None,
+                        )
+                    )
+                    for seed, application in enumerate(_applications(scale, contestant))
+                ]
+                for run, contestant in wave.items()
+            }
+        return {run: [task.result() for task in tasks] for run, tasks in running.items()}
     finally:
-        sampling.cancel()
-        await asyncio.gather(sampling, return_exceptions=True)
+        for task in sampling:
+            task.cancel()
+        await asyncio.gather(*sampling, return_exceptions=True)
 
 
 async def run_script(
     port: int, application: str, script: Script, contestant: Contestant, watch: LagWatch | None = None
 ) -> Seed:
     """Ask the queries one after another; each answer's label goes out `delay` queries after it, with the next query."""
-    truth = script.answers(is_correlated=contestant.is_correlated)
+    truth = script.answers(is_correlated=contestant.is_correlated).T.tolist()
     queries = len(script.labels)
     is_wrong, members = np.ones(queries, np.bool_), np.full(queries, NOBODY)
     defaults, strange = 0, list[str]()
@@ -182,7 +211,7 @@ async def run_script(
                 continue
             is_wrong[at] = seen["output"] != script.labels[at]
             members[at] = _member(seen["model"])
-            possible = truth[:, at] if members[at] == NOBODY else truth[members[at] : members[at] + 1, at]
+            possible = truth[at] if members[at] == NOBODY else [truth[at][members[at]]]
             if seen["output"] not in possible:
                 strange.append(f"query {at}: {seen['model']} answered {seen['output']}, possible was {possible}")
         while owed:

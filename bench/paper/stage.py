@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from clipper import Clipper
 from clipper.client.api_paths import API
 
-SAMPLE_INTERVAL_US: Final = 500_000
+SAMPLE_INTERVAL_US: Final = 1_000_000
 DEFAULT_OUTPUT: Final = -1  # no label of any figure
 
 
