@@ -42,7 +42,7 @@ class Seed:
 
     is_wrong: np.ndarray[Any, np.dtype[np.bool_]]  # shape (queries,)
     members: Integers  # who answered; NOBODY where it was more than one
-    defaults: int
+    defaults: list[str]  # why, where a default output was given
     strange: list[str]  # answers that no model can have given, feedback that was not taken
 
 
@@ -60,7 +60,7 @@ class Outcome:
     curve: list[float]  # the mean cumulative error at CURVE_POINTS queries, each the last of its stretch
     curve_half: list[float]  # half the width of its interval
     shares: list[list[float]]  # of each member among the answers of a stretch; empty for ensembles
-    defaults: int
+    defaults: list[str]  # why, where a default output was given
     strange: list[str]
     lag_mean: float  # observations that were told and not yet learnt from, of one application, sampled
     lag_max: int
@@ -76,7 +76,7 @@ class Outcome:
         """What does not hold of what is promised."""
         found = [f"{self.name}: {one}" for one in self.strange[:3]]
         if self.defaults:
-            found.append(f"{self.name}: {self.defaults} queries without a prediction")
+            found.append(f"{self.name}: {len(self.defaults)} queries without a prediction, the first: {self.defaults[0]}")
         if self.limit is not None and self.error.mean > self.limit:
             found.append(f"{self.name}: {self.error}, the bar is {self.limit}")
         return found
@@ -195,7 +195,7 @@ async def run_script(
     truth = script.answers(is_correlated=contestant.is_correlated).T.tolist()
     queries = len(script.labels)
     is_wrong, members = np.ones(queries, np.bool_), np.full(queries, NOBODY)
-    defaults, strange = 0, list[str]()
+    defaults, strange = list[str](), list[str]()
     owed: deque[bytes] = deque()
     async with QueryConnection(port) as connection:
         for at in range(queries):
@@ -207,7 +207,7 @@ async def run_script(
                 watch.told += len(told)
             owed.append(update(application, seen["query_id"], int(script.labels[at])))
             if seen["default"]:
-                defaults += 1
+                defaults.append(f"query {at}: {seen['default_explanation']}")
                 continue
             is_wrong[at] = seen["output"] != script.labels[at]
             members[at] = _member(seen["model"])
@@ -255,7 +255,7 @@ def _summarise(
         curve=[point.mean for point in points],
         curve_half=[point.half for point in points],
         shares=[] if contestant.is_ensemble else shares,
-        defaults=sum(seed.defaults for seed in seeds),
+        defaults=[one for seed in seeds for one in seed.defaults],
         strange=[one for seed in seeds for one in seed.strange],
         lag_mean=watch.mean,
         lag_max=watch.most,

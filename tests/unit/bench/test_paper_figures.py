@@ -132,7 +132,7 @@ def test_images_that_are_asked_were_never_fitted() -> None:
 OUTCOME = figure_8.Outcome(
     name="single", title="one model: `thompson`", is_correlated=False, delay=0, limit=0.136,
     overall=[0.13, 0.132], phases=[[0.1, 0.1], [0.2, 0.2], [0.1, 0.1]], curve=[0.1, 0.13], curve_half=[0.01, 0.01],
-    shares=[[0.2, 0.2]] * 5, defaults=0, strange=[], lag_mean=4.0, lag_max=9, duration_s=60.0,
+    shares=[[0.2, 0.2]] * 5, defaults=[], strange=[], lag_mean=4.0, lag_max=9, duration_s=60.0,
 )  # fmt: skip
 LINE = figure_10.Line("ensemble", "all models, by writer: `hedge`", [0.35, 0.28, 0.26, 0.25], [0.01] * 4, few=3)
 ROW = figure_9.Row(3, "majority", "`majority`, 20 ms", 4_600.0, 4_300.0, 19_000.0, {}, 0.3, 900.0, None, [])
@@ -175,7 +175,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(name: str) -> None:
     ("changes", "told"),
     [
         ({"overall": [0.14, 0.14]}, "the bar is 0.136"),
-        ({"defaults": 2}, "2 queries without a prediction"),
+        ({"defaults": ["query 3: late"] * 2}, "2 queries without a prediction, the first: query 3: late"),
         ({"strange": ["query 3: independent-1:1 answered 4, possible was [5]"]}, "query 3"),
     ],
 )
