@@ -10,9 +10,10 @@ cimport cython
 cdef class BodyRequest:
 
     def respond(self, int status, bytes body not None, *, bint retry_after=False):
-        self.connection.respond_json(
-            self.sequence, status, PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body),
-            b"Retry-After: 1\r\n" if retry_after else NULL)
+        cdef const char* headers = NULL
+        if retry_after:
+            headers = b"Retry-After: 1\r\n"
+        self.connection.respond_json(self.sequence, status, PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body), headers)
 
 
 cdef int answer_body_route(HttpConnection connection, uint64_t sequence, Route route, const char* body,

@@ -10,7 +10,7 @@ from clipper._core.plan cimport Plan, PlanHold
 from clipper._core.prediction_cache cimport CacheKey, PredictionCacheHandle
 from clipper._core.query cimport Member, Query
 
-cdef extern from "decision_log.hpp" namespace "clipper" nogil:
+cdef extern from "decision_log.hpp" namespace "clipper":
     cppclass DecisionMember:
         Output* output
         CacheKey key

@@ -175,8 +175,10 @@ cdef class DecisionLog:
             if output == NULL and not (plan.is_arms and index == 0):
                 continue
             model = model_at(plan, member.model)
-            self.text.append(b'{"arm":"' if is_first else b',{"arm":"')
+            if not is_first:
+                self.text.append(b",")
             is_first = False
+            self.text.append(b'{"arm":"')
             self.text.append(<const char*>model.label, <size_t>len(model.label))
             self.text.append(b'"')
             if output != NULL:
@@ -184,7 +186,10 @@ cdef class DecisionLog:
                 append_on_one_line(self.text, output)
             self.text.append(b',"propensity":')
             append_double(self.text, member.propensity)
-            self.text.append(b',"shown":true}' if member.shown else b',"shown":false}')
+            if member.shown:
+                self.text.append(b',"shown":true}')
+            else:
+                self.text.append(b',"shown":false}')
         self.text.append(b"]")
         return 0
 
@@ -197,11 +202,16 @@ cdef class DecisionLog:
         cdef uint16_t index
         for index in range(record.member_count):
             member = &record.members()[index]
-            output = NULL if member.output != NULL else self.output_of(member, now_us)
+            if member.output != NULL:
+                continue
+            output = self.output_of(member, now_us)
             if output == NULL:
                 continue
             model = model_at(plan, member.model)
-            self.text.append(b'{"' if self.text.empty() else b',"')
+            if self.text.empty():
+                self.text.append(b'{"')
+            else:
+                self.text.append(b',"')
             self.text.append(<const char*>model.label, <size_t>len(model.label))
             self.text.append(b'":')
             append_on_one_line(self.text, output)

@@ -10,7 +10,7 @@ from clipper._core.application cimport Application
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
 from clipper._core.predict_body cimport ParsedBody, c_parse_json_body
-from clipper._core.query cimport Member, MemberState, Request
+from clipper._core.query cimport MemberState, Request
 from clipper._core.query_processor cimport QueryProcessor
 
 from clipper._core.predict_body import BodyError
@@ -45,7 +45,9 @@ cdef class Evaluation(QueryFollower):
 
     cdef int append_arm(self, Query* query, uint16_t index) except -1:
         cdef bytes label = (<ModelRuntime>self.plan.models[index]).label
-        self.text.append(b'{"arm":"' if self.text.size() == 1 else b',{"arm":"')
+        if self.text.size() > 1:
+            self.text.append(b",")
+        self.text.append(b'{"arm":"')
         self.text.append(<const char*>label, <size_t>len(label))
         self.text.append(b'","output":')
         append_on_one_line(self.text, query.members()[index].output)

@@ -19,6 +19,7 @@ cdef extern from "gather_rule.hpp" namespace "clipper" nogil:
         void set_weights(const vector[double]&) except +
         bint is_enough(double confidence)
 
+
 cdef extern from "plan_hold.hpp" namespace "clipper" nogil:
     cppclass PlanHold:
         void* plan

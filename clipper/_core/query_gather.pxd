@@ -5,6 +5,7 @@ from libcpp.vector cimport vector
 
 from clipper._core.application cimport Application
 from clipper._core.deadline_timer cimport DeadlineTimer
+from clipper._core.decision_log cimport DecisionLog
 from clipper._core.http_request cimport HttpConnection, PredictHandler
 from clipper._core.http_response cimport string_view
 from clipper._core.http_server cimport HttpServer
@@ -30,6 +31,7 @@ cdef class QueryGather(PredictHandler):
     cdef QueryPool queries
     cdef DeadlineHeap[Query] deadlines
     cdef readonly QueryLog log
+    cdef readonly DecisionLog decisions     # of the applications that learn
     cdef string text                        # of the answer being rendered
     cdef vector[string_view] missing        # labels of the members that are not in it
 
@@ -47,6 +49,9 @@ cdef class QueryGather(PredictHandler):
     # Sees to the models that want to be dispatched by now, and to wake_us.
     cdef int wake_models(self, uint64_t now_us) except -1
     cdef int finish(self, Query* query, uint64_t now_us) except -1
+    cdef bint remember(self, Query* query, Application app, Plan plan, Combined& combined, bint is_prediction,
+                       uint64_t now_us) except -1
+    cdef int end_followed(self, Query* query, uint64_t now_us) except -1
     cdef int append_answer(self, Query* query, Application app, Plan plan, Combined& combined) except -1
     cdef int append_missing_members(self, Query* query, Plan plan) except -1
     cdef int append_miss(self, Query* query, Application app, Plan plan, Combined& combined, uint64_t now_us) except -1

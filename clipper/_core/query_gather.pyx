@@ -12,6 +12,7 @@ from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
 from clipper._core.plan cimport CombineRule
 from clipper._core.query cimport MemberState, answer_kind, combine, count_output, is_decided
+from clipper._core.query_follower cimport QueryFollower
 from clipper._core.reply cimport (
     MissText, append_default, append_error, append_json_string, append_missing, append_prediction, doubt_text, miss_text,
 )
@@ -111,8 +112,10 @@ cdef class QueryGather(PredictHandler):
         if plan is not None:
             combined = combine(plan.rule, query)
         is_prediction = combined.output != NULL and plan.rule.is_enough(combined.confidence)
+        query.shown = combined.member
+        if app.learns and self.remember(query, app, plan, combined, is_prediction, now_us):
+            return 0
         if is_prediction:
-            query.shown = combined.member
             self.append_answer(query, app, plan, combined)
             if now_us > query.deadline_us:
                 app.stats.counters.late += 1
@@ -139,6 +142,31 @@ cdef class QueryGather(PredictHandler):
             if request.is_batch:
                 return self.answer_request(request)
             self.release_request(request)
+        return 0
+
+    cdef bint remember(self, Query* query, Application app, Plan plan, Combined& combined, bint is_prediction,
+                       uint64_t now_us) except -1:
+        """Keeps what is decided for feedback; or ends a query that no client asked, and says so."""
+        if query.request.follower != NULL:
+            if combined.output != NULL:
+                combined.output.release()
+            self.end_followed(query, now_us)
+            return True
+        if plan is not None and app.decisions is not None:
+            self.decisions.record(query, app.decisions, plan, is_prediction, now_us)
+        return False
+
+    cdef int end_followed(self, Query* query, uint64_t now_us) except -1:
+        cdef Request* request = query.request
+        cdef Application app = <Application>request.application
+        cdef QueryFollower follower = <QueryFollower>request.follower
+        cdef Plan plan = <Plan>query.plan
+        follower.query_done(query, now_us)
+        self.queries.free_query(query)
+        self.queries.free_request(request)
+        Py_DECREF(plan)
+        Py_DECREF(app)
+        Py_DECREF(follower)
         return 0
 
     cdef int append_answer(self, Query* query, Application app, Plan plan, Combined& combined) except -1:

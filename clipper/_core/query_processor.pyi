@@ -3,6 +3,7 @@
 from typing import final
 
 from clipper._core.deadline_timer import DeadlineTimer
+from clipper._core.decision_log import DecisionLog
 from clipper._core.dispatcher import Dispatcher
 from clipper._core.http_server import HttpServer
 from clipper._core.prediction_cache import PredictionCacheHandle
@@ -24,6 +25,8 @@ class QueryProcessor(Selection):
         Of the arm draws.
     reply_margin_us : int
         How long before its deadline a query is answered with what is there.
+    decisions : DecisionLog, optional
+        Remembers what applications that learn have decided; None: nobody does.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class QueryProcessor(Selection):
         query_id_step: int = 16,
         random_seed: int = 1,
         reply_margin_us: int = ...,
+        decisions: DecisionLog | None = None,
     ) -> None: ...
     def wire(self, server: HttpServer, rpc: RpcServer, dispatcher: Dispatcher) -> None:
         """Join the processor with the two I/O objects and the dispatcher. Called once, before traffic."""

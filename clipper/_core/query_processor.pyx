@@ -11,6 +11,7 @@ from libc.stdint cimport uint16_t
 from libc.string cimport strcmp
 
 from clipper._core.deadline_timer cimport DeadlineTimer
+from clipper._core.decision_log cimport DecisionLog
 from clipper._core.dispatcher cimport Dispatcher
 from clipper._core.http_request cimport HttpConnection
 from clipper._core.http_server cimport HttpServer
@@ -40,7 +41,7 @@ cdef int body_error_status(const char* code) noexcept:
 cdef class QueryProcessor(Selection):
     def __init__(self, SlotPoolHandle slots, PredictionCacheHandle cache, DeadlineTimer timer, *,
                  uint64_t first_query_id, uint64_t query_id_step=16, uint64_t random_seed=1,
-                 uint64_t reply_margin_us=DEFAULT_REPLY_MARGIN_US):
+                 uint64_t reply_margin_us=DEFAULT_REPLY_MARGIN_US, DecisionLog decisions=None):
         self.slots = slots
         self.pool = slots.pool
         self.tasks.resize(slots.slot_count)
@@ -57,6 +58,7 @@ cdef class QueryProcessor(Selection):
         self.dirty_models = []
         self.waking_models = []
         self.log = QueryLog()
+        self.decisions = DecisionLog(0, cache) if decisions is None else decisions
 
     def wire(self, HttpServer server, RpcServer rpc, Dispatcher dispatcher):
         """Joins the processor with the two I/O objects and the dispatcher. Called once, before traffic."""

@@ -6,6 +6,7 @@ Python, once in a turn for all of its queries.
 """
 
 import logging
+from operator import index as as_index
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdlib cimport malloc
@@ -214,7 +215,7 @@ cdef class Selection(PredictTasks):
             raise ValueError(f"select was given {count} queries and returned {len(arms)} arms and "
                              f"{len(propensities)} propensities")
         for index in range(count):
-            arm, propensity = arms[index], propensities[index]
+            arm, propensity = as_index(arms[index]), propensities[index]
             if not 0 <= arm < len(plan.models):
                 raise ValueError(f"select returned arm {arm} of {len(plan.models)} models")
             if not 0.0 < propensity <= 1.0:

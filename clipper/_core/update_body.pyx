@@ -18,7 +18,8 @@ def parse_update_body(bytes body not None, *, uint64_t max_label_bytes=65_536, u
     limits.max_label_bytes = max_label_bytes
     limits.max_depth = max_depth
     if not c_parse_update_body(data, <size_t>len(body), limits, parsed):
-        raise BodyError((<bytes>parsed.refusal.error_code).decode(), (<bytes>parsed.refusal.error_cause).decode("utf-8"))
+        code, cause = (<bytes>parsed.refusal.error_code).decode(), (<bytes>parsed.refusal.error_cause).decode("utf-8")
+        raise BodyError(code, cause)
     cdef UpdateBody result = UpdateBody.__new__(UpdateBody)
     result.query_id = parsed.query_id if parsed.has_query_id else None
     result.label = parsed.label.data()[:parsed.label.size()] if parsed.has_label else None

@@ -27,6 +27,12 @@ class LogConfig:
     )
     max_bytes: int = option(10 << 20, "size at which a file is rotated", minimum=1024)
     keep_count: int = option(3, "rotated files that are kept beside the current one; 0 = none", maximum=10_000)
+    decisions_max_bytes: int = option(
+        100 << 20, "the same of a decision file, of applications with learning.log_decisions", minimum=1024
+    )
+    decisions_keep_count: int = option(
+        10, "rotated decision files of an application that are kept beside the current one; 0 = none", maximum=10_000
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -52,6 +52,11 @@ class CoreConfig:
     cache_bytes: int = option(
         32 << 20, "budget of the prediction cache, keys and overheads included; 0 = no cache", maximum=1 << 40
     )
+    decision_log_bytes: int = option(
+        64 << 20,
+        "budget of the decisions that wait for feedback, with their outputs; beyond: the oldest go; 0 = none is kept",
+        maximum=1 << 40,
+    )
     reply_margin_us: int = duration(500, "how long before its deadline a query is answered with what is there")
     batch_wait_us: int = duration(
         0, "the longest that a batch waits for more queries while its replica is free; 0 = it never waits"

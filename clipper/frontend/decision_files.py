@@ -18,7 +18,7 @@ from clipper.log_file import RotatingLog
 _log = logging.getLogger("clipper.frontend")
 
 MAX_QUEUED_BYTES: Final = 16 << 20  # lines that wait for the disk
-_END_LIMIT_S: Final = 5.0
+_END_LIMIT_S: Final = 1.0  # for the disk, when a worker ends; the supervisor waits for it
 
 
 class _File:
@@ -31,11 +31,15 @@ class _File:
 
     def write(self, lines: bytes) -> int:
         """Append whole lines, a gap before them if there is one to tell; return how many were lost."""
+        dropped_before = self.log.dropped_bytes
         if self.is_broken:
             self.log.end_line()
+        if self.log.dropped_bytes != dropped_before:  # still no room: a line must not begin within the broken one
+            lost = lines.count(b"\n")
+            self.untold += lost
+            return lost
         told = self.untold
         gap = b'{"type":"gap","lost":%d}\n' % told if told else b""
-        dropped_before = self.log.dropped_bytes
         self.log.write(gap + lines)
         dropped = self.log.dropped_bytes - dropped_before
         if dropped == 0:
@@ -138,6 +142,8 @@ class DecisionFiles:
                 self._written[application] = self._written.get(application, 0) + lines.count(b"\n") - lost
                 if lost:
                     self._lost[application] = self._lost.get(application, 0) + lost
+        for application, missing in self._missing.items():
+            self._append(application, b"", missing)  # a gap that no line came behind
         for file in self._files.values():
             file.log.close()
 

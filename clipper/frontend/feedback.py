@@ -59,18 +59,20 @@ class Feedback:
                 f"application {application.name!r} does not learn from feedback; "
                 'register it with learning={...}, or with a policy that learns, such as "thompson"'
             )
-            return self._refuse(application, request, "disabled", 409, "feedback_disabled", cause)
+            self._refuse(application, request, "disabled", 409, "feedback_disabled", cause)
+            return
         try:
             body = parse_update_body(request.body, max_label_bytes=MAX_LABEL_BYTES)
             said, digest = _said(body)
             if body.query_id is None:
                 now_us, limit_us = request.now_us, application.feedback_deadline_us
                 done = partial(self._join_by_input, application, stream, request, said)
-                return evaluate(self._processor, application, request.body, limit_us, now_us, done)
+                evaluate(self._processor, application, request.body, limit_us, now_us, done)
+            else:
+                self._join_by_id(application, stream, request, body.query_id, digest, said)
         except BodyError as error:
             status = _STATUS_OF.get(error.code, 400)
-            return self._refuse(application, request, "bad_request", status, error.code, error.cause)
-        return self._join_by_id(application, stream, request, body.query_id, digest, said)
+            self._refuse(application, request, "bad_request", status, error.code, error.cause)
 
     def _join_by_id(
         self,
@@ -90,10 +92,12 @@ class Feedback:
                 f"it never was one, or it is older than decision_ttl_s = {stream.ttl_us / 1e6:g}, or it was pushed out "
                 "of the decision log (core.decision_log_bytes)"
             )
-            return self._refuse(application, request, outcome, 404, "unknown_query", cause)
+            self._refuse(application, request, outcome, 404, "unknown_query", cause)
+            return
         if outcome == "contradictory":
             cause = f"there was other feedback for query_id {query_id} before, and that one counts"
-            return self._refuse(application, request, outcome, 409, "contradictory_feedback", cause)
+            self._refuse(application, request, outcome, 409, "contradictory_feedback", cause)
+            return
         self.outcomes[application.name, outcome] += 1
         request.respond(200, b'{"query_id":%d,"feedback":"%s"}' % (query_id, outcome.encode()))
         if outcome == "joined":
@@ -115,7 +119,8 @@ class Feedback:
             missing = ", ".join(json.loads(b'"' + arm + b'"') for arm in evaluation.missing) or "no model is linked"
             limit_us = application.feedback_deadline_us
             cause = f"no model gave its output for this input within {limit_us / 1000:g} ms: {missing}"
-            return self._refuse(application, request, "no_outputs", 503, "no_outputs", cause)
+            self._refuse(application, request, "no_outputs", 503, "no_outputs", cause)
+            return
         at_us = request.now_us + self._processor.decisions.wall_offset_us
         plan_id = 0 if application.plan is None else application.plan.plan_id
         parts = b',"context":%s,"plan_id":%d,"kind":"input","arms":%s,%s}' % (
@@ -128,7 +133,6 @@ class Feedback:
         self._observe(application.name, b'{"query_id":null,"at_us":%d' % at_us + parts)
         if stream.is_filed:
             self._file(stream, b'{"type":"feedback","query_id":null,"at_us":%d' % at_us + parts + b"\n")
-        return None
 
     def _refuse(
         self, application: Application, request: BodyRequest, outcome: str, status: int, code: str, cause: str

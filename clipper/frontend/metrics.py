@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 
+from clipper.frontend.learning import Learning
 from clipper.frontend.snapshots import SnapshotApplier
 from clipper.frontend.wiring import Core
-from clipper.metrics.snapshot import ApplicationMetrics, CacheMetrics, HttpMetrics, MetricsSnapshot, ModelMetrics
+from clipper.metrics.snapshot import (
+    ApplicationMetrics,
+    CacheMetrics,
+    FeedbackMetrics,
+    HttpMetrics,
+    MetricsSnapshot,
+    ModelMetrics,
+)
 
 
 class MetricsPage:
     """The handler of ``GET /metrics``."""
 
-    def __init__(self, core: Core, snapshots: SnapshotApplier) -> None:
+    def __init__(self, core: Core, snapshots: SnapshotApplier, learning: Learning | None = None) -> None:
         self._core = core
         self._snapshots = snapshots
+        self._learning = learning
 
     def __call__(self, method: bytes, query: bytes) -> tuple[int, bytes, bytes]:
         # Not at the top: it is a fifth of what a worker needs to start. The worker imports it when it serves.
@@ -25,7 +34,7 @@ class MetricsPage:
 
     def snapshot(self) -> MetricsSnapshot:
         """Every count of this worker, now."""
-        return MetricsSnapshot(self._http(), self._applications(), self._models(), self._cache())
+        return MetricsSnapshot(self._http(), self._applications(), self._feedback(), self._models(), self._cache())
 
     def _http(self) -> HttpMetrics:
         server = self._core.server
@@ -43,6 +52,10 @@ class MetricsPage:
             ApplicationMetrics.from_core(name, application.slo_us, application.stats.figures())
             for name, application in self._snapshots.applications.items()
         ]
+
+    def _feedback(self) -> FeedbackMetrics:
+        learning = self._learning
+        return FeedbackMetrics() if learning is None else learning.metrics(self._snapshots.applications)
 
     def _models(self) -> list[ModelMetrics]:
         return [

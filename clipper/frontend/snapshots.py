@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from clipper._core.application import Application, ApplicationStats
 from clipper._core.batch_queue import BatchQueue
+from clipper._core.body_request import BodyRequest
 from clipper._core.context_plans import ContextPlans
 from clipper._core.model_runtime import ModelRuntime
-from clipper._core.plan import Plan
+from clipper._core.plan import MAX_MEMBERS, Plan
 from clipper._core.query_processor import QueryProcessor
 from clipper._core.route_table import Route, RouteTable
 from clipper.errors import InvalidArgumentError
+from clipper.frontend.decision_streams import DecisionStreams, feedback_deadline_us
 from clipper.frontend.plans import Asked, initial_plan
 from clipper.frontend.probes import read_probes
 from clipper.frontend.wiring import Core
@@ -27,6 +29,17 @@ from clipper.types import ModelId
 Snapshot = Mapping[str, Any]
 
 _log = logging.getLogger("clipper.selection")
+
+
+class FeedbackRoutes(Protocol):
+    """What of feedback is needed here (`clipper.frontend.learning.Learning`)."""
+
+    @property
+    def streams(self) -> DecisionStreams:
+        """Which applications learn."""
+
+    def route_of(self, application: Application) -> Callable[[BodyRequest], None]:
+        """Return the target of an application's update route."""
 
 
 class SnapshotApplier:
@@ -38,11 +51,19 @@ class SnapshotApplier:
         The worker's data path.
     operations_routes : sequence of (bytes, Route)
         Routes that are there in every snapshot: ``/metrics`` and the health checks.
+    learner : FeedbackRoutes, optional
+        Whoever takes feedback, and knows which applications learn from it; None: nobody does.
     """
 
-    def __init__(self, core: Core, operations_routes: Sequence[tuple[bytes, Route]]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        operations_routes: Sequence[tuple[bytes, Route]],
+        learner: FeedbackRoutes | None = None,
+    ) -> None:
         self._core = core
         self._operations_routes = tuple(operations_routes)
+        self._learner = learner
         self._models: dict[ModelId, ModelRuntime] = {}
         self._stats: dict[str, ApplicationStats] = {}
         self._applications: dict[str, Application] = {}
@@ -93,6 +114,10 @@ class SnapshotApplier:
                 application.contexts.resize(asked[name].max_contexts)
                 application.contexts.keep_only(set(asked[name].arms.values()), set(asked[name].models.values()))
         self._stats = {name: application.stats for name, application in applications.items()}
+        if self._learner is not None:
+            self._learner.streams.keep(
+                (described, applications[described["name"]].decisions) for described in snapshot["applications"]
+            )
         self._core.server.routes = routes
         self.revision = int(snapshot["revision"])
         processor: QueryProcessor = self._core.processor
@@ -180,6 +205,9 @@ class SnapshotApplier:
                 version_plans=_version_plans(described["input_type"], linked, models),
                 linked_models=tuple(described["models"]),
                 stats=self._stats.get(name) or ApplicationStats(name),
+                decisions=None if self._learner is None else self._learner.streams.of(described),
+                arms_plan=_arms_plan(described, list(asked[name].arms.values())),
+                feedback_deadline_us=feedback_deadline_us(described),
                 learns=described.get("learning") is not None,
                 contexts=self._contexts(described, asked[name]),
             )
@@ -213,6 +241,11 @@ class SnapshotApplier:
             (f"/{name}/predict".encode(), Route("predict", application, is_predict=True))
             for name, application in applications.items()
         ]
+        if self._learner is not None:
+            routes += [
+                (f"/{name}/update".encode(), Route("update", self._learner.route_of(application), takes_body=True))
+                for name, application in applications.items()
+            ]
         return RouteTable(routes)
 
 
@@ -241,6 +274,13 @@ def _whom_to_ask(snapshot: Snapshot, models: Mapping[ModelId, ModelRuntime]) -> 
         )
         for described in snapshot["applications"]
     }
+
+
+def _arms_plan(described: Mapping[str, Any], models: Sequence[ModelRuntime]) -> Plan | None:
+    """What feedback by input asks: every model that an answer could come from, as far as a plan goes."""
+    if described.get("learning") is None or not models:
+        return None
+    return Plan("members", models[:MAX_MEMBERS], waits_for_all=True)
 
 
 def _version_plans(

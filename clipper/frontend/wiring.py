@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from clipper._core.batch_results import BatchResults
 from clipper._core.batch_sender import BatchSender
 from clipper._core.deadline_timer import DeadlineTimer
+from clipper._core.decision_log import DecisionLog
 from clipper._core.dispatcher import Dispatcher
 from clipper._core.http_limits import HttpLimits
 from clipper._core.http_server import HttpServer
@@ -75,7 +76,7 @@ def build_core(
     """
     options = options or CoreConfig()
     sessions = sessions or RpcConfig()
-    slots, cache = _reserve(options)
+    slots, cache, decisions = _reserve(options)
     timer = DeadlineTimer()
     processor = QueryProcessor(
         slots,
@@ -85,6 +86,7 @@ def build_core(
         query_id_step=MAX_WORKERS,
         random_seed=int.from_bytes(os.urandom(8), "little"),
         reply_margin_us=options.reply_margin_us,
+        decisions=decisions,
     )
     server = HttpServer(loop, limits or HttpLimits(), processor, RouteTable([]))
     rpc = RpcServer(
@@ -114,13 +116,18 @@ def build_core(
     return Core(slots, cache, processor, server, rpc, timer)
 
 
-def _reserve(options: CoreConfig) -> tuple[SlotPoolHandle, PredictionCacheHandle]:
+def _reserve(options: CoreConfig) -> tuple[SlotPoolHandle, PredictionCacheHandle, DecisionLog]:
     try:
-        return SlotPoolHandle(options.slot_count, options.arena_bytes), PredictionCacheHandle(options.cache_bytes)
+        slots, cache = (
+            SlotPoolHandle(options.slot_count, options.arena_bytes),
+            PredictionCacheHandle(options.cache_bytes),
+        )
+        seed = int.from_bytes(os.urandom(8), "little")
+        return slots, cache, DecisionLog(options.decision_log_bytes, cache, random_seed=seed)
     except (MemoryError, OSError) as error:
         raise StartError(
-            f"this machine does not give a worker core.arena_bytes={options.arena_bytes} and "
-            f"core.cache_bytes={options.cache_bytes}",
+            f"this machine does not give a worker core.arena_bytes={options.arena_bytes}, "
+            f"core.cache_bytes={options.cache_bytes} and core.decision_log_bytes={options.decision_log_bytes}",
             hint="choose less of them",
         ) from error
 

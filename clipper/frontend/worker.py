@@ -19,6 +19,7 @@ from clipper.config import ClipperConfig
 from clipper.errors import CallerError, ClipperError
 from clipper.frontend.control import ControlClient, Message
 from clipper.frontend.health import Readiness, healthz
+from clipper.frontend.learning import Learning
 from clipper.frontend.metrics import MetricsPage
 from clipper.frontend.rpc_endpoints import RpcEndpoints
 from clipper.frontend.snapshots import SnapshotApplier
@@ -74,10 +75,13 @@ class Worker:
         self._endpoints.start(asyncio.get_running_loop())
         self.core.processor.log.misses_per_second = config.logs.misses_per_second
         self.core.processor.log.traces_per_second = config.logs.traces_per_second
-        self.snapshots = SnapshotApplier(self.core, self._operations_routes())
+        self.control = ControlClient(config.control_socket_path, self._hello, self._handle)
+        self.learning = Learning(
+            self.core, self.control, log_dir=config.log_dir, logs=config.logs, worker=options.worker
+        )
+        self.snapshots = SnapshotApplier(self.core, self._operations_routes(), self.learning)
         limit_us = config.frontend.warm_start_limit_us
         self._warm_start = WarmStart(self.snapshots, self.core.rpc, limit_us, self._stop.is_set)
-        self.control = ControlClient(config.control_socket_path, self._hello, self._handle)
 
     def _operations_routes(self) -> list[tuple[bytes, Route]]:
         # The handlers read `self` when they are called: the snapshots that they report on are made after them.
@@ -86,7 +90,10 @@ class Worker:
             (b"/readyz", Route("readyz", lambda method, query: Readiness(self.snapshots)(method, query))),
             (
                 b"/metrics",
-                Route("metrics", lambda method, query: MetricsPage(self.core, self.snapshots)(method, query)),
+                Route(
+                    "metrics",
+                    lambda method, query: MetricsPage(self.core, self.snapshots, self.learning)(method, query),
+                ),
             ),
         ]
 
@@ -98,7 +105,11 @@ class Worker:
         listener = socket.socket(fileno=self._options.query_fd)
         listener.setblocking(False)
         config = self._options.config
-        tasks = [asyncio.create_task(self.control.run()), asyncio.create_task(self._housekeep())]
+        tasks = [
+            asyncio.create_task(self.control.run()),
+            asyncio.create_task(self._housekeep()),
+            asyncio.create_task(self.learning.run()),
+        ]
         await self._warm_start.wait()
         # It calls listen() again: with the loop's own backlog of 100 a restart would lose whoever waits beyond that.
         server = await loop.create_server(
@@ -113,6 +124,7 @@ class Worker:
         await self._stop.wait()
         server.close()
         await self._drain()
+        await self.learning.end()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -162,6 +174,7 @@ class Worker:
     # -- the control channel -----------------------------------------------------------------------------------------
 
     def _hello(self) -> list[Message]:
+        self.learning.observations.reconnected()
         hello = {"type": "hello", "worker": self._options.worker, "pid": os.getpid(), "rpc_address": self.rpc_address}
         replicas = [
             _replica_message(replica.replica_id, replica.model.name, replica.model.version, replica.state, "")
@@ -179,8 +192,12 @@ class Worker:
         kind = message.get("type")
         if kind == "snapshot":
             answer = self._apply(message)
+            self.learning.observations.keep(self.learning.streams.all)
             self._warm_start.look_again()
             return answer
+        if kind == "observed":
+            self.learning.observations.acknowledge(message)
+            return None
         if kind == "replica_gone":
             self.core.rpc.replica_gone(message["replica_id"])
         elif kind == "drain_replica":

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from clipper.errors import ClipperError
+from clipper.management.learning_measures import LearningDescription, describe, measures_of
 from clipper.management.learning_setup import Setup
+from clipper.metrics.learning import LearningMetrics
 from clipper.selection.learner import Learner
 from clipper.selection.learner_document import (
     LEARNER_PREFIX,
@@ -230,6 +232,16 @@ class Learners:
             last = failures[-1]
             _logger.error("the policy of the application %s failed in %s: %s", name, last.what, last)
             learner.add_event(Event(now_us, "policy_failed", f"in {last.what}: {last}"))
+
+    # -- what operators see ------------------------------------------------------------------------------------------
+
+    def describe(self, name: str, context: str | None, stored: Mapping[str, Document]) -> LearningDescription:
+        """Describe an active learner, or one of its contexts; ``stored`` has what memory may lack of that."""
+        return describe(self.active[name], context, stored, self._now_us())
+
+    def measures(self) -> dict[str, LearningMetrics]:
+        """Measure every learner."""
+        return {name: measures_of(learner) for name, learner in self.active.items()}
 
     # -- the store ---------------------------------------------------------------------------------------------------
 

@@ -18,13 +18,12 @@ from typing import Any, Final, TypeVar
 
 from clipper.management.control_channel import ControlChannel
 from clipper.management.learners import Batch, Done, Learners
-from clipper.management.learning_measures import LearningDescription, describe, measures_of
+from clipper.management.learning_measures import LearningDescription
 from clipper.management.learning_setup import setups_of
 from clipper.management.learning_store import LearningStore
 from clipper.metrics.learning import LearningMetrics
 from clipper.monitoring.listener import ObservationListener
 from clipper.registry.records import RegistryState
-from clipper.selection.learner_document import context_key
 from clipper.selection.plan_book import PlanDocument, PublishedPlan
 from clipper.state.store import Document, StateStore
 
@@ -286,18 +285,14 @@ class Learning:
             learner = self._learners.active.get(application)
             if learner is None:
                 return None
-            if context is not None and learner.contexts.lacks(context):
-                key = context_key(learner.learner_id, context)
-                for document in (await self.store.read([key]) or {}).values():
-                    await self._do(learner.admit, context, document, time.time_ns() // 1000)
-            return await self._do(describe, learner, context)
+            keys = [] if context is None or context in learner.contexts else [learner.context_key(context)]
+            stored = await self.store.read(keys) or {}
+            return await self._do(self._learners.describe, application, context, stored)
 
     async def measures(self) -> dict[str, LearningMetrics]:
         """Measure the learning of every application."""
         async with self._working:
-            return await self._do(
-                lambda: {name: measures_of(learner) for name, learner in self._learners.active.items()}
-            )
+            return await self._do(self._learners.measures)
 
     async def _do(self, function: Callable[..., _T], *arguments: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

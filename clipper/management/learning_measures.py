@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from clipper.metrics.learning import ArmMetrics, LearningMetrics
+from clipper.selection.contexts import Context
 from clipper.selection.learner import Learner
 from clipper.selection.policy import ArmSummary
 from clipper.selection.state_cell import PolicyFailedError
+from clipper.state.store import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +58,30 @@ def measures_of(learner: Learner) -> LearningMetrics:
     )
 
 
-def describe(learner: Learner, context: str | None) -> LearningDescription:
-    """Describe a learner, or one of its contexts if that is in memory; called on its thread."""
-    found = None if context is None else learner.contexts.get(context)
-    plan = learner.plan if found is None else found.plan or learner.plan
+def describe(learner: Learner, key: str | None, stored: Mapping[str, Document], now_us: int) -> LearningDescription:
+    """Describe a learner, or one of its contexts, be that in memory or only in the store; called on its thread."""
+    context = None if key is None else _context(learner, key, stored, now_us)
+    plan = learner.plan if context is None else context.plan or learner.plan
     return LearningDescription(
         plan=plan,
-        arms=_summary_or_nothing(learner, None if found is None else context),
-        observations=learner.observations if found is None else found.observations,
+        arms=_summary_or_nothing(learner, context),
+        observations=learner.observations if context is None else context.observations,
         contexts=learner.context_count,
         events=[event.to_json() for event in learner.events],
-        context=None if found is None else context,
+        context=None if context is None else key,
     )
 
 
-def _summary_or_nothing(learner: Learner, context: str | None = None) -> list[ArmSummary]:
+def _context(learner: Learner, key: str, stored: Mapping[str, Document], now_us: int) -> Context | None:
+    document = stored.get(learner.context_key(key))
+    context = learner.contexts.get(key)
+    if context is None and document is not None:
+        with contextlib.suppress(LookupError, TypeError, ValueError):  # then it begins anew with its next feedback
+            context = Context.from_document(document, learner.arms)
+    return None if context is None or now_us - context.seen_us > learner.options.context_ttl_us else context
+
+
+def _summary_or_nothing(learner: Learner, context: Context | None = None) -> list[ArmSummary]:
     try:
         return learner.summary(context)
     except PolicyFailedError as failure:

@@ -11,7 +11,14 @@ from prometheus_client.registry import Collector
 from clipper.metrics import names
 from clipper.metrics.log_buckets import HistogramSnapshot
 from clipper.metrics.names import Kind, Metric
-from clipper.metrics.snapshot import ApplicationMetrics, CacheMetrics, HttpMetrics, MetricsSnapshot, ModelMetrics
+from clipper.metrics.snapshot import (
+    ApplicationMetrics,
+    CacheMetrics,
+    FeedbackMetrics,
+    HttpMetrics,
+    MetricsSnapshot,
+    ModelMetrics,
+)
 from clipper.version import VERSION
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
@@ -72,6 +79,7 @@ class SnapshotCollector(Collector):
         snapshot = self._snapshot()
         yield from _http_families(snapshot.http)
         yield from _application_families(snapshot.applications)
+        yield from _feedback_families(snapshot.feedback)
         yield from _model_families(snapshot.models)
         yield from _cache_families(snapshot.cache)
 
@@ -102,6 +110,24 @@ def _application_families(applications: Sequence[ApplicationMetrics]) -> Iterato
     yield family_of(names.APP_LATE, [((a.name,), a.late) for a in applications])
     yield _seconds_histogram(names.APP_LATENCY, [((a.name,), a.latency_us) for a in applications])
     yield family_of(names.APP_SLO, [((a.name,), a.latency_slo_us / _MICROSECONDS_PER_SECOND) for a in applications])
+
+
+def _feedback_families(feedback: FeedbackMetrics) -> Iterator[Family]:
+    applications, log = feedback.applications, feedback.log
+    learning = [((a.name,), a) for a in applications if a.learns]
+    yield family_of(
+        names.FEEDBACK, [s for a in applications for s in split_samples((a.name,), a.outcomes, names.FEEDBACK_OUTCOMES)]
+    )
+    yield family_of(names.OBSERVATIONS_WAITING, [(labels, a.observations_waiting) for labels, a in learning])
+    yield family_of(names.OBSERVATIONS_LOST, [(labels, a.observations_lost) for labels, a in learning])
+    yield family_of(names.DECISIONS, [(labels, a.decisions) for labels, a in learning])
+    yield family_of(names.DECISION_LINES, [(labels, a.decision_lines) for labels, a in learning])
+    yield family_of(names.DECISION_LINES_LOST, [(labels, a.decision_lines_lost) for labels, a in learning])
+    yield family_of(names.DECISION_LOG_RECORDS, [((), log.records)])
+    yield family_of(names.DECISION_LOG_BYTES, [((), log.bytes)])
+    yield family_of(names.DECISION_LOG_BUDGET, [((), log.budget_bytes)])
+    yield family_of(names.DECISION_LOG_EVICTIONS, [((), log.evictions)])
+    yield family_of(names.DECISION_LOG_REFUSALS, [((), log.refusals)])
 
 
 def _model_families(models: Sequence[ModelMetrics]) -> Iterator[Family]:

@@ -19,6 +19,12 @@ ANSWER_KINDS = ("complete", "decided", "partial")
 STAGES = ("parse", "queue", "batch_wait", "rpc", "compute", "gather")
 """The stretches of a query's journey; the order is that of ``Stage`` in ``_core/counters.hpp``."""
 
+FEEDBACK_OUTCOMES = (
+    *("joined", "joined_by_input", "duplicate", "contradictory"),
+    *("unknown", "disabled", "bad_request", "no_outputs"),
+)
+"""What became of feedback (docs/feedback.md); `clipper.frontend.feedback` counts them."""
+
 REPLICA_STATES = ("loading", "warming", "ready", "draining", "suspect", "closed")
 
 
@@ -110,6 +116,29 @@ APP_SELECTION_FAILURES = _metric(
 APP_LATE = _metric(_C, "late_answers", _APP, "", "Queries answered by a model, but after their deadline.")
 APP_LATENCY = _metric(_H, "query_latency_seconds", _APP, "seconds", "From a query's first byte to its answer's.")
 APP_SLO = _metric(_G, "slo_seconds", _APP, "seconds", "The application's latency objective.")
+
+# -- feedback ----------------------------------------------------------------------------------------------------
+FEEDBACK = _metric(
+    _C, "feedback", (*_APP, "outcome"), "", "Requests to an application's update path, by what came of it."
+)
+OBSERVATIONS_WAITING = _metric(
+    _G, "observations_waiting", _APP, "", "Joined feedback that management has not in store yet."
+)
+OBSERVATIONS_LOST = _metric(
+    _C, "observations_lost", _APP, "", "Joined feedback given up, because management was away for too long."
+)
+DECISIONS = _metric(_C, "decisions", _APP, "", "Decisions kept for feedback.")
+DECISION_LINES = _metric(_C, "decision_lines", _APP, "", "Lines written to decision files.")
+DECISION_LINES_LOST = _metric(
+    _C, "decision_lines_lost", _APP, "", "Decisions and feedback that are in no decision file, but in its gaps."
+)
+DECISION_LOG_RECORDS = _metric(_G, "decision_log_records", (), "", "Decisions that feedback can be joined with now.")
+DECISION_LOG_BYTES = _metric(_G, "decision_log_bytes", (), "bytes", "Bytes of these decisions now.")
+DECISION_LOG_BUDGET = _metric(_G, "decision_log_budget_bytes", (), "bytes", "The most bytes of decisions.")
+DECISION_LOG_EVICTIONS = _metric(
+    _C, "decision_log_evictions", (), "", "Decisions pushed out of the log before their time, for want of room."
+)
+DECISION_LOG_REFUSALS = _metric(_C, "decision_log_refusals", (), "", "Decisions that found no room in the log.")
 
 # -- model versions ----------------------------------------------------------------------------------------------
 MODEL_TASKS = _metric(_C, "model_tasks", _MODEL, "", "Predict tasks queued: one query for one model.")

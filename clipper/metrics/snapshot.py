@@ -99,11 +99,48 @@ class CacheMetrics:
 
 
 @dataclass(frozen=True)
+class ApplicationFeedback:
+    """Counts of what came back about one application's answers; `outcomes` by ``FEEDBACK_OUTCOMES``.
+
+    The last five are of applications that learn.
+    """
+
+    name: str
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    learns: bool = False
+    decisions: int = 0
+    observations_waiting: int = 0
+    observations_lost: int = 0
+    decision_lines: int = 0
+    decision_lines_lost: int = 0
+
+
+@dataclass(frozen=True)
+class DecisionLogMetrics:
+    """Counts of the decision log."""
+
+    records: int = 0
+    bytes: int = 0
+    budget_bytes: int = 0
+    evictions: int = 0
+    refusals: int = 0
+
+
+@dataclass(frozen=True)
+class FeedbackMetrics:
+    """Counts of all feedback."""
+
+    applications: Sequence[ApplicationFeedback] = ()
+    log: DecisionLogMetrics = field(default_factory=DecisionLogMetrics)
+
+
+@dataclass(frozen=True)
 class MetricsSnapshot:
     """Everything one worker counts."""
 
     http: HttpMetrics = field(default_factory=HttpMetrics)
     applications: Sequence[ApplicationMetrics] = ()
+    feedback: FeedbackMetrics = field(default_factory=FeedbackMetrics)
     models: Sequence[ModelMetrics] = ()
     cache: CacheMetrics = field(default_factory=CacheMetrics)
 

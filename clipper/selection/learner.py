@@ -62,7 +62,7 @@ class Learner:
         self._arms: tuple[str, ...] = tuple(arms)
         self._record = record
         self._failures: deque[PolicyFailedError] = deque(maxlen=16)
-        self._plans = PlanBook(options.policy, self.contexts, self._fit, self._fail, record.plan, record.plan_id_limit)
+        self._plans = PlanBook(options.policy, self.contexts, self.fit, self._fail, record.plan, record.plan_id_limit)
         self.is_changed = False  # whether there is something to write
         self._population = self._make_population(now_us)
 
@@ -113,19 +113,18 @@ class Learner:
         taken, self._failures = list(self._failures), deque(maxlen=self._failures.maxlen)
         return taken
 
-    def summary(self, context: str | None = None) -> list[ArmSummary]:
-        """Return what is believed of each arm, for everybody or for a context that is in memory.
+    def summary(self, context: Context | None = None) -> list[ArmSummary]:
+        """Return what is believed of each arm, for everybody or for a context.
 
         Raises
         ------
         PolicyFailedError
             The policy raised.
         """
-        cell = self._population
-        if context is not None and (found := self.contexts.get(context)) is not None:
-            self._fit(found)
-            cell = found.cell
         try:
+            if context is not None:
+                self.fit(context)
+            cell = self._population if context is None else context.cell
             return list(self.options.policy.summary(cell.state))
         except Exception as error:
             raise PolicyFailedError("summary", error) from error
@@ -226,7 +225,7 @@ class Learner:
         try:
             context = self.contexts.find(key, document, self._arms, now_us)
             if context is not None:
-                self._fit(context)
+                self.fit(context)
                 return context
             self.note_expired(int(document is not None))
         except (LookupError, TypeError, ValueError) as error:
@@ -244,7 +243,7 @@ class Learner:
         self.counts.contexts_begun += 1
         return context
 
-    def _fit(self, context: Context) -> None:
+    def fit(self, context: Context) -> None:
         """Let a context know the present arms, and its policy see that a stored state is one of its own."""
         if not context.is_checked:
             context.cell.upgrade(self.options.policy)

@@ -19,7 +19,7 @@ PublishedPlan: TypeAlias = tuple[str | None, PlanDocument | None]
 """(context, or None for everybody; its plan, or None where the context has none of its own any more)."""
 
 # Plans of contexts that one turn makes at most: a turn comes every 20 ms or so, and management has other work.
-MOST_CONTEXT_PLANS: Final = 100
+MOST_CONTEXT_PLANS: Final = 50
 
 
 class PlanBook:

@@ -29,7 +29,8 @@ def plan_of(
         if unknown:
             raise InvalidArgumentError(f"the plan names {', '.join(unknown)}, which is not linked")
         looking_on = tuple(one for one in shadows if one not in spec.models and one not in spec.shadows)
-        return replace(spec, shadows=spec.shadows + looking_on, plan_id=0)
+        is_as_published = not looking_on and spec.plan_id == 0
+        return spec if is_as_published else replace(spec, shadows=spec.shadows + looking_on, plan_id=0)
     except Exception as error:
         raise PolicyFailedError("plan", error) from error
 

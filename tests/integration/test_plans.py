@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.data_path import DataPath, data_path, model
+from tests.support.data_path import DataPath, application, data_path, model
 from tests.support.planned import MODELS, apply, link, plan_document, runtime_of, send_plans
 from tests.support.puppet_container import PuppetContainer
 
@@ -34,8 +34,8 @@ def answer_all(puppets: list[PuppetContainer], outputs: list[Any]) -> None:
 
 
 def test_arms_are_asked_by_their_probabilities_and_one_answers(path: DataPath) -> None:
-    serve(path)
     apply(path, plan_document(1, "arms", probabilities=[0.5, 0.0, 0.5]))
+    serve(path)
     inputs = [[float(number)] for number in range(400)]
     answers = path.ask({"input_batch": inputs}).json["batch_predictions"]
     shares = Counter(answer["output"] for answer in answers)
@@ -57,8 +57,8 @@ def test_plan_is_swapped_between_two_queries_and_those_under_way_keep_theirs(pat
 
 
 def test_sticky_arms_give_a_context_the_same_model_each_time(path: DataPath) -> None:
-    serve(path)
     apply(path, plan_document(1, "arms", probabilities=[0.4, 0.3, 0.3], sticky=True), cache=False)
+    serve(path)
     seen = {
         context: {path.ask({"input": [float(turn)], "context": context}).json["model"] for turn in range(5)}
         for context in map(str, range(12))
@@ -158,8 +158,8 @@ def asked(path: DataPath, **body: Any) -> str:
 
 
 def test_context_with_a_plan_of_its_own_has_it_and_others_that_of_everybody(path: DataPath) -> None:
-    serve(path)
     apply(path, arm(1, "a"))
+    serve(path)
     send_plans(path, ("user-17", arm(2, "b")), ("é", arm(3, "c")))
     told = [asked(path), asked(path, context="user-17"), asked(path, uid="é"), asked(path, context="user-18")]
     assert told == ["a:1", "b:1", "c:1", "a:1"]
@@ -168,8 +168,8 @@ def test_context_with_a_plan_of_its_own_has_it_and_others_that_of_everybody(path
 
 
 def test_context_that_asked_least_lately_makes_room(path: DataPath) -> None:
-    serve(path)
     apply(path, arm(1, "a"))  # with at most three contexts
+    serve(path)
     send_plans(path, *((name, arm(2, "b")) for name in ("x", "y", "z")))
     assert asked(path, context="x") == "b:1"
     send_plans(path, ("w", arm(3, "c")))
@@ -177,8 +177,8 @@ def test_context_that_asked_least_lately_makes_room(path: DataPath) -> None:
 
 
 def test_plans_of_contexts_outlive_a_snapshot_with_the_same_models_and_go_with_their_model(path: DataPath) -> None:
-    serve(path)
     apply(path, arm(1, "a"))
+    serve(path)
     send_plans(path, ("x", arm(2, "b")), ("y", arm(3, "c")))
     apply(path, arm(4, "a"))
     assert (asked(path, context="x"), asked(path, context="y")) == ("b:1", "c:1")
@@ -189,8 +189,8 @@ def test_plans_of_contexts_outlive_a_snapshot_with_the_same_models_and_go_with_t
 
 
 def test_context_of_an_application_that_keeps_none_is_of_no_importance(path: DataPath) -> None:
-    serve(path)
     apply(path, arm(1, "a"), learning=None)
+    serve(path)
     send_plans(path, ("x", arm(2, "b")))
     assert asked(path, context="x") == "a:1"
 
@@ -212,8 +212,8 @@ def test_context_of_an_application_that_keeps_none_is_of_no_importance(path: Dat
 def test_plan_that_does_not_fit_is_passed_over_and_the_one_in_force_stays(
     path: DataPath, plan: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    serve(path)
     apply(path, arm(1, "b"))
+    serve(path)
     with caplog.at_level(logging.WARNING, "clipper.selection"):
         send_plans(path, (None, plan), ("x", plan))
     assert said in caplog.text
@@ -223,26 +223,22 @@ def test_plan_that_does_not_fit_is_passed_over_and_the_one_in_force_stays(
 
 
 def test_snapshot_without_the_planned_model_falls_back_to_what_the_policy_says_at_first(path: DataPath) -> None:
-    serve(path)
     apply(path, arm(1, "b"))
+    serve(path)
     apply(path, arm(1, "b"), models=["c"], policy={"name": "static"})
     assert asked(path) == "c:1"
 
 
 def test_plans_of_an_application_that_is_gone_harm_nobody(path: DataPath) -> None:
-    serve(path)
     apply(path, arm(1, "a"))
+    serve(path)
     send_plans(path, (None, arm(2, "b")), app="gone")
     assert asked(path) == "a:1"
 
 
 def test_version_that_a_query_names_is_asked_whatever_the_plan_says(path: DataPath) -> None:
+    path.apply([application(models=["a"], plan=arm(1, "a"))], [model("a", ["1", "2"])])
     path.serving(lambda inputs: ["old"] * len(inputs), "a", "1")
     path.serving(lambda inputs: ["other"] * len(inputs), "a", "2")
-    plan = {"plan_id": 1, "kind": "arms", "models": ["a:1"], "probabilities": [1.0]}
-    described = {"models": ["a"], "plan": plan}
-    from tests.support.data_path import application
-
-    path.apply([application(**described)], [model("a", ["1", "2"])])
     assert path.ask({"input": [1.0], "version": "2"}).json["output"] == "other"
     assert runtime_of(path, "a").queue_depth == 0

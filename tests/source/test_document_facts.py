@@ -72,6 +72,11 @@ def codes_of_code(*patterns: str, of: str) -> set[str]:
     return {code for pattern in patterns for code in re.findall(pattern, sources)}
 
 
+def codes_of_feedback() -> set[str]:
+    """Return what an update path refuses with beside its body."""
+    return set(re.findall(r'\d{3}, "(\w+)", cause', text_of(Path("clipper/frontend/feedback.py"))))
+
+
 CORE = r"clipper/_core/"
 BODY_FILES = CORE + r"(predict_body|body_\w+|input_reader|base64|json_string|json_scan)\.hpp"
 CODES = {
@@ -84,9 +89,11 @@ CODES = {
         r'error_code = "(\w+)"', of=BODY_FILES,
     ),
     "query": codes_of_code(r'\{50\d, "(\w+)"', r'400, b"(\w+)"', of=CORE + r"(reply\.hpp|query_processor\.pyx)"),
+    "update": codes_of_code(r'refuse\w*\(\s*"(\w+)"', of=CORE + r"update_body\.hpp"),
+    "feedback": codes_of_feedback(),
 }  # fmt: skip
 # Answered where code contradicts itself: 500 of the protocol's table, whoever finds it.
-BUGS = {"body": {"internal_error"}}
+BUGS = {"body": {"internal_error"}, "update": {"wrong_type", "out_of_range", "duplicate_key"}}
 
 
 @pytest.mark.parametrize("part", CODES)

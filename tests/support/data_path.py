@@ -28,14 +28,16 @@ from clipper._core.route_table import Route
 from clipper._core.rpc_transport import RpcTransport
 from clipper._core.rpc_unix import UnixTransport
 from clipper._core.rpc_zmq import ZmqTransport
-from clipper.config import CoreConfig
+from clipper.config import CoreConfig, LogConfig
 from clipper.frontend.health import Readiness, healthz
+from clipper.frontend.learning import Learning
 from clipper.frontend.metrics import MetricsPage
 from clipper.frontend.snapshots import SnapshotApplier
 from clipper.frontend.wiring import build_core
 from tests.support.http_responses import Response, parse_responses, post
 from tests.support.http_server_thread import read_all, read_responses_bytes
 from tests.support.puppet_container import PuppetContainer, ServingPuppet
+from tests.support.recording_channel import RecordingChannel
 
 WAIT_S = 10.0
 LONG_SLO_US = 20_000_000  # never reached in a test that passes
@@ -147,6 +149,8 @@ class DataPath:
             options=self._options,
             limits=self._limits,
         )
+        self.channel = RecordingChannel()
+        self.learning = Learning(self.core, self.channel, log_dir=self.run_dir, logs=LogConfig(), worker=0)
         self.snapshots = SnapshotApplier(
             self.core,
             [
@@ -154,9 +158,13 @@ class DataPath:
                 (b"/readyz", Route("readyz", lambda method, query: Readiness(self.snapshots)(method, query))),
                 (
                     b"/metrics",
-                    Route("metrics", lambda method, query: MetricsPage(self.core, self.snapshots)(method, query)),
+                    Route(
+                        "metrics",
+                        lambda method, query: MetricsPage(self.core, self.snapshots, self.learning)(method, query),
+                    ),
                 ),
             ],
+            self.learning,
         )
         listener = await loop.create_server(self.core.server.protocol_factory, "127.0.0.1", 0, backlog=1024)
         self.port: int = listener.sockets[0].getsockname()[1]
@@ -288,6 +296,11 @@ class DataPath:
         """Send a prediction request and wait for the answer."""
         return self.begin(body, app).response()
 
+    def update(self, body: Any, app: str = "app") -> Response:
+        """Send feedback and wait for the answer; a body that is not bytes is made JSON."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.send(post(raw, path=f"/{app}/update".encode())).response()
+
     def exchange(self, raw: bytes) -> bytes:
         """Send bytes, end our side, and read until the server closes."""
         with self.connect() as client:
@@ -317,7 +330,8 @@ class DataPath:
             raise AssertionError(f"unhandled on the loop: {self.errors}")
         if left:
             raise AssertionError(f"{left} slots are left in use")
-        self.core = self.snapshots = None  # type: ignore[assignment]
+        self.learning.files.close()
+        self.core = self.snapshots = self.learning = None  # type: ignore[assignment]
         if (protocols := _count_protocols()) > self._protocols_before:
             raise AssertionError(f"{protocols - self._protocols_before} connection objects were never freed")
 

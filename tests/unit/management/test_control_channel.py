@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clipper.errors import InvalidArgumentError, ServerError, UnavailableError
-from clipper.management.control_channel import ControlChannel
+from clipper.management.control_channel import LISTENED, ControlChannel
 from clipper.types import ReplicaId
 
 LIMIT_US = 10_000_000
@@ -154,6 +154,47 @@ def test_worker_that_connects_twice_replaces_its_earlier_connection() -> None:
         assert await second.hear() == {"type": "replica_gone", "replica_id": "m:1:0"}
         await second.close()
         assert await scene.workers.get() == (0, 0)
+
+    play(script)
+
+
+def test_observations_and_outputs_are_handed_to_those_who_listen() -> None:
+    async def script(scene: Scene) -> None:
+        heard: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
+        for kind in LISTENED:
+            scene.channel.listen(kind, lambda worker, message: heard.put_nowait((worker, message)))
+        worker = await Worker.connect(scene.path)
+        await worker.hear()
+        for kind in LISTENED:
+            worker.tell({"type": kind, "application": "a"})
+            assert await heard.get() == (0, {"type": kind, "application": "a"})
+        scene.channel.tell(0, {"type": "observed"})
+        scene.channel.tell(7, {"type": "nobody there"})
+        scene.channel.tell_all({"type": "plans"})
+        assert [(await worker.hear())["type"] for _ in range(2)] == ["observed", "plans"]
+        await worker.close()
+
+    play(script)
+
+
+def test_listener_that_cannot_read_a_message_ends_the_connection() -> None:
+    async def script(scene: Scene) -> None:
+        scene.channel.listen("outputs", lambda _, message: message["application"])
+        worker = await Worker.connect(scene.path)
+        await worker.hear()
+        worker.tell({"type": "outputs"})
+        assert await worker.hear() == {}
+        await worker.close()
+
+    play(script)
+
+
+def test_greeter_speaks_behind_the_snapshot() -> None:
+    async def script(scene: Scene) -> None:
+        scene.channel.greet(lambda worker: scene.channel.tell(worker, {"type": "plans"}))
+        worker = await Worker.connect(scene.path)
+        assert [(await worker.hear())["type"] for _ in range(2)] == ["snapshot", "plans"]
+        await worker.close()
 
     play(script)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clipper.errors import AlreadyExistsError, ConflictError, InternalError, InvalidArgumentError
-from clipper.registry import changes, names
+from clipper.registry import changes
 from clipper.registry.learning import check_policy
 from clipper.registry.records import Application, ModelVersion, RegistryState
 from clipper.registry.registry import Registry
