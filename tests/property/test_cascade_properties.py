@@ -38,7 +38,9 @@ def twin(output: Any) -> float | None:
 
 
 @given(JSON, st.sampled_from([None, 1]), st.sampled_from([(",", ":"), (" , ", " : ")]))
-def test_confidence_of_an_output_is_what_it_says_itself(output: Any, indent: int | None, marks: tuple[str, str]) -> None:
+def test_confidence_of_an_output_is_what_it_says_itself(
+    output: Any, indent: int | None, marks: tuple[str, str]
+) -> None:
     assert confidence_of(json.dumps(output, indent=indent, separators=marks).encode()) == twin(output)
 
 
@@ -74,7 +76,7 @@ STAGES = st.lists(st.one_of(st.none(), st.just("unsaid"), st.floats(0.0, 1.0)), 
 
 @given(STAGES, st.data())
 def test_cascade_asks_on_until_a_stage_is_sure_and_answers_with_the_last_output(
-    stages: list[None | str | float], data: st.DataObject
+    stages: list[str | float | None], data: st.DataObject
 ) -> None:
     """None: the stage fails; a text: it does not say how sure it is."""
     thresholds = data.draw(st.lists(st.floats(0.0, 2.0), min_size=len(stages) - 1, max_size=len(stages) - 1))
