@@ -18,7 +18,7 @@ help:  ## show this list
 
 build: compile  ## make .venv with everything installed and compile the core into the tree
 
-demo: build  ## serve two scikit-learn models, roll a bad version back; KEEP=1 stays up until Ctrl-C
+demo: build  ## serve two models, learn from labels which to trust, roll back; KEEP=1 stays up until Ctrl-C
 	KEEP=$(KEEP) $(BIN)/python -m clipper.demo
 
 test: build cpp-test  ## run the whole suite; ends with what was left out and what installs it

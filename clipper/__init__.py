@@ -12,7 +12,9 @@ from clipper.version import VERSION
 
 if TYPE_CHECKING:
     from clipper.client.clipper import Clipper
+    from clipper.client.feedback import Feedback
     from clipper.client.listings import ApplicationInfo, ModelInfo, ReplicaInfo, VersionInfo
+    from clipper.client.policy_info import ArmInfo, PolicyInfo
     from clipper.client.prediction import Prediction
     from clipper.client.progress import Progress
     from clipper.errors import (
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
         CallerError,
         ClipperError,
         ConflictError,
+        ContradictoryFeedbackError,
         DeployError,
+        FeedbackDisabledError,
         InternalError,
         InvalidArgumentError,
         ModelError,
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
         TooLargeError,
         UnauthorizedError,
         UnavailableError,
+        UnknownQueryError,
     )
 
 __version__ = VERSION
@@ -40,16 +45,21 @@ __version__ = VERSION
 _HOMES = {
     "AlreadyExistsError": "clipper.errors",
     "ApplicationInfo": "clipper.client.listings",
+    "ArmInfo": "clipper.client.policy_info",
     "CallerError": "clipper.errors",
     "Clipper": "clipper.client.clipper",
     "ClipperError": "clipper.errors",
     "ConflictError": "clipper.errors",
+    "ContradictoryFeedbackError": "clipper.errors",
     "DeployError": "clipper.errors",
+    "Feedback": "clipper.client.feedback",
+    "FeedbackDisabledError": "clipper.errors",
     "InternalError": "clipper.errors",
     "InvalidArgumentError": "clipper.errors",
     "ModelError": "clipper.errors",
     "ModelInfo": "clipper.client.listings",
     "NotFoundError": "clipper.errors",
+    "PolicyInfo": "clipper.client.policy_info",
     "Prediction": "clipper.client.prediction",
     "Progress": "clipper.client.progress",
     "ProtocolError": "clipper.errors",
@@ -61,22 +71,28 @@ _HOMES = {
     "TooLargeError": "clipper.errors",
     "UnauthorizedError": "clipper.errors",
     "UnavailableError": "clipper.errors",
+    "UnknownQueryError": "clipper.errors",
     "VersionInfo": "clipper.client.listings",
 }
 
 __all__ = [
     "AlreadyExistsError",
     "ApplicationInfo",
+    "ArmInfo",
     "CallerError",
     "Clipper",
     "ClipperError",
     "ConflictError",
+    "ContradictoryFeedbackError",
     "DeployError",
+    "Feedback",
+    "FeedbackDisabledError",
     "InternalError",
     "InvalidArgumentError",
     "ModelError",
     "ModelInfo",
     "NotFoundError",
+    "PolicyInfo",
     "Prediction",
     "Progress",
     "ProtocolError",
@@ -88,6 +104,7 @@ __all__ = [
     "TooLargeError",
     "UnauthorizedError",
     "UnavailableError",
+    "UnknownQueryError",
     "VersionInfo",
     "__version__",
 ]

@@ -70,6 +70,24 @@ class ConflictError(CallerError):
     http_status = 409
 
 
+class UnknownQueryError(NotFoundError):
+    """Feedback names a query that is not remembered: of another application, too long ago, or never asked."""
+
+    code = "unknown_query"
+
+
+class ContradictoryFeedbackError(ConflictError):
+    """Feedback says something else of a query than was said before; what was said first stays."""
+
+    code = "contradictory_feedback"
+
+
+class FeedbackDisabledError(ConflictError):
+    """Feedback for an application that does not learn."""
+
+    code = "feedback_disabled"
+
+
 class TooLargeError(CallerError):
     """What was sent is larger than a limit; the message names it."""
 

@@ -6,9 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
-from clipper.cli import apps, models
+from clipper.cli import apps, models, monitor, policy
 from clipper.cli.config import config
 from clipper.cli.deploy import deploy
+from clipper.cli.feedback import feedback
 from clipper.cli.group import ClipperGroup
 from clipper.cli.links import link, unlink
 from clipper.cli.logs import logs
@@ -64,9 +65,12 @@ for command, panel in (
     (rollback, _SERVING),
     (scale, _SERVING),
     (predict, _SERVING),
+    (feedback, _SERVING),
     (logs, _WATCHING),
     (top, _WATCHING),
 ):
     app.command(command.__name__, rich_help_panel=panel)(command)
 app.add_typer(apps.app, name="apps", rich_help_panel=_SERVING)
 app.add_typer(models.app, name="models", rich_help_panel=_SERVING)
+app.add_typer(policy.app, name="policy", rich_help_panel=_SERVING)
+app.add_typer(monitor.app, name="monitor", rich_help_panel=_WATCHING)

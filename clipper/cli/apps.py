@@ -7,10 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from clipper.cli.assignments import parse_assignments
+from clipper.cli.completion import complete_policies
 from clipper.cli.durations import format_slo, parse_duration_us
 from clipper.cli.group import ListGroup
 from clipper.cli.options import ApplicationArgument, JsonOption, with_server
 from clipper.cli.output import print_json, print_table
+from clipper.cli.policy import describe_policy
 from clipper.cli.server import Server
 from clipper.client.api_paths import segment
 from clipper.errors import InvalidArgumentError
@@ -60,8 +63,18 @@ def register(
         str | None,
         typer.Option(
             "--policy",
-            help="static, majority or mean; with a parameter as JSON. Default: majority if several models are linked.",
-            metavar="NAME",
+            help="How it chooses among its models: a name of `clipper policy`, or JSON with parameters. "
+            "Default: majority, if several are linked.",
+            metavar="POLICY",
+            autocompletion=complete_policies,
+        ),
+    ] = None,
+    learning: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--learning",
+            help="What feedback means: per_context=true, loss=squared; may be repeated. {} takes feedback as it is.",
+            metavar="KEY=VALUE",
         ),
     ] = None,
     max_slo: Annotated[
@@ -86,6 +99,7 @@ def register(
         "dtype": dtype,
         "on_miss": on_miss,
         "policy": _policy(policy),
+        "learning": None if learning is None else parse_assignments(learning, "--learning"),
         "cache": cache,
         "cache_ttl_us": 0 if cache_ttl is None else parse_duration_us(cache_ttl, "--cache-ttl"),
     }
@@ -114,7 +128,8 @@ def show(server: Server, name: ApplicationArgument, as_json: JsonOption = False)
         ("SLO ceiling", format_slo(found["max_slo_us"])),
         ("on miss", found["on_miss"]),
         ("default output", json.dumps(found["default_output"])),
-        ("policy", _shown_policy(found["policy"])),
+        ("policy", describe_policy(found["policy"])),
+        *([("learning", _learning(found["learning"]))] if found.get("learning") is not None else []),
         ("cache", _cache(found)),
         ("models", ", ".join(found["models"]) or "none"),
     ]
@@ -168,11 +183,8 @@ def _policy(text: str | None) -> Any:
     return parse_json(text, "--policy") if text is not None and text.lstrip().startswith("{") else text
 
 
-def _shown_policy(policy: dict[str, Any] | None) -> str:
-    if policy is None:
-        return "by the number of models"
-    parameters = [f"{key}={json.dumps(value)}" for key, value in policy.items() if key != "name"]
-    return f"{policy['name']} ({', '.join(parameters)})" if parameters else str(policy["name"])
+def _learning(learning: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={json.dumps(value)}" for key, value in learning.items() if value is not None) or "on"
 
 
 def _times(shape: list[int]) -> str:

@@ -29,6 +29,13 @@ def complete_versions(ctx: typer.Context, incomplete: str) -> list[str]:
     return _starting(incomplete, (item["version"] for item in (found or {}).get("versions", ())))
 
 
+def complete_policies(incomplete: str) -> list[str]:
+    """Names of the policies that come with Clipper."""
+    from clipper.selection.registry import POLICIES
+
+    return _starting(incomplete, POLICIES)
+
+
 def complete_log_sources(ctx: typer.Context, incomplete: str) -> list[str]:
     """Replicas, and the other processes that keep a log."""
     replicas = [item["replica_id"] for item in _ask(ctx, "/replicas") or ()]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,31 @@ def read_input(text: str, input_type: str, name: str, *, batch: bool = False, so
             return _read_csv(data, path, batch)
         return _parse(data, str(path), kind, name, batch)
     return _parse(text.encode(), source, kind, name, batch)
+
+
+@contextlib.contextmanager
+def open_lines(file: str) -> Iterator[Iterable[str]]:
+    """Give the lines of a text file as they come; ``-`` is stdin.
+
+    Raises
+    ------
+    NotFoundError
+        It cannot be read.
+    InvalidArgumentError
+        It is no text.
+    """
+    if file == "-":
+        yield sys.stdin
+        return
+    try:
+        lines = Path(file).expanduser().open(encoding="utf-8")
+    except OSError as error:
+        raise NotFoundError(f"{file!r} cannot be read: {error.strerror}") from error
+    with lines:
+        try:
+            yield lines
+        except UnicodeDecodeError as error:
+            raise InvalidArgumentError(f"{file!r} is not UTF-8 text: {error}") from error
 
 
 def _parse(data: bytes, source: str, kind: str, name: str, batch: bool) -> Any:

@@ -77,7 +77,7 @@ def styled(text: str, style: str) -> Any:
 
 def count(number: int, noun: str) -> str:
     """Return ``1 replica``, ``2 replicas``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def say(text: str) -> None:

@@ -81,7 +81,8 @@ def predict(
     answers = answer["batch_predictions"] if batch else [answer]
     for item in answers:
         _print(item)
-    say(f"{_who(answers)} in {format_us(elapsed_us)}")
+    which = f"query {answers[0]['query_id']} " if not batch else ""
+    say(f"{which}{_who(answers)} in {format_us(elapsed_us)}")
 
 
 def _print(answer: Mapping[str, Any]) -> None:

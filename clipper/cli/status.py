@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from clipper.cli.durations import format_age, format_slo, format_us
 from clipper.cli.exit_codes import ExitCode
 from clipper.cli.models import state_of
+from clipper.cli.monitor import shown_event
 from clipper.cli.options import JsonOption, with_server
 from clipper.cli.output import print_json, print_log_tail, print_table, styled
 from clipper.cli.server import Server
@@ -19,6 +20,10 @@ from clipper.errors import ClipperError
 
 if TYPE_CHECKING:
     from clipper.cli.activity import Activity, ApplicationActivity
+
+
+_RECENT_US: Final = 24 * 3_600_000_000
+_TOLD_EVENTS: Final = ("rolled_back", "quarantined", "withheld", "failed")
 
 
 @with_server
@@ -40,6 +45,7 @@ def status(server: Server, as_json: JsonOption = False) -> None:
         problems.append(f"the query port does not answer: {error.message}")
     problems += problems_of(found)
     remarks = [] if since_start is None else [text for item in since_start.applications for text in _remarks(item)]
+    remarks += _recent_events(found)
     if as_json:
         applications = [] if since_start is None else [asdict(item) for item in since_start.applications]
         print_json(
@@ -73,7 +79,35 @@ def problems_of(found: Mapping[str, Any]) -> list[str]:
             elif version["is_deployed"] and version["ready_replicas"] < version["replicas"]:
                 why = f": {version['last_failure']}" if version["last_failure"] else ", they are being started"
                 problems.append(f"{name} has {version['ready_replicas']} of {version['replicas']} replicas ready{why}")
+    for watched in found.get("monitoring", ()):
+        problems += _problems_of_models(watched)
     return problems
+
+
+def _problems_of_models(watched: Mapping[str, Any]) -> list[str]:
+    application, quarantined = watched["application"], watched["quarantined"]
+    problems = [
+        f"{arm} answers no queries of {application}, it is quarantined: {why}; "
+        f"`clipper monitor lift {application} {arm}` lets it back"
+        for arm, why in quarantined.items()
+    ]
+    problems += [
+        f"{arm} is degraded in {application}: {how}; `clipper monitor show {application}`"
+        for arm, how in watched["degraded"].items()
+        if arm not in quarantined
+    ]
+    return problems
+
+
+def _recent_events(found: Mapping[str, Any]) -> list[str]:
+    """Return what was done about models lately, and what could not be: nobody may have looked since."""
+    since_us = time.time_ns() // 1000 - _RECENT_US
+    return [
+        f"{watched['application']}: {shown_event(event)}"
+        for watched in found.get("monitoring", ())
+        for event in watched["events"]
+        if event["kind"] in _TOLD_EVENTS and event["at_us"] >= since_us
+    ]
 
 
 def _remarks(item: ApplicationActivity) -> list[str]:

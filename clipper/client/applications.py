@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from clipper.client.api_paths import segment
 from clipper.client.calls import Calls
 from clipper.client.checks import check_text, to_int, to_shape
 from clipper.client.listings import ApplicationInfo, Listing
+from clipper.client.policies import LearningOption, PolicyOption, check_learning, check_policy
 from clipper.client.prediction import to_json
 from clipper.registry import names
 
@@ -25,8 +26,9 @@ class ApplicationCalls(Calls):
         shape: int | Sequence[int] | None = None,
         dtype: str | None = None,
         on_miss: str = "default",
-        policy: str | Mapping[str, Any] | None = None,
+        policy: PolicyOption = None,
         *,
+        learning: LearningOption = None,
         max_slo_us: int | None = None,
         cache: bool = True,
         cache_ttl_us: int = 0,
@@ -48,9 +50,14 @@ class ApplicationCalls(Calls):
         on_miss : str
             ``default``: answer with the default output; ``error``: with an HTTP error.
         policy : str or mapping, optional
-            ``static``, ``majority`` or ``mean``; by default ``majority`` if several models are linked. With a
-            parameter: ``{"name": "majority", "answer_when_decided": False}`` waits for every model, up to the deadline,
-            so that the confidence tells how many agree.
+            How it chooses among several models, see docs/selection.md; by default ``majority``. ``thompson`` and
+            ``hedge`` learn from `feedback` which models to trust. With parameters:
+            ``{"name": "majority", "answer_when_decided": False}`` waits for every model, up to the deadline, so that
+            the confidence tells how many agree. A policy of your own by its import path: ``"package.module:Class"``.
+        learning : bool or mapping, optional
+            What feedback means: ``loss``, ``per_context``, ``shadows``, ``log_decisions`` and more, see
+            docs/selection.md. A policy that learns needs none of it; True takes feedback also where the policy does
+            not learn.
         max_slo_us : int, optional
             Ceiling of a query's own ``slo_us``; by default ``latency_slo_us``.
 
@@ -68,7 +75,8 @@ class ApplicationCalls(Calls):
             "shape": to_shape(shape),
             "dtype": dtype if dtype is None or isinstance(dtype, str) else getattr(dtype, "name", str(dtype)),
             "on_miss": on_miss,
-            "policy": dict(policy) if isinstance(policy, Mapping) else policy,
+            "policy": check_policy(policy),
+            "learning": check_learning(learning),
             "cache": cache,
             "cache_ttl_us": to_int("cache_ttl_us", cache_ttl_us),
         }

@@ -1,4 +1,4 @@
-"""`Clipper`: start or connect to an instance, register, deploy, link, scale and predict."""
+"""`Clipper`: start or connect to an instance, register, deploy, link, scale, predict and learn."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import Any, Final, Self
 from clipper.client.api_paths import API, CHANGE_LIMIT_US, DEPLOY_LIMIT_US
 from clipper.client.applications import ApplicationCalls
 from clipper.client.deployments import DeploymentCalls
+from clipper.client.feedback import FeedbackCalls
 from clipper.client.http_client import HttpClient
 from clipper.client.models import ModelCalls
+from clipper.client.monitoring import MonitoringCalls
 from clipper.client.own_instance import own_clients
+from clipper.client.policies import PolicyCalls
 from clipper.client.queries import QueryCalls
 from clipper.client.startup import wait_for_snapshot
 from clipper.client.tokens import find_token
@@ -25,7 +28,9 @@ from clipper.supervisor.launch import RunningSupervisor, launch, make_run_dir
 _START_LIMIT_US: Final = 30_000_000
 
 
-class Clipper(ApplicationCalls, DeploymentCalls, ModelCalls, QueryCalls):
+class Clipper(
+    ApplicationCalls, DeploymentCalls, FeedbackCalls, ModelCalls, MonitoringCalls, PolicyCalls, QueryCalls
+):
     """A running Clipper, started by this process (`start`) or by another one (`connect`).
 
     Usable as a context manager and from several threads; it needs no event loop, and does not mind one.

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self, TypeVar
 
 
-class _Record:
-    """Made from an answer of the management API; keys that this version does not know are left out."""
+class Record:
+    """One row: made from an answer of the management API; keys that this version does not know are left out."""
 
     __slots__ = ()
     columns: ClassVar[tuple[str, ...]] = ()  # what a table shows
@@ -34,7 +34,7 @@ def _frozen(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class ApplicationInfo(_Record):
+class ApplicationInfo(Record):
     """A query endpoint and its links."""
 
     columns = ("name", "input_type", "latency_slo_us", "default_output", "models")
@@ -49,12 +49,13 @@ class ApplicationInfo(_Record):
     dtype: str | None = None
     on_miss: str = "default"
     policy: Mapping[str, Any] | None = None
+    learning: Mapping[str, Any] | None = None
     cache: bool = True
     cache_ttl_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class VersionInfo(_Record):
+class VersionInfo(Record):
     """One version of a model, with the state of its replicas."""
 
     columns = ("name", "version", "is_current", "input_type", "container", "replicas", "ready_replicas")
@@ -86,7 +87,7 @@ class VersionInfo(_Record):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelInfo(_Record):
+class ModelInfo(Record):
     """A model with its versions."""
 
     columns = ("name", "current_version", "versions")
@@ -104,7 +105,7 @@ class ModelInfo(_Record):
 
 
 @dataclass(frozen=True, slots=True)
-class ReplicaInfo(_Record):
+class ReplicaInfo(Record):
     """One living replica."""
 
     columns = ("replica_id", "state", "pid", "reason")
@@ -117,7 +118,7 @@ class ReplicaInfo(_Record):
     reason: str = ""
 
 
-_Row = TypeVar("_Row", bound=_Record)
+_Row = TypeVar("_Row", bound=Record)
 
 
 class Listing(tuple[_Row, ...]):
@@ -155,6 +156,8 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if value is None or value == "":
         return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return str(value)
 
 

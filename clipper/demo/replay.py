@@ -1,4 +1,4 @@
-"""Replays held-out digits as HTTP queries over keep-alive connections, and keeps score."""
+"""Replays held-out digits as HTTP queries over keep-alive connections, tells their true labels, and keeps score."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import json
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -26,6 +28,9 @@ class Score:
     correct: int = 0
     defaults: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    answers_by_model: Counter[str] = field(default_factory=Counter)  # ``name:version`` as the answers tell it
+    correct_by_model: Counter[str] = field(default_factory=Counter)
+    feedback: Counter[str] = field(default_factory=Counter)  # outcomes, or codes of errors
     latencies_us: deque[int] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
     @property
@@ -49,13 +54,24 @@ class Replay:
         Asked in turn, each with the same digits.
     client_count : int
         Connections, and so the most queries in flight.
+    tells_labels : bool
+        Whether each answer is followed by the true label, as feedback.
     """
 
-    def __init__(self, query_url: str, digits: Digits, applications: list[str], client_count: int) -> None:
+    def __init__(
+        self,
+        query_url: str,
+        digits: Digits,
+        applications: list[str],
+        client_count: int,
+        *,
+        tells_labels: bool = False,
+    ) -> None:
         self.scores = {application: Score() for application in applications}
         self._netloc = urlsplit(query_url).netloc
         self._digits = digits
         self._bodies = [json.dumps({"input": row}).encode() for row in digits.inputs.tolist()]
+        self._tells_labels = tells_labels
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [
@@ -86,22 +102,38 @@ class Replay:
     def _ask(self, connection: http.client.HTTPConnection, application: str, index: int) -> None:
         start_ns = time.perf_counter_ns()
         try:
-            connection.request("POST", f"/{application}/predict", self._bodies[index])
-            response = connection.getresponse()
-            answer = json.loads(response.read())
+            status, answer = _post(connection, f"/{application}/predict", self._bodies[index])
+            latency_us = (time.perf_counter_ns() - start_ns) // 1_000
+            outcome = ""
+            if self._tells_labels and status == 200 and not answer["default"]:
+                body = {"query_id": answer["query_id"], "label": int(self._digits.labels[index])}
+                _, told = _post(connection, f"/{application}/update", json.dumps(body).encode())
+                outcome = str(told.get("feedback") or told.get("error"))
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             with self._lock:
                 self.scores[application].failures[type(error).__name__] += 1
             return
-        latency_us = (time.perf_counter_ns() - start_ns) // 1_000
         with self._lock:
-            score = self.scores[application]
-            score.queries += 1
-            score.latencies_us.append(latency_us)
-            if response.status != 200:
-                score.failures[str(answer.get("error"))] += 1
-            elif answer["default"]:
-                score.defaults += 1
-            else:
-                score.correct += answer["output"] == self._digits.labels[index]
+            self._count(self.scores[application], status, answer, latency_us, index)
+            if outcome:
+                self.scores[application].feedback[outcome] += 1
+
+    def _count(self, score: Score, status: int, answer: Mapping[str, Any], latency_us: int, index: int) -> None:
+        score.queries += 1
+        score.latencies_us.append(latency_us)
+        if status != 200:
+            score.failures[str(answer.get("error"))] += 1
+        elif answer["default"]:
+            score.defaults += 1
+        else:
+            is_right = bool(answer["output"] == self._digits.labels[index])
+            score.correct += is_right
+            score.answers_by_model[answer["model"]] += 1
+            score.correct_by_model[answer["model"]] += is_right
+
+
+def _post(connection: http.client.HTTPConnection, path: str, body: bytes) -> tuple[int, Any]:
+    connection.request("POST", path, body)
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())

@@ -1,4 +1,4 @@
-"""The second act of the demo: a bad version goes live while digits stream in, and is rolled back."""
+"""The third act of the demo: a bad version goes live while digits stream in, and is rolled back."""
 
 from __future__ import annotations
 

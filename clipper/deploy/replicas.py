@@ -127,6 +127,10 @@ class ReplicaTable:
         prefix = f"{model_id}:"
         return sum(name.startswith(prefix) and session.state == "ready" for name, session in self.external())
 
+    def has_ready(self, model_id: ModelId) -> bool:
+        """Return whether a model version has a replica that gets batches, whoever has started it."""
+        return self.ready_count(model_id) > 0 or self.external_ready_count(model_id) > 0
+
     def state(self, replica: Replica) -> ReplicaState:
         """Return the joined state."""
         return self.view(replica).state

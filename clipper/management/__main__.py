@@ -22,6 +22,8 @@ from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
 from clipper.management.guard import Guard
 from clipper.management.learning import Learning
+from clipper.management.monitoring import Monitoring
+from clipper.management.monitoring_setup import document_key
 from clipper.management.operations import Operations
 from clipper.management.query_port import QueryPort
 from clipper.management.routes.context import Context
@@ -110,7 +112,17 @@ async def _serve(
     learning = Learning(learner_store, channel, config.management.learner_flush_interval_us)
     operations = Operations(config, registry, channel, fleet, learning)
     uploads = Uploads(config.staging_dir, config.management)
-    context = Context(config, operations, channel, fleet, uploads, learning, QueryPort(config))
+    monitoring = Monitoring(
+        operations,
+        fleet.table.has_ready,
+        lambda: learning.follow(registry.state, tells_plans=True),
+        learning.keep,
+        await learning.stored_documents(document_key(name) for name in registry.state.applications),
+    )
+    learning.listen(monitoring)
+    learning.exclude(monitoring.excluded_arms)
+    query_port = QueryPort(config)
+    context = Context(config, operations, channel, fleet, uploads, learning, query_port, monitoring)
     server = ManagementServer(guard.before(make_app(context)), config.management, operations.close)
     guard.secure(server)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -120,7 +132,7 @@ async def _serve(
     await learning.follow(registry.state)
     await channel.start(config.control_socket_path)
     works = (
-        *(fleet.run(), manager.serve(), uploads.sweep(), learning.run()),
+        *(fleet.run(), manager.serve(), uploads.sweep(), learning.run(), monitoring.run()),
         *(keep_settled(operations), guard.follow_renewals()),
     )
     background = [asyncio.create_task(work) for work in works]
@@ -137,7 +149,9 @@ async def _serve(
         for result in results:
             if isinstance(result, Exception):
                 _logger.error("a task of management failed", exc_info=result)
+        monitoring.save_dirty()
         await learning.close()
+        await query_port.close()
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from clipper.management.routes import (
     files,
     metrics,
     models,
+    monitoring,
     policy,
     replicas,
     status,
@@ -51,7 +52,8 @@ def make_app(context: Context) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )  # fmt: skip
     app.state.context = context
-    for module in (applications, policy, models, versions, files, replicas, status, metrics, admin, admin_models):
+    of_applications, of_models = (applications, policy, monitoring), (models, versions, files, replicas)
+    for module in (*of_applications, *of_models, status, metrics, admin, admin_models):
         app.include_router(module.router)
     app.openapi = lambda: openapi.make_document(app)  # type: ignore[method-assign]  # as FastAPI's documents say
     # The last one added is the first one passed.

@@ -64,6 +64,7 @@ class Learning:
         self._workers: dict[int, int] = {}  # epoch -> the worker whose life it is
         self._greeted: set[int] = set()  # workers that have the snapshot, and not the contexts' plans
         self._plans: dict[str, PlanDocument | None] = {}
+        self._state = RegistryState()  # the newest that anybody has named
         self._excluded: Callable[[str], frozenset[str]] = lambda _: frozenset()
         self._listeners: list[ObservationListener] = []
         self._has_work = asyncio.Event()
@@ -101,14 +102,16 @@ class Learning:
         tells_plans : bool
             Whether no snapshot follows that would carry the plans.
         """
+        if state.revision >= self._state.revision:  # else whoever asks has waited too long: the newer one holds
+            self._state = state
         async with self._flushing:
             async with self._working:
-                setups = setups_of(state, self._excluded)
+                setups = setups_of(self._state, self._excluded)
                 needs_flush = await self._do(self._learners.changes_arms, setups)
             if needs_flush:
                 await self._flush()
             async with self._working:
-                setups = setups_of(state, self._excluded)
+                setups = setups_of(self._state, self._excluded)
                 keys = await self._do(self._learners.unread_keys, setups)
                 stored = await self.store.read(keys)
                 done = await self._do(self._learners.follow, setups, stored or {})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from clipper.management.control_channel import ControlChannel
 from clipper.management.desired_state import DesiredState
 from clipper.management.learning import Learning
 from clipper.management.model_files import ModelFiles
+from clipper.management.monitoring_setup import check_detector
 from clipper.management.progress import Progress, Stage
 from clipper.management.replica_progress import follow_ready, follow_stopping
 from clipper.management.version_tasks import DELETED, DEPLOYED, SCALED, VersionTasks
@@ -106,6 +108,7 @@ class Operations:
 
     async def register_application(self, application: Application) -> Application:
         """Add an application."""
+        await check_detector(application)
         state = await self.change(lambda state: changes.add_application(state, application))
         return state.application(application.name)
 
@@ -117,6 +120,7 @@ class Operations:
         self, name: str, policy: Mapping[str, Any] | None, learning: Mapping[str, Any] | None
     ) -> Application:
         """Let an application choose among its models, and learn, in another way."""
+        await check_detector(replace(self.state.application(name), policy=policy, learning=learning))
         state = await self.change(lambda state: changes.set_policy(state, name, policy, learning))
         return state.application(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -41,8 +42,17 @@ class QueryPort:
             ) from error
         return answer.status_code, answer.content
 
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:
+            logging.getLogger("httpx").setLevel(
+                logging.WARNING
+            )  # it tells every request; the worker's log has what failed
             certificate = self._config.security.tls_certificate_file
             self._client = httpx.AsyncClient(
                 base_url=_reachable(self._config.query_url),

@@ -198,6 +198,15 @@ class WorkerAnswer(BaseModel):
     applied_revision: int
 
 
+class MonitoringStatus(BaseModel):
+    """What an operator should know of an application's models."""
+
+    application: str
+    degraded: dict[str, str] = Field(description="models that are worse than they were, and how")
+    quarantined: dict[str, str] = Field(description="models that answer nothing for that, and why")
+    events: list[EventAnswer] = Field(description="the latest, the oldest first")
+
+
 class StatusAnswer(BaseModel):
     """The whole instance."""
 
@@ -210,6 +219,7 @@ class StatusAnswer(BaseModel):
     applications: list[ApplicationAnswer]
     models: list[ModelAnswer]
     replicas: list[ReplicaAnswer]
+    monitoring: list[MonitoringStatus] = Field([], description="of each application that is monitored")
 
 
 class LogAnswer(BaseModel):

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from clipper.metrics import names
 from clipper.metrics.exposition import Family, family_of, page_of, split_samples
 from clipper.metrics.learning import LearningMetrics, learning_families
+from clipper.metrics.monitoring import MonitoringMetrics, monitoring_families
 from clipper.types import ModelId
 
 
@@ -43,6 +44,8 @@ class ManagementSnapshot:
         Application -> its learning, of those that learn.
     store_failures : mapping
         ``read`` and ``write`` -> how often the learners' store failed.
+    monitoring : mapping
+        Application -> what is known of its models, of those that are monitored.
     """
 
     revision: int = 0
@@ -54,6 +57,7 @@ class ManagementSnapshot:
     restarts: Mapping[str, int] = field(default_factory=dict)
     learning: Mapping[str, LearningMetrics] = field(default_factory=dict)
     store_failures: Mapping[str, int] = field(default_factory=dict)
+    monitoring: Mapping[str, MonitoringMetrics] = field(default_factory=dict)
 
 
 def render_management(snapshot: Callable[[], ManagementSnapshot]) -> tuple[str, bytes]:
@@ -84,6 +88,7 @@ class ManagementCollector(Collector):
         yield from _version_families(snapshot.versions)
         yield family_of(names.PROCESS_RESTARTS, [((process,), n) for process, n in snapshot.restarts.items()])
         yield from learning_families(snapshot.learning, snapshot.store_failures)
+        yield from monitoring_families(snapshot.monitoring)
 
 
 def _version_families(versions: Mapping[ModelId, VersionMetrics]) -> Iterator[Family]:

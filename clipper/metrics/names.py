@@ -31,6 +31,12 @@ REPLICA_STATES = ("loading", "warming", "ready", "draining", "suspect", "closed"
 MANAGED_STATES = ("starting", "loading", "ready", "suspect", "stopping")
 """States of a replica as management sees it; `clipper.deploy.reconcile.ReplicaState`."""
 
+MONITOR_EVENT_KINDS = (
+    *("degraded", "recovered", "outputs_changed", "outputs_returned"),
+    *("quarantined", "lifted", "rolled_back", "withheld", "failed"),
+)
+"""What the monitoring finds and does; the first four are those of `clipper.monitoring.arm_monitor.FINDINGS`."""
+
 OPERATIONS = ("deployed", "scaled", "deleted")
 OUTCOMES = ("done", "failed")
 
@@ -217,6 +223,21 @@ ARM_MEAN_REWARD = _metric(_G, "arm_mean_reward", _ARM, "", "Its mean reward of l
 LEARNER_STORE_FAILURES = _metric(
     _C, "learner_store_failures", ("call",), "", "Calls of the learners' store that failed: learning went on.", _M
 )
+
+# -- monitoring --------------------------------------------------------------------------------------------------
+MONITOR_OBSERVATIONS = _metric(_C, "monitor_observations", _ARM, "", "Losses of this version that were watched.", _M)
+MONITOR_LOSS = _metric(_G, "monitor_loss_ratio", _ARM, "", "Its mean loss in the window, 0 to 1.", _M)
+MONITOR_BASELINE = _metric(_G, "monitor_baseline_loss_ratio", _ARM, "", "The mean loss that it is held to.", _M)
+MONITOR_DEGRADED = _metric(_G, "monitor_degraded", _ARM, "", "1 while its loss is above what it was.", _M)
+MONITOR_OUTPUTS = _metric(_C, "monitor_outputs", _ARM, "", "Sampled outputs of this version that were watched.", _M)
+MONITOR_DISTANCE = _metric(
+    _G, "monitor_output_distance", (*_ARM, "measure"), "", "PSI or KS of its latest outputs from their reference.", _M
+)
+MONITOR_OUTPUTS_CHANGED = _metric(
+    _G, "monitor_outputs_changed", _ARM, "", "1 while that distance is above its limit.", _M
+)
+MONITOR_QUARANTINED = _metric(_G, "monitor_quarantined", _ARM, "", "1 while no plan uses this version.", _M)
+MONITOR_EVENTS = _metric(_C, "monitor_events", (*_APP, "kind"), "", "What was found of models, or done about them.", _M)
 
 METRICS: tuple[Metric, ...] = tuple(_TABLE)
 """Every metric, in the order of the exposition."""

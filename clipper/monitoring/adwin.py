@@ -1,26 +1,42 @@
-"""Adaptive windowing (Bifet and Gavalda, *Learning from time-changing data*, SDM 2007), as the library ``river`` has it.
+"""Adaptive windowing (Bifet and Gavalda, *Learning from time-changing data*, SDM 2007), as the library river has it.
 
-It keeps a window that grows while its mean is steady, and cuts its older part off when two parts differ by more than
-chance allows. It notices falls as well as rises, and has no notion of a rise that is too small to matter: both are
-settled here.
+It keeps a window that grows while its mean is steady, and raises an alarm when two parts of it differ by more than
+chance allows; the library's object then begins anew. It notices falls as well as rises, has no notion of a rise that is
+too small to matter, and does not say where the change was: its cuts lie between buckets that double in size. All three
+are settled here, from the latest values.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from clipper.errors import InvalidArgumentError
 
+LIBRARY: Final = "river"
+# Values among which the place of a change is looked for.
+_KEPT: Final = 1000
+
+
+def has_river() -> bool:
+    """Whether the library is installed in this process's environment."""
+    return find_spec(LIBRARY) is not None
+
 
 def require_river() -> None:
-    """Refuse the detector where the library is not installed."""
-    if find_spec("river") is None:
+    """Import the library, which takes a second or so; refuse the detector where it is not installed."""
+    try:
+        import_module("river.drift")
+    except ImportError as error:
         raise InvalidArgumentError(
-            "monitor.detector='adwin' needs the library river, which is not installed where management runs",
+            f"monitor.detector='adwin' needs the library river where management runs: {error}",
             hint="pip install 'clipper[monitoring]', or leave detector='page_hinkley'",
-        )
+        ) from error
 
 
 class Adwin:
@@ -39,36 +55,33 @@ class Adwin:
     """
 
     def __init__(self, slack: float, delta: float, count: int, total: float, latest: Iterable[float] = ()) -> None:
-        from river.drift import ADWIN
-
         self._slack = slack
-        self._adwin = ADWIN(delta=delta)
+        self._adwin: Any = import_module("river.drift").ADWIN(delta=delta)  # imported when it is first needed
         self._count = count
         self._total = total
+        self._latest: deque[float] = deque(latest, _KEPT)
         self._run = (0, 0.0)
-        for value in latest:
+        for value in self._latest:
             self._adwin.update(value)
 
     def update(self, value: float) -> bool:
-        """Take a value; return whether the mean has risen."""
+        """Take a value; return whether the mean has risen. After an alarm the test is at its end: begin another."""
         self._count += 1
         self._total += value
+        self._latest.append(value)
         self._adwin.update(value)
         if not self._adwin.drift_detected:
             return False
-        # What the window kept is the new regime, what lies before it the baseline.
-        kept = min(int(self._adwin.width), self._count - 1)
-        total = min(self._adwin.estimation * kept, self._total)
-        if kept == 0:
-            return False
-        before, now = (self._total - total) / (self._count - kept), total / kept
-        if now - before > self._slack:
-            self._run = (kept, total)
-            self._count -= kept
-            self._total -= total
+        run = list(self._latest)[place_of_change(self._latest) :]
+        run_total = sum(run)
+        count, total = self._count - len(run), self._total - run_total
+        self._latest = deque(run, _KEPT)
+        rise = run_total / len(run) - total / count if count > 0 else 0.0
+        if rise > self._slack:
+            self._count, self._total, self._run = count, total, (len(run), run_total)
             return True
-        if before - now > self._slack:  # it has become better: that is what it is held to from now on
-            self._count, self._total = kept, total
+        if rise < -self._slack:  # it has become better: that is what it is held to from now on
+            self._count, self._total = len(run), run_total
         return False
 
     @property
@@ -84,3 +97,18 @@ class Adwin:
     def to_state(self) -> dict[str, Any]:
         """Return the baseline; the window is the library's own, and is filled again from the latest losses."""
         return {"count": self._count, "total": self._total}
+
+
+def place_of_change(values: Iterable[float]) -> int:
+    """Return where the second of two parts begins whose means differ most, for what their lengths let one expect.
+
+    The estimate of least squares (Hinkley, *Inference about the change-point*, Biometrika 1970); at least 1 of two or
+    more values, 0 of fewer.
+    """
+    array = np.asarray(list(values), dtype=np.float64)
+    if len(array) < 2:
+        return 0
+    places = np.arange(1, len(array))
+    before = np.cumsum(array)[:-1]
+    excess = before - places * array.mean()
+    return int(places[np.argmax(excess * excess / (places * (len(array) - places)))])

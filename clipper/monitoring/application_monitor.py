@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from clipper.monitoring.arm_monitor import ArmHealth, ArmMonitor, Finding
@@ -21,6 +21,7 @@ class ApplicationMonitor:
         self.options = options
         self._label_field = label_field
         self._arms: tuple[str, ...] = ()
+        self._shadows: frozenset[str] = frozenset()
         self._monitors: dict[str, ArmMonitor] = {}  # linked arms and absent ones, those that left last behind
         self._quarantined: dict[str, str] = {}  # arm -> why
 
@@ -28,6 +29,11 @@ class ApplicationMonitor:
     def arms(self) -> tuple[str, ...]:
         """The linked arms, in link order."""
         return self._arms
+
+    @property
+    def answering(self) -> tuple[str, ...]:
+        """Those of them that may answer: all but the shadows."""
+        return tuple(arm for arm in self._arms if arm not in self._shadows)
 
     @property
     def quarantined(self) -> Mapping[str, str]:
@@ -49,22 +55,28 @@ class ApplicationMonitor:
         """Return what is known of each linked arm, in link order."""
         return [self._monitors[arm].health() for arm in self._arms]
 
-    def follow(self, arms: Sequence[str]) -> bool:
+    def follow(self, arms: Sequence[str], shadows: Collection[str] = ()) -> bool:
         """Watch these arms from now on, and return whether they are others than before.
 
-        A new version inherits the baseline of the one it replaces. One that comes back resumes with its own. A quarantine
-        ends with the version that it was put on; the last arm cannot be in one.
+        A new version inherits the baseline of the one it replaces. One that comes back resumes with its own. A
+        quarantine ends with the version that it was put on; the last arm that answers cannot be in one.
+
+        Parameters
+        ----------
+        shadows : collection of str
+            Arms that are asked and do not answer; not all of them.
         """
-        if tuple(arms) == self._arms:
+        if tuple(arms) == self._arms and frozenset(shadows) == self._shadows:
             return False
         came, self._arms = [arm for arm in arms if arm not in self._arms], tuple(arms)
+        self._shadows = frozenset(shadows)
         for arm in came:
             if arm in self._monitors:
                 self._monitors[arm].resume()
             else:
                 self._monitors[arm] = ArmMonitor(arm, self.options, self._label_field, self._inherited(arm))
         self._quarantined = {arm: why for arm, why in self._quarantined.items() if arm in self._arms}
-        if len(self._quarantined) >= len(self._arms):
+        if not self._answers_without(""):
             self._quarantined.clear()
         present = {arm: self._monitors.pop(arm) for arm in self._arms}
         surplus = len(self._monitors) - MAX_ABSENT_ARMS
@@ -100,9 +112,12 @@ class ApplicationMonitor:
         return [finding for finding in findings if finding is not None]
 
     def quarantine(self, arm: str, why: str) -> None:
-        """Let no plan use a linked arm, unless it is the last one that is used: the caller has looked."""
-        if arm in self._arms and len(self.quarantined.keys() | {arm}) < len(self._arms):
+        """Let no plan use a linked arm, unless it is the last one that answers: the caller has looked."""
+        if arm in self._arms and self._answers_without(arm):
             self._quarantined[arm] = why
+
+    def _answers_without(self, arm: str) -> bool:
+        return any(other != arm and other not in self._quarantined for other in self.answering)
 
     def lift(self, arm: str, forget: bool = False) -> bool:
         """Let plans use an arm again; return whether it was quarantined.
@@ -128,6 +143,7 @@ class ApplicationMonitor:
         return {
             "version": STATE_VERSION,
             "arms": list(self._arms),
+            "shadows": sorted(self._shadows),
             "monitors": {arm: monitor.to_state() for arm, monitor in self._monitors.items()},
             "quarantined": dict(self._quarantined),
         }
@@ -148,5 +164,6 @@ class ApplicationMonitor:
             arm: ArmMonitor.from_state(arm, options, label_field, each) for arm, each in state["monitors"].items()
         }
         monitor._arms = tuple(arm for arm in state["arms"] if arm in monitor._monitors)
+        monitor._shadows = frozenset(map(str, state["shadows"]))
         monitor._quarantined = {str(arm): str(why) for arm, why in state["quarantined"].items()}
         return monitor

@@ -68,11 +68,9 @@ class ArmMonitor:
         change = self._losses.observe(loss)
         if change is None:
             return None
-        if change.has_risen:
-            text = f"its mean loss rose from {change.before:.3f} to {change.now:.3f} over the last {change.count} feedbacks"
-            return Finding(self.arm, DEGRADED, text)
-        text = f"its mean loss fell from {change.before:.3f} to {change.now:.3f} over the last {change.count} feedbacks"
-        return Finding(self.arm, RECOVERED, text)
+        kind, verb = (DEGRADED, "rose") if change.has_risen else (RECOVERED, "fell")
+        means = f"its mean loss {verb} from {change.before:.3f} to {change.now:.3f}"
+        return Finding(self.arm, kind, f"{means} over the last {change.count} feedbacks")
 
     def observe_output(self, output: object) -> Finding | None:
         """Take a sampled output, a JSON value; return what is noticed by it."""
@@ -80,8 +78,8 @@ class ArmMonitor:
         if change is None:
             return None
         measured = (
-            f"{change.measure.upper()} {change.distance:.3f} between its last {self._options.output_window} outputs and "
-            f"its first, limit {change.limit:.3f}"
+            f"{change.measure.upper()} {change.distance:.3f} between its last {self._options.output_window} outputs "
+            f"and its first, limit {change.limit:.3f}"
         )
         return Finding(self.arm, OUTPUTS_CHANGED if change.has_changed else OUTPUTS_RETURNED, measured)
 
@@ -98,7 +96,7 @@ class ArmMonitor:
 
     @property
     def recent_loss(self) -> float | None:
-        """Mean of the window; of a degraded arm what it rose to, if the window is not yet full of that; None if unknown."""
+        """Mean of the window, or of a degraded arm what it rose to while the window has older ones; None if unknown."""
         mean, rise = self._losses.window.mean, self._losses.rise
         if rise is None or mean is None:
             return mean

@@ -23,6 +23,7 @@ class Situation:
     losses: Mapping[str, float] = field(default_factory=dict)  # mean of the latest, where known
     last_action_us: int | None = None  # the latest action on this application, or on this model by another one
     previous_version: str | None = None  # that a roll-back would make current
+    previous_has_replicas: bool = True  # whether one of its replicas is ready
     left_versions: frozenset[str] = frozenset()  # of this model, that were rolled back from
 
 
@@ -67,6 +68,8 @@ def _obstacle_to_rollback(situation: Situation) -> str:
         return "no version was current before it"
     if version in situation.left_versions:
         return f"version {version!r}, which was current before it, was itself rolled back from"
+    if not situation.previous_has_replicas:
+        return f"version {version!r}, which was current before it, has no replica that is ready"
     return ""
 
 

@@ -14,6 +14,8 @@ from clipper.monitoring.page_hinkley import PageHinkley
 
 # What the library's window begins with, at most: it takes no counts and sums, only values.
 _REPLAYED: Final = 200
+# Losses since they have fallen, from which on their mean is compared with what it was before it rose.
+_SETTLED: Final = 50
 
 
 class Detector(Protocol):
@@ -47,8 +49,8 @@ class LossChange:
 class LossMonitor:
     """Told the losses of an arm in the order in which they come.
 
-    The first ``reference`` losses are the baseline that later ones are held to, and what follows without an alarm adds to
-    it. An arm that is degraded is followed further: it recovers when its loss has fallen again, by the same test the
+    The first ``reference`` losses are the baseline that later ones are held to, and what follows without an alarm adds
+    to it. An arm that is degraded is followed further: it recovers when its loss has fallen again, by the same test the
     other way round, to what it was or nearly so.
 
     Parameters
@@ -66,7 +68,9 @@ class LossMonitor:
         self._count, self._total = 0, 0.0  # of the baseline, until there is a detector
         self._detector: Detector | None = None
         self._recovery: Detector | None = None  # of 1 - loss, while the arm is degraded
+        self._fallen = (0, 0.0)  # count and sum of the losses of a degraded arm since they have fallen, if they have
         self._rise = (0.0, 0.0)  # of a degraded arm: from which mean to which
+        self._peak = 0.0  # of a degraded arm: the mean right after it rose
         if inherited is not None and inherited[0] > 0:
             count = min(inherited[0], options.reference)
             self._count, self._total = count, inherited[1] * count / inherited[0]
@@ -107,27 +111,31 @@ class LossMonitor:
             return None
         (count, total), (run_count, run_total) = self._detector.baseline, self._detector.run
         self._rise = (total / count, run_total / run_count)
+        self._peak = self._rise[1]
         self._detector = self._make(count, total)
         self._recovery = self._make(run_count, run_count - run_total)
         return LossChange(True, *self._rise, run_count)
 
     def _observe_degraded(self, recovery: Detector, loss: float) -> LossChange | None:
-        if not recovery.update(1 - loss):
+        before, _ = self._rise
+        if recovery.update(1 - loss):
+            count, total = recovery.run
+            self._recovery = self._make(count, total)  # what falls further is noticed again
+            self._rise = (before, 1 - total / count)
+            self._fallen = (count, count - total)
+        elif self._fallen[0]:
+            self._fallen = (self._fallen[0] + 1, self._fallen[1] + loss)
+        count, total = self._fallen
+        # A mean of few losses says little, and the first of them may lie before the fall.
+        if count < _SETTLED or total / count - before > self._slack:
             return None
-        before, degraded = self._rise
-        run_count, run_total = recovery.run
-        now = 1 - run_total / run_count
-        if now - before > self._slack:  # better, but not what it was: wait for the rest from here
-            self._recovery = self._make(run_count, run_total)
-            self._rise = (before, now)
-            return None
-        self._recovery = None
-        return LossChange(False, degraded, now, run_count)
+        self._recovery, self._fallen = None, (0, 0.0)
+        return LossChange(False, self._peak, total / count, count)
 
     def resume(self) -> None:
         """Begin anew with the present baseline: the arm has been away, or is given another chance."""
         count, total = self.baseline
-        self._recovery = self._detector = None
+        self._recovery, self._detector, self._fallen = None, None, (0, 0.0)
         self._count, self._total = count, total
         self.window.clear()
         self._begin_when_ready()
@@ -153,7 +161,8 @@ class LossMonitor:
             "total": self._total,
             "detector": None if self._detector is None else self._detector.to_state(),
             "recovery": None if self._recovery is None else self._recovery.to_state(),
-            "rise": list(self._rise),
+            "fallen": list(self._fallen),
+            "rise": [*self._rise, self._peak],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -163,7 +172,9 @@ class LossMonitor:
         self._count, self._total = int(state["count"]), float(state["total"])
         self._detector = self._restored(state["detector"])
         self._recovery = self._restored(state["recovery"])
-        self._rise = (float(state["rise"][0]), float(state["rise"][1]))
+        self._fallen = (int(state["fallen"][0]), float(state["fallen"][1]))
+        before, now, self._peak = map(float, state["rise"])
+        self._rise = (before, now)
         if self._detector is None:
             self._begin_when_ready()
 

@@ -46,7 +46,9 @@ class MonitorOptions:
 
     on_degraded: str = _choice(TELL, ON_DEGRADED, "what is done about a degraded model besides telling")
     act_on: str = _choice(LOSS, ACT_ON, "what `on_degraded` acts on: a risen loss only, or changed outputs as well")
-    detector: str = _choice(PAGE_HINKLEY, DETECTORS, "who notices that the loss rose; `adwin` needs `clipper[monitoring]`")
+    detector: str = _choice(
+        PAGE_HINKLEY, DETECTORS, "who notices that the loss rose; `adwin` needs `clipper[monitoring]`"
+    )
     window: int = _count(500, 10, MAX_WINDOW, "feedbacks in the windowed loss that is shown")
     reference: int = _count(200, 30, MAX_WINDOW, "feedbacks before a change is looked for")
     min_change_ratio: float = _ratio(0.05, 0.001, 1.0, "rise of the mean loss that is worth telling; half of it is not")
@@ -55,7 +57,9 @@ class MonitorOptions:
     )
     adwin_delta_ratio: float = _ratio(0.002, 1e-9, 0.5, "confidence parameter of `adwin`")
     output_window: int = _count(500, 100, MAX_WINDOW, "sampled outputs in the reference, and in each window beside it")
-    max_psi_ratio: float = _ratio(0.25, 0.01, 10.0, "population stability index of labels above which they have changed")
+    max_psi_ratio: float = _ratio(
+        0.25, 0.01, 10.0, "population stability index of labels above which they have changed"
+    )
     max_ks_ratio: float = _ratio(0.2, 0.01, 1.0, "Kolmogorov-Smirnov distance of numbers above which they have changed")
     cool_down_s: int = _count(3600, 1, MAX_COOL_DOWN_S, "no second action on an application or model sooner than this")
 
@@ -68,7 +72,8 @@ class MonitorOptions:
 def check_monitor(document: object) -> dict[str, Any] | bool | None:
     """Return ``learning.monitor`` in the form in which it is kept.
 
-    None means the defaults, as ``{}`` does; True is the same, and False means that nothing is monitored.
+    None means the defaults, as ``{}`` does; True is the same, and False means that nothing is monitored. Whether the
+    library of the detector "adwin" is installed is not looked at: this may be another machine than management's.
 
     Raises
     ------
@@ -87,10 +92,6 @@ def check_monitor(document: object) -> dict[str, Any] | bool | None:
         if name not in known:
             raise InvalidArgumentError(f"monitor has no option {name!r}", hint=_suggestion(name, list(known)))
         _check_value(name, value, known[name].metadata, type(known[name].default))
-    if document.get("detector") == ADWIN:
-        from clipper.monitoring.adwin import require_river
-
-        require_river()
     return dict(document)
 
 
@@ -109,7 +110,7 @@ def _check_value(name: str, value: object, rule: Mapping[str, Any], kind: type) 
             )
         return
     is_number = type(value) is int if kind is int else type(value) in (int, float)
-    if not is_number or not math.isfinite(value) or not rule["least"] <= value <= rule["most"]:  # type: ignore[arg-type,operator]  # is_number
+    if not is_number or not math.isfinite(value) or not rule["least"] <= value <= rule["most"]:  # type: ignore[arg-type]  # is_number
         what = "an integer" if kind is int else "a number"
         raise InvalidArgumentError(
             f"monitor.{name}={value!r} is not valid: expected {what} from {rule['least']} to {rule['most']}"

@@ -37,7 +37,7 @@ def value_of(output: object, label_field: str = "") -> Value:
     the place of the largest; of anything else its JSON text.
     """
     if isinstance(output, Mapping) and label_field in output:
-        return value_of(output[label_field])
+        return value_of(output[label_field], label_field)
     if isinstance(output, (int, float)) and not isinstance(output, bool):
         return _to_float(output)
     if isinstance(output, str):
@@ -51,7 +51,7 @@ def _to_float(number: float) -> float:
     try:
         value = float(number)
     except OverflowError:  # JSON's integers have no bound
-        return math.copysign(math.inf, number)
+        return math.inf if number > 0 else -math.inf
     return math.inf if math.isnan(value) else value
 
 

@@ -6,9 +6,9 @@ library's form of the test leaves to its user, and each comes from the values ly
 
 * **The threshold** follows from how rare a false alarm shall be. Let ``theta`` be the positive root of
   ``E[exp(theta (x - level - slack))] = 1``. While the mean is at most ``level`` the expected number of values before
-  an alarm is at least ``exp(theta * threshold) - 1``. (For ``S_n = max(0, S_{n-1} + y_n)`` with ``E exp(theta y) <= 1``,
-  ``exp(theta S_n) - n`` is a supermartingale that begins at 1; stop it at the alarm.) Among all variables on [0, 1] with
-  a given mean the coin toss has the largest exponential moment, so its root serves every loss.
+  an alarm is at least ``exp(theta * threshold) - 1``. (For ``S_n = max(0, S_{n-1} + y_n)`` with
+  ``E exp(theta y) <= 1``, ``exp(theta S_n) - n`` is a supermartingale that begins at 1; stop it at the alarm.) Among
+  all variables on [0, 1] with a given mean the coin toss has the largest exponential moment: its root serves any loss.
 * **The level** is not the mean of what was seen but an upper confidence bound of it, which closes in as more is seen:
   a mean that was estimated too low by chance would otherwise raise the alarm by itself, sooner or later.
 * **The values of an excursion** (since the sum was last zero) do not enter the mean until it has ended without an
@@ -24,7 +24,7 @@ from typing import Any, Final, Self
 
 from clipper.monitoring.loss_window import wilson_interval
 
-# Standard errors from the estimated mean to the level: a mean that is estimated too low by more comes once in 44 models.
+# Standard errors from the estimated mean to the level: the truth lies above that once in 44 models.
 LEVEL_Z: Final = 2.0
 # The level and the threshold are computed anew when the baseline has grown by this part of itself.
 _GROWTH_RATIO: Final = 0.05

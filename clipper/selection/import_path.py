@@ -31,7 +31,7 @@ def imported(path: str, what: str) -> Any:
     except Exception as error:
         raise InvalidArgumentError(
             f"{what} {path!r} cannot be imported: {error!r}",
-            hint="its module must be installed where management and the frontends run",
+            hint="its module must be installed where Clipper runs, or stand in a directory of its PYTHONPATH",
         ) from error
     for name in attribute.split("."):
         if not hasattr(value, name):

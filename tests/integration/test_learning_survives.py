@@ -71,9 +71,7 @@ def test_management_that_is_killed_again_and_again_folds_every_observation_once_
         for model in ("a", "b"):
             clipper.deploy_model(model, 1, container="fake")
             clipper.link_model_to_app("app", model)
-        (run_dir / "observe.json").write_text(
-            json.dumps({"application": "app", "count": COUNT, "contexts": CONTEXTS})
-        )
+        (run_dir / "observe.json").write_text(json.dumps({"application": "app", "count": COUNT, "contexts": CONTEXTS}))
         for kill in range(1, KILLS + 1):
             wait_until(lambda reached=kill * COUNT // (KILLS + 1): observed(run_dir) >= reached, 60)  # type: ignore[misc]
             kill_management(run_dir)

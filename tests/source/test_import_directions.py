@@ -27,18 +27,20 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": BASE,
     "security": BASE,
     "state": BASE,
-    "registry": BASE | {"state"},
+    "monitoring": {"errors", "types"},
+    "registry": BASE | {"state", "monitoring", "selection"},
     "selection": BASE | {"state"},
     "deploy": BASE | {"state"},
     "supervisor": BASE | {"security"},
     "frontend": BASE | {"_core", "metrics", "security", "selection"},
-    "management": BASE | {"state", "registry", "security", "selection", "deploy", "supervisor", "metrics"},
+    "management": BASE
+    | {"state", "monitoring", "registry", "security", "selection", "deploy", "supervisor", "metrics"},
     # What runs in the caller's process, and speaks with management over HTTP.
     "deployers": BASE,
     "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},
     "__init__": BASE | {"client"},
     "admin": BASE | {"__init__", "client", "deploy", "registry", "supervisor"},
-    "cli": BASE | {"__init__", "client", "deployers", "metrics", "security", "supervisor"},
+    "cli": BASE | {"__init__", "client", "deployers", "metrics", "security", "selection", "supervisor"},
     "__main__": {"cli"},
     "demo": BASE | {"__init__", "client", "management", "metrics"},
 }

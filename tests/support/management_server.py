@@ -23,6 +23,7 @@ from clipper.deploy.manager import ContainerManager, ReplicaExit, ReplicaSpec, R
 from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
 from clipper.management.learning import Learning
+from clipper.management.monitoring import Monitoring
 from clipper.management.operations import Operations
 from clipper.management.query_port import QueryPort
 from clipper.management.routes.context import Context
@@ -34,6 +35,7 @@ from clipper.state.memory import MemoryStore
 from clipper.types import ReplicaId
 
 START_LIMIT_S = 10
+NO_ONES_PORT = 1  # where a frontend would answer queries, if there were one
 
 
 class FakeManager(ContainerManager):
@@ -127,11 +129,20 @@ class ManagementInThread:
         self.operations = Operations(config, self.registry, self.channel, self.fleet, self.learning)
         self.uploads = Uploads(config.staging_dir, config.management)
         query_port = QueryPort(config)
-        context = Context(config, self.operations, self.channel, self.fleet, self.uploads, self.learning, query_port)
+        self.monitoring = Monitoring(
+            self.operations,
+            self.fleet.table.has_ready,
+            lambda: self.learning.follow(self.registry.state, tells_plans=True),
+            self.learning.keep,
+        )
+        self.learning.listen(self.monitoring)
+        self.learning.exclude(self.monitoring.excluded_arms)
+        parts = (self.channel, self.fleet, self.uploads, self.learning, query_port, self.monitoring)
+        context = Context(config, self.operations, *parts)
         self.app = make_app(context)
         self.server = ManagementServer(self.app, config.management, self.operations.close)
         self.fleet.on_workers(1)
-        works = [asyncio.create_task(work) for work in (self.fleet.run(), self.learning.run())]
+        works = [asyncio.create_task(work) for work in (self.fleet.run(), self.learning.run(), self.monitoring.run())]
         started.set_result(None)
         try:
             await self.server.serve(sockets=[listener])
@@ -140,6 +151,7 @@ class ManagementInThread:
                 work.cancel()
             await asyncio.gather(*works, return_exceptions=True)
             await self.learning.close()
+            await query_port.close()
 
     def _drain(self, replica_id: ReplicaId) -> None:
         self.fleet.on_session(replica_id, 0, "closed", "")
@@ -159,7 +171,7 @@ def management_server(run_dir: Path, *, worker_count: int = 0, **limits: Any) ->
     listener = socket.create_server(("127.0.0.1", 0))
     options: dict[str, Any] = {"containers": {"fake": ("true",)}, "ready_limit_us": 20_000_000, **limits}
     config = ClipperConfig(run_dir, management=ManagementConfig(**options))
-    config = replace(config, listen=ListenConfig(management_port=listener.getsockname()[1]))
+    config = replace(config, listen=ListenConfig(query_port=NO_ONES_PORT, management_port=listener.getsockname()[1]))
     for directory in (config.log_dir, config.staging_dir):
         directory.mkdir(parents=True)
     management = ManagementInThread(config, worker_count)
@@ -187,5 +199,5 @@ def api_document() -> dict[str, Any]:
     """Return the OpenAPI document, without a server."""
     config = ClipperConfig(Path("/nowhere"))
     nothing: Any = None
-    document: dict[str, Any] = make_app(Context(config, *[nothing] * 6)).openapi()
+    document: dict[str, Any] = make_app(Context(config, *[nothing] * 7)).openapi()
     return document

@@ -13,6 +13,7 @@ from clipper.config import ClipperConfig
 from clipper.deploy.fleet import Fleet
 from clipper.management.control_channel import ControlChannel
 from clipper.management.learning import Learning
+from clipper.management.monitoring import Monitoring
 from clipper.management.openapi import error_responses
 from clipper.management.operations import Operations
 from clipper.management.progress import MEDIA_TYPE, Progress, ProgressStream
@@ -35,6 +36,7 @@ class Context:
     uploads: Uploads
     learning: Learning
     query_port: QueryPort
+    monitoring: Monitoring
 
 
 def _context(request: Request) -> Context:

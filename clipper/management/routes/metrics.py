@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import fields
+from typing import Final
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
+from clipper.management.monitored import Monitored
 from clipper.management.routes.context import Context, ContextParameter
 from clipper.metrics.learning import LearningMetrics
 from clipper.metrics.management import ManagementSnapshot, VersionMetrics, render_management
+from clipper.metrics.monitoring import MonitoringMetrics, WatchedArm
+from clipper.metrics.names import MONITOR_EVENT_KINDS
 from clipper.registry.records import ModelVersion
 
 router = APIRouter(tags=["instance"])
+_OF_HEALTH: Final = tuple(field.name for field in fields(WatchedArm) if field.name != "is_quarantined")
 
 
 @router.get("/metrics", response_class=PlainTextResponse, summary="Measure management")
@@ -41,7 +47,20 @@ def take_snapshot(context: Context, learning: Mapping[str, LearningMetrics]) -> 
         restarts={**dict.fromkeys(processes, 0), **fleet.manager.process_restarts},
         learning=learning,
         store_failures=context.learning.store.failures,
+        monitoring={each.name: _monitoring_metrics(context, each) for each in context.monitoring.all_monitored()},
     )
+
+
+def _monitoring_metrics(context: Context, monitored: Monitored) -> MonitoringMetrics:
+    quarantined = monitored.monitor.quarantined
+    counts = context.monitoring.event_counts
+    arms = {
+        health.arm: WatchedArm(
+            **{name: getattr(health, name) for name in _OF_HEALTH}, is_quarantined=health.arm in quarantined
+        )
+        for health in monitored.monitor.healths()
+    }
+    return MonitoringMetrics(arms, {kind: counts[monitored.name, kind] for kind in MONITOR_EVENT_KINDS})
 
 
 def _version_metrics(context: Context, version: ModelVersion) -> VersionMetrics:

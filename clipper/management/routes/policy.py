@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from clipper.errors import InvalidArgumentError
 from clipper.management.learning_measures import LearningDescription
+from clipper.management.monitoring_schemas import event_answers
 from clipper.management.routes.context import API_PREFIX, Context, ContextParameter, errors
 from clipper.management.schema_types import ApplicationName
 from clipper.management.schemas import ArmAnswer, EventAnswer, PolicyAnswer, PolicyRequest
@@ -87,6 +88,12 @@ async def _answer(context: Context, application: Application, key: str | None = 
         arms=[ArmAnswer(**arm.to_json()) for arm in found.arms],
         observations=found.observations,
         contexts=found.contexts,
-        events=[EventAnswer(**event) for event in found.events],
+        events=_events(context, application.name, found),
         context=found.context,
     )
+
+
+def _events(context: Context, name: str, found: LearningDescription) -> list[EventAnswer]:
+    """Return what happened to the learning and what the monitoring found, the oldest first."""
+    events = [EventAnswer(**event) for event in found.events]
+    return sorted(events + event_answers(context.monitoring.monitored(name)), key=lambda event: event.at_us)

@@ -9,7 +9,15 @@ from clipper.deploy.reconcile import ReplicaState
 from clipper.management.version_tasks import DELETED, DEPLOYED, SCALED
 from clipper.metrics.learning import ArmMetrics, LearningMetrics
 from clipper.metrics.management import ManagementSnapshot, VersionMetrics, render_management
-from clipper.metrics.names import MANAGED_STATES, OPERATIONS, POLICY_FAILURE_KINDS, Page, metrics_of
+from clipper.metrics.monitoring import MonitoringMetrics, WatchedArm
+from clipper.metrics.names import (
+    MANAGED_STATES,
+    MONITOR_EVENT_KINDS,
+    OPERATIONS,
+    POLICY_FAILURE_KINDS,
+    Page,
+    metrics_of,
+)
 from clipper.selection.state_cell import FAILURES
 from clipper.types import ModelId
 
@@ -28,6 +36,11 @@ SNAPSHOT = ManagementSnapshot(
         )
     },
     store_failures={"write": 3},
+    monitoring={
+        "digits": MonitoringMetrics(
+            {"svm:1": WatchedArm(9, 0.25, 0.1, True, 8, "psi", 0.5, True, True), "new:2": WatchedArm()}, {"degraded": 2}
+        )
+    },
 )  # fmt: skip
 
 
@@ -78,3 +91,15 @@ def test_label_values_of_the_table_are_those_of_the_code() -> None:
     assert tuple(state.value for state in ReplicaState) == MANAGED_STATES
     assert (DEPLOYED, SCALED, DELETED) == OPERATIONS
     assert FAILURES == POLICY_FAILURE_KINDS
+
+
+def test_health_of_each_model_is_exposed_and_what_is_not_known_is_left_out() -> None:
+    families = scrape(SNAPSHOT)
+    svm, new = ("digits", "svm", "1"), ("digits", "new", "2")  # labels in the order of the alphabet
+    assert values(families, "clipper_monitor_loss_ratio") == {svm: 0.25}
+    assert values(families, "clipper_monitor_baseline_loss_ratio") == {svm: 0.1}
+    assert values(families, "clipper_monitor_degraded") == {svm: 1, new: 0}
+    assert values(families, "clipper_monitor_quarantined") == {svm: 1, new: 0}
+    assert values(families, "clipper_monitor_output_distance") == {("digits", "psi", "svm", "1"): 0.5}
+    events = values(families, "clipper_monitor_events")
+    assert events["digits", "degraded"] == 2 and len(events) == len(MONITOR_EVENT_KINDS)

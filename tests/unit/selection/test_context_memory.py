@@ -12,7 +12,7 @@ from tests.support.learning import NOW_US, World, observation, options
 from tests.support.repository import text_of
 
 COUNT = 100_000
-POLICY = {"name": "epsilon_greedy"}
+POLICY = {"name": "thompson"}
 
 
 def stated_bytes() -> int:

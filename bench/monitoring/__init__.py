@@ -1,0 +1,1 @@
+"""How soon the monitoring notices a change, and how often it notices one that is none."""
