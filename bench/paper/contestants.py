@@ -43,6 +43,7 @@ class Contestant:
 THOMPSON: Final = {"name": "thompson"}
 HEDGE: Final = {"name": "hedge"}
 MAJORITY: Final = {"name": "majority"}
+UNTAUGHT: Final = "all models: `majority`, which does not learn"
 EXP3: Final = {"name": "exp3"}
 EXP4: Final = {"name": "exp4"}
 
@@ -54,12 +55,8 @@ CONTESTANTS: Final = (
     Contestant("exp3", "one model: the paper's `exp3`", EXP3, False, seeds=5),
     Contestant("exp3-late", "one model: the paper's `exp3`", EXP3, False, delay=DELAY, seeds=FEW_SEEDS),
     Contestant("exp4", "all models: the paper's `exp4`", EXP4, True, seeds=FEW_SEEDS),
-    Contestant(
-        "majority", "all models: `majority`, which does not learn", MAJORITY, True, learning={}, seeds=FEW_SEEDS
-    ),
+    Contestant("majority", UNTAUGHT, MAJORITY, True, learning={}, seeds=FEW_SEEDS),
     Contestant("single-correlated", "one model: `thompson`", THOMPSON, False, True, limit=BEST_STATIC),
     Contestant("ensemble-correlated", "all models: `hedge`", HEDGE, True, True, limit=BEST_STATIC),
-    Contestant(
-        "majority-correlated", "all models: `majority`, which does not learn", MAJORITY, True, True, learning={}
-    ),
+    Contestant("majority-correlated", UNTAUGHT, MAJORITY, True, True, learning={}),
 )
