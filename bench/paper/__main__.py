@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench.document import DOCUMENTS
+from bench.machine import describe_machine
 from bench.paper.figures import FIGURES, Figure
 from bench.paper.records import DIRECTORY, Record, keep, load
 from bench.paper.render import render_into, render_summary_into
@@ -55,11 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(figure: Figure, *, is_full: bool, is_kept: bool, directory: Path = DIRECTORY) -> list[str]:
     """Measure one figure on a Clipper of its own, print its tables, and return what does not hold."""
     print(f"{figure.name}: {figure.title}", flush=True)
+    machine = describe_machine()  # now, so that the commit is the one that is measured
     with Clipper.start(query_port=0, management_port=0) as clipper:
         result = figure.measure(Stage(clipper, is_full, lambda line: print(f"  {line}", flush=True)))
     print(figure.tables(result), flush=True)
     if is_kept:
-        keep(figure.name, result, is_full=is_full, directory=directory)
+        keep(figure.name, result, machine, is_full=is_full, directory=directory)
     return [f"{figure.name}: {fault}" for fault in result.faults]
 
 
