@@ -115,9 +115,11 @@ def measure(stage: Stage) -> Figure8:
             environment = environment_of(member, is_correlated=is_correlated)
             stage.deploy_simulated(model_name(member, is_correlated=is_correlated), environment)
     outcomes = []
-    for is_correlated in (False, True):
-        wave = {run: one for run, one in enumerate(CONTESTANTS) if one.is_correlated == is_correlated}
+    for has_bar in (True, False)[: 1 if stage.bars_only else 2]:
+        wave = {run: one for run, one in enumerate(CONTESTANTS) if (one.limit is not None) == has_bar}
         outcomes += measure_together(stage, scale, wave)
+    order = [contestant.name for contestant in CONTESTANTS]
+    outcomes.sort(key=lambda outcome: order.index(outcome.name))
     return Figure8(
         queries=scale.queries,
         fails_at=scale.fails_at,

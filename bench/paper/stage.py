@@ -27,6 +27,7 @@ class Stage:
     clipper: Clipper
     is_full: bool
     tell: Callable[[str], None]
+    bars_only: bool = False  # leave out what is there to compare with, and has no bar
 
     @property
     def port(self) -> int:
