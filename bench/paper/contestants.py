@@ -58,5 +58,5 @@ CONTESTANTS: Final = (
     Contestant("majority", UNTAUGHT, MAJORITY, True, learning={}, seeds=FEW_SEEDS),
     Contestant("single-correlated", "one model: `thompson`", THOMPSON, False, True, limit=BEST_STATIC, seeds=FEW_SEEDS),
     Contestant("ensemble-correlated", "all models: `hedge`", HEDGE, True, True, limit=BEST_STATIC, seeds=FEW_SEEDS),
-    Contestant("majority-correlated", UNTAUGHT, MAJORITY, True, True, learning={}),
+    Contestant("majority-correlated", UNTAUGHT, MAJORITY, True, True, learning={}, seeds=FEW_SEEDS),
 )
