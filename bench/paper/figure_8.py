@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -110,6 +110,7 @@ class Figure8:
 def measure(stage: Stage) -> Figure8:
     """Run every contestant on every seed."""
     scale = FULL if stage.is_full else QUICK
+    scale = replace(scale, seeds=min(scale.seeds, stage.seeds or scale.seeds))
     for is_correlated in (False, True):
         for member in range(len(ERROR_RATIOS)):
             environment = environment_of(member, is_correlated=is_correlated)
@@ -251,7 +252,7 @@ def _summarise(
         title=contestant.title,
         is_correlated=contestant.is_correlated,
         delay=contestant.delay,
-        limit=contestant.limit if scale == FULL else None,
+        limit=contestant.limit if scale.queries == FULL.queries else None,
         overall=[float(one) for one in is_wrong.mean(axis=1)],
         phases=[[float(one) for one in is_wrong[:, phase].mean(axis=1)] for phase in scale.phases],
         curve=[point.mean for point in points],

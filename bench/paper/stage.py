@@ -27,7 +27,8 @@ class Stage:
     clipper: Clipper
     is_full: bool
     tell: Callable[[str], None]
-    bars_only: bool = False  # leave out what is there to compare with, and has no bar
+    bars_only: bool = False  # leave out of Figure 8 what is there to compare with, and has no bar
+    seeds: int | None = None  # of Figure 8, at most; None = as many as it promises
 
     @property
     def port(self) -> int:
