@@ -22,6 +22,7 @@ from bench.context_memory import ContextMemory, measure_contexts
 from bench.document import DOCUMENTS, table, write_into
 from bench.loadgen.request import FIRST_COUNTER, Body, CounterForm, RequestTemplate
 from bench.loadgen.wrk import run_wrk
+from bench.machine import describe_machine
 from bench.paper import records
 from bench.paper.stage import Stage
 from bench.progress import Progress
@@ -283,7 +284,7 @@ def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, judge; returns the exit code."""
     options = parse_options(arguments)
-    contexts = None
+    contexts, machine = None, describe_machine()
     instance = Instance.start()
     try:
         stage = Stage(instance.clipper, is_full=True, tell=lambda line: print(f"  {line}", flush=True))
@@ -297,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = SelectionCost(options.connections, options.duration_s, cells, contexts)
     print(render(found))
     if options.record:
-        record = records.keep(NAME, found, is_full=True)
+        record = records.keep(NAME, found, machine, is_full=True)
         write_into(DOCUMENT, WRITTEN_BY, f"{render(found)}\n\n{record.source}")
     return 1 if found.faults else 0
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench.document import DOCUMENTS
+from bench.machine import describe_machine
 from bench.paper.figures import FIGURES, Figure
-from bench.paper.records import DIRECTORY, Record, keep, load
+from bench.paper.records import Record, keep, load
 from bench.paper.render import render_into, render_summary_into
 from bench.paper.stage import Stage
 from clipper import Clipper
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.paper", description=__doc__)
     parser.add_argument("figures", nargs="*", metavar="FIGURE", help=f"of: {', '.join(FIGURES)}; by default all")
     parser.add_argument("--quick", action="store_true", help="seconds, not minutes: shows that it runs, judges nothing")
+    parser.add_argument("--bars-only", action="store_true", help="leave out of Figure 8 what has no bar")
+    parser.add_argument("--seeds", type=int, metavar="N", help="at most so many of Figure 8, which has ten")
     parser.add_argument("--record", action="store_true", help="keep the results, and render docs/paper.md from them")
     parser.add_argument("--render", action="store_true", help="measure nothing: render docs/paper.md from the records")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="also draw the records as SVG (needs matplotlib)")
@@ -38,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.render:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
         for figure in figures:
-            faults += measure(figure, is_full=not options.quick, is_kept=options.record)
+            faults += measure(figure, options)
     if options.record or options.render:
         render_into(DOCUMENT, _records(figures))
         for document in SUMMARIES:
@@ -52,15 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if faults else 0
 
 
-def measure(figure: Figure, *, is_full: bool, is_kept: bool, directory: Path = DIRECTORY) -> list[str]:
+def measure(figure: Figure, options: argparse.Namespace) -> list[str]:
     """Measure one figure on a Clipper of its own, print its tables, and return what does not hold."""
     print(f"{figure.name}: {figure.title}", flush=True)
+    machine = describe_machine()  # now, so that the commit is the one that is measured
     with Clipper.start(query_port=0, management_port=0) as clipper:
-        result = figure.measure(Stage(clipper, is_full, lambda line: print(f"  {line}", flush=True)))
+        stage = Stage(clipper, not options.quick, _tell, options.bars_only, options.seeds)
+        result = figure.measure(stage)
     print(figure.tables(result), flush=True)
-    if is_kept:
-        keep(figure.name, result, is_full=is_full, directory=directory)
+    if options.record:
+        keep(figure.name, result, machine, is_full=not options.quick)
     return [f"{figure.name}: {fault}" for fault in result.faults]
+
+
+def _tell(line: str) -> None:
+    print(f"  {line}", flush=True)
 
 
 def _records(figures: Iterable[Figure]) -> dict[str, Record]:

@@ -10,6 +10,7 @@ SINGLE, SINGLE_DELAYED = 0.136, 0.144
 ENSEMBLE, ENSEMBLE_DELAYED = 0.115, 0.123
 BEST_STATIC: Final = 0.168
 DELAY: Final = 200  # queries
+SEEDS, FEW_SEEDS = 10, 3
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Contestant:
         Its mean error may be at most this; None for what is there to compare with.
     learning : dict or None
         Of the application; one whose policy does not learn takes feedback only if it has this.
+    seeds : int
+        How often it goes through the script; fewer for what has no bar.
     """
 
     name: str
@@ -34,11 +37,13 @@ class Contestant:
     delay: int = 0
     limit: float | None = None
     learning: dict[str, Any] | None = None
+    seeds: int = SEEDS
 
 
 THOMPSON: Final = {"name": "thompson"}
 HEDGE: Final = {"name": "hedge"}
 MAJORITY: Final = {"name": "majority"}
+UNTAUGHT: Final = "all models: `majority`, which does not learn"
 EXP3: Final = {"name": "exp3"}
 EXP4: Final = {"name": "exp4"}
 
@@ -47,13 +52,11 @@ CONTESTANTS: Final = (
     Contestant("ensemble", "all models: `hedge`", HEDGE, True, limit=ENSEMBLE),
     Contestant("single-late", "one model: `thompson`", THOMPSON, False, delay=DELAY, limit=SINGLE_DELAYED),
     Contestant("ensemble-late", "all models: `hedge`", HEDGE, True, delay=DELAY, limit=ENSEMBLE_DELAYED),
-    Contestant("exp3", "one model: the paper's `exp3`", EXP3, False),
-    Contestant("exp3-late", "one model: the paper's `exp3`", EXP3, False, delay=DELAY),
-    Contestant("exp4", "all models: the paper's `exp4`", EXP4, True),
-    Contestant("majority", "all models: `majority`, which does not learn", MAJORITY, True, learning={}),
-    Contestant("single-correlated", "one model: `thompson`", THOMPSON, False, True, limit=BEST_STATIC),
-    Contestant("ensemble-correlated", "all models: `hedge`", HEDGE, True, True, limit=BEST_STATIC),
-    Contestant(
-        "majority-correlated", "all models: `majority`, which does not learn", MAJORITY, True, True, learning={}
-    ),
+    Contestant("exp3", "one model: the paper's `exp3`", EXP3, False, seeds=FEW_SEEDS),
+    Contestant("exp3-late", "one model: the paper's `exp3`", EXP3, False, delay=DELAY, seeds=FEW_SEEDS),
+    Contestant("exp4", "all models: the paper's `exp4`", EXP4, True, seeds=FEW_SEEDS),
+    Contestant("majority", UNTAUGHT, MAJORITY, True, learning={}, seeds=FEW_SEEDS),
+    Contestant("single-correlated", "one model: `thompson`", THOMPSON, False, True, limit=BEST_STATIC, seeds=FEW_SEEDS),
+    Contestant("ensemble-correlated", "all models: `hedge`", HEDGE, True, True, limit=BEST_STATIC, seeds=FEW_SEEDS),
+    Contestant("majority-correlated", UNTAUGHT, MAJORITY, True, True, learning={}, seeds=FEW_SEEDS),
 )

@@ -35,7 +35,7 @@ class Scale:
     dialects: int = 8
     writers: int = 168
     feedbacks: int = 12
-    probes: int = 20
+    probes: int = 10
 
 
 FULL: Final = Scale()

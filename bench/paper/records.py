@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.machine import Machine, describe_machine
+from bench.machine import Machine
 from bench.record_file import read_record, write_record
 
 SCHEMA: Final = 1
@@ -43,10 +43,10 @@ def file_of(figure: str, directory: Path = DIRECTORY) -> Path:
     return directory / f"{figure}.json"
 
 
-def keep(figure: str, result: Any, *, is_full: bool, directory: Path = DIRECTORY) -> Record:
-    """Write what was measured on this machine just now."""
+def keep(figure: str, result: Any, machine: Machine, *, is_full: bool, directory: Path = DIRECTORY) -> Record:
+    """Write what was measured on a machine, as it was described before."""
     form = "full" if is_full else "quick"
-    record = Record(figure, form, describe_machine(), _versions(), asdict(result))
+    record = Record(figure, form, machine, _versions(), asdict(result))
     write_record(record, SCHEMA, file_of(figure, directory))
     return record
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from clipper import Clipper
 from clipper.client.api_paths import API
 
-SAMPLE_INTERVAL_US: Final = 500_000
+SAMPLE_INTERVAL_US: Final = 1_000_000
 DEFAULT_OUTPUT: Final = -1  # no label of any figure
 
 
@@ -27,6 +27,8 @@ class Stage:
     clipper: Clipper
     is_full: bool
     tell: Callable[[str], None]
+    bars_only: bool = False  # leave out of Figure 8 what is there to compare with, and has no bar
+    seeds: int | None = None  # of Figure 8, at most; None = as many as it promises
 
     @property
     def port(self) -> int:

@@ -70,18 +70,18 @@ def figure_8(figure: Figure8) -> str:
 
 def _contestants(figure: Figure8, outcomes: list[Outcome]) -> str:
     ends = f"0 to {figure.fails_at:,}", f"to {figure.recovers_at:,}", f"to {figure.queries:,}"
-    heads = ["", "labels", *ends, "all", "bar"]
+    heads = ["", "labels", "seeds", *ends, "all", "bar"]
     oracle, statics = oracle_ratio(FULL), static_ratios(FULL)
     rows = [
-        ["best model of each phase", "-", ".0915", ".1680", ".0915", f"{oracle:.4f}", "-"],
-        ["best model throughout (4)", "-", ".1680", ".1680", ".1680", f"{min(statics):.4f}", "-"],
-        ["the model that fails (5)", "-", ".0915", ".9000", ".0915", f"{statics[-1]:.4f}", "-"],
+        ["best model of each phase", "-", "-", ".0915", ".1680", ".0915", f"{oracle:.4f}", "-"],
+        ["best model throughout (4)", "-", "-", ".1680", ".1680", ".1680", f"{min(statics):.4f}", "-"],
+        ["the model that fails (5)", "-", "-", ".0915", ".9000", ".0915", f"{statics[-1]:.4f}", "-"],
     ]
     for one in outcomes:
         phases = [f"{mean_interval(phase).mean:.4f}" for phase in one.phases]
         late = f"{one.delay} queries late" if one.delay else "at once"
         bar = "-" if one.limit is None else f"at most {one.limit:.3f}"
-        rows.append([one.title, late, *phases, f"**{one.error}**", bar])
+        rows.append([one.title, late, str(len(one.overall)), *phases, f"**{one.error}**", bar])
     return table(heads, rows)
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bench import document
 from bench.context_memory import LIMIT_BYTES_PER_CONTEXT, ContextMemory
+from bench.machine import describe_machine
 from bench.paper import digits, figure_7, figure_8, figure_9, figure_10, records, render, tables
 from bench.paper.contestants import BEST_STATIC, CONTESTANTS
 from bench.paper.failing_model import (
@@ -132,10 +133,11 @@ def test_images_that_are_asked_were_never_fitted() -> None:
 OUTCOME = figure_8.Outcome(
     name="single", title="one model: `thompson`", is_correlated=False, delay=0, limit=0.136,
     overall=[0.13, 0.132], phases=[[0.1, 0.1], [0.2, 0.2], [0.1, 0.1]], curve=[0.1, 0.13], curve_half=[0.01, 0.01],
-    shares=[[0.2, 0.2]] * 5, defaults=0, strange=[], lag_mean=4.0, lag_max=9, duration_s=60.0,
+    shares=[[0.2, 0.2]] * 5, defaults=[], strange=[], lag_mean=4.0, lag_max=9, duration_s=60.0,
 )  # fmt: skip
 LINE = figure_10.Line("ensemble", "all models, by writer: `hedge`", [0.35, 0.28, 0.26, 0.25], [0.01] * 4, few=3)
 ROW = figure_9.Row(3, "majority", "`majority`, 20 ms", 4_600.0, 4_300.0, 19_000.0, {}, 0.3, 900.0, None, [])
+MACHINE = describe_machine()
 EXAMPLES: dict[str, Any] = {
     "figure-7": figure_7.Figure7(
         queries=1_000,
@@ -175,7 +177,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(name: str) -> None:
     ("changes", "told"),
     [
         ({"overall": [0.14, 0.14]}, "the bar is 0.136"),
-        ({"defaults": 2}, "2 queries without a prediction"),
+        ({"defaults": ["query 3: late"] * 2}, "2 queries without a prediction, the first: query 3: late"),
         ({"strange": ["query 3: independent-1:1 answered 4, possible was [5]"]}, "query 3"),
     ],
 )
@@ -198,6 +200,8 @@ def test_ensemble_no_better_than_its_best_member_is_a_fault() -> None:
     figure = EXAMPLES["figure-7"]
     (fault,) = replace(figure, vote=figure_7.Group(1_000, 96)).faults
     assert fault == "vote: 96 wrong answers, the best member has 100"
+    (fault,) = replace(figure, learnt=figure_7.Group(1_000, 106)).faults
+    assert fault.startswith("learnt weights: 106")
     (fault,) = replace(figure, agreement={"2": (figure_7.Group(700, 70), figure_7.Group(300, 30))}).faults
     assert "2 agree" in fault
 
@@ -262,7 +266,7 @@ def test_contexts_beyond_their_bound_or_lost_are_faults() -> None:
 
 
 def test_record_is_read_back_and_rendered_with_its_source(tmp_path: Path) -> None:
-    kept = records.keep("figure-8", EXAMPLES["figure-8"], is_full=True, directory=tmp_path)
+    kept = records.keep("figure-8", EXAMPLES["figure-8"], MACHINE, is_full=True, directory=tmp_path)
     assert records.load("figure-8", tmp_path) == replace(kept, result=json.loads(json.dumps(kept.result)))
     page = tmp_path / "page.md"
     page.write_text(f"before\n{document.begin_mark(render.mark_of('figure-8'))}\nold\n{document.END_MARK}\nafter\n")
@@ -292,16 +296,14 @@ def test_document_sums_up_what_the_records_say() -> None:
 
 def test_summary_says_of_each_claim_whether_it_holds(tmp_path: Path) -> None:
     for name, example in EXAMPLES.items():
-        records.keep(name, example, is_full=True, directory=tmp_path)
+        records.keep(name, example, MACHINE, is_full=True, directory=tmp_path)
     found = {name: record for name in FIGURES if (record := records.load(name, tmp_path))}
     lines = summary(found).splitlines()[2:]
     assert len(lines) == 5
     assert all(line.endswith("| yes |") for line in lines)
     figure = EXAMPLES["figure-8"]
-    records.keep(
-        "figure-8", replace(figure, outcomes=[replace(OUTCOME, overall=[0.2])]), is_full=True, directory=tmp_path
-    )
-    found["figure-8"] = records.load("figure-8", tmp_path) or found["figure-8"]
+    worse = replace(figure, outcomes=[replace(OUTCOME, overall=[0.2])])
+    found["figure-8"] = records.keep("figure-8", worse, MACHINE, is_full=True, directory=tmp_path)
     assert [line for line in summary(found).splitlines() if line.endswith("| **no** |")]
 
 
@@ -310,7 +312,7 @@ def test_every_figure_is_drawn_and_twice_the_same(tmp_path: Path) -> None:
     from bench.paper.plots import draw_all
 
     for name, example in EXAMPLES.items():
-        records.keep(name, example, is_full=True, directory=tmp_path)
+        records.keep(name, example, MACHINE, is_full=True, directory=tmp_path)
     found = {name: record for name in FIGURES if (record := records.load(name, tmp_path))}
     drawn = [{file.name: file.read_bytes() for file in draw_all(found, tmp_path / part)} for part in ("a", "b")]
     assert set(drawn[0]) == {f"{name}.svg" for name in FIGURES}
