@@ -118,6 +118,7 @@ def test_model_that_degrades_live_is_noticed_and_rolled_back_while_nobody_looks(
     with traffic(clipper, "digits") as queries:
         queries.run_until(lambda: ready_arms(clipper, "digits") == {"svm:2"})
         assert kinds(clipper, "digits") == []
+        queries.run_until(lambda: clipper.monitoring("digits").arms[0].outputs > 0)
         switch.touch()
         # From here on nobody asks management for anything but which version answers.
         queries.run_until(lambda: clipper.get_model("svm").current_version == "1")
