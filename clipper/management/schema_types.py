@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import JsonValue, WithJsonSchema
 
-from clipper.registry import names
-from clipper.registry.learning import LEARNING_FIELDS
+from clipper.registry import learning, names
+from clipper.selection.losses import LOSSES
 from clipper.selection.registry import POLICIES
 
 
@@ -30,6 +30,29 @@ _POLICY_NAME: Final = {
 }
 _AMOUNT: Final = {"type": "integer", "minimum": 0, "maximum": names.MAX_RESOURCE_AMOUNT}
 _TEXT_AMOUNT: Final = {"type": "string", "pattern": f"^{names.RESOURCE_AMOUNT.pattern}$", "examples": ["512Mi"]}
+
+_SECONDS: Final = {"type": "integer", "minimum": 1, "maximum": learning.MAX_TTL_S}
+_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": learning.MAX_LABEL_FIELD_CHARACTERS}
+_LEARNING: Final[dict[str, Any]] = {
+    "loss": {**_TEXT, "examples": list(LOSSES), "description": "or an import path, package.module:function"},
+    "loss_bound": {
+        "anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": learning.MAX_LOSS_BOUND}, {"type": "null"}]
+    },
+    "label_field": _TEXT,
+    "per_context": {"type": "boolean"},
+    "max_contexts": {"type": "integer", "minimum": 1, "maximum": learning.MAX_CONTEXTS},
+    "context_ttl_s": _SECONDS,
+    "decision_ttl_s": _SECONDS,
+    "log_decisions": {"type": "boolean"},
+    "feedback_deadline_us": {"type": "integer", "minimum": 1, "maximum": names.MAX_SLO_US},
+    "monitor": {"anyOf": [{"type": "object"}, {"type": "boolean"}, {"type": "null"}]},
+    "shadows": {
+        "type": "array",
+        "maxItems": learning.MAX_SHADOWS,
+        "uniqueItems": True,
+        "items": {**_NAME, "pattern": _LABEL_PATTERN},
+    },
+}
 
 ApplicationName = Annotated[
     str,
@@ -84,7 +107,7 @@ LearningFields = Annotated[
             {
                 "type": "object",
                 "additionalProperties": False,
-                "properties": {name: {} for name in LEARNING_FIELDS},
+                "properties": _LEARNING,
                 "examples": [{"per_context": True, "context_ttl_s": 86_400}],
             },
             {"type": "null"},

@@ -54,6 +54,7 @@ def narrowed_document() -> dict[str, Any]:
     """Return the document with what `prepare` registers, so that many generated requests succeed."""
     document = copy.deepcopy(api_document())
     known = {"name": ["digits", "svm"], "model": ["svm"], "version": ["1", "2"], "replica_id": ["svm:1:0"]}
+    known["arm"] = ["svm:1"]
     for methods in document["paths"].values():
         for operation in methods.values():
             for parameter in operation.get("parameters", ()):

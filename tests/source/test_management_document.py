@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from clipper import errors
 from clipper.config import ManagementConfig
 from clipper.errors import ClipperError
+from clipper.registry.learning import LEARNING_FIELDS, Learning
 from tests.support.management_server import api_document
 from tests.support.repository import files, text_of
 
@@ -54,6 +56,14 @@ def test_names_of_operations_are_those_that_generated_clients_use() -> None:
         "get_monitoring", "quarantine_arm", "lift_quarantine",
         "get_policy", "set_policy", "give_feedback",
     }  # fmt: skip
+
+
+def test_fields_of_learning_are_those_of_the_code_in_the_schema_and_in_the_document() -> None:
+    learning = api_document()["components"]["schemas"]["ApplicationRequest"]["properties"]["learning"]
+    assert tuple(learning["anyOf"][0]["properties"]) == LEARNING_FIELDS
+    table = text_of(DOCUMENT).split("`learning` takes these fields:")[1].split("\n\n")[1]
+    told = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]+?)`? \|", table, re.MULTILINE))
+    assert told == {name: json.dumps(value) for name, value in Learning().to_json().items()}
 
 
 def test_every_operation_describes_its_errors() -> None:
