@@ -1,7 +1,7 @@
 """Which part of the data path an instruction belongs to, by the object file and the function it stands in.
 
 Each compiled module of the core is an object file of its own, but what a module inlines or instantiates from a header
-stands in the module: cache, slots and parser are C++ within ``query_processor``. Hence the patterns of functions.
+stands in the module: cache, slots and parser are C++ within ``predict_tasks``. Hence the patterns of functions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ class Part(NamedTuple):
     functions: str = ""
 
 
-_OURS = r"^(query_processor|selection|predict_tasks|query_gather|predict_body|batch_results|dispatcher|slot_pool|prediction_cache)\."
+_OURS = (
+    r"^(query_processor|selection|predict_tasks|query_gather|predict_body|batch_results|dispatcher|slot_pool|"
+    r"prediction_cache)\."
+)
 
 # The first that fits.
 PARTS = (
@@ -37,7 +40,10 @@ PARTS = (
     Part("queue", r"^batch_queue\."),
     Part("batch size, replica", r"^(dispatcher|batch_size|finish_model|model_runtime|replica)\."),
     Part("RPC", r"^(rpc_\w+|batch_results|batch_sender)\."),
-    Part("query: select, gather, reply", r"^(query_\w+|selection|predict_tasks|application|plan|context_plans|deadline_timer|histogram|counters)\."),
+    Part(
+        "query: select, gather, reply",
+        r"^(query_\w+|selection|predict_tasks|application|plan|context_plans|deadline_timer|histogram|counters)\.",
+    ),
     Part("Python interpreter", r"^(libpython|python)|^_datetime\."),
     Part("C and C++ libraries", r""),
 )

@@ -29,15 +29,28 @@ class Pace:
     delay_queries: int = 0
 
 
-IMMEDIATE = Pace(1, 0)
+@dataclass(frozen=True)
+class Played:
+    """What happened.
+
+    Parameters
+    ----------
+    losses : ndarray, shape (queries,)
+        Of the answers.
+    shares : ndarray, shape (queries, models)
+        Probabilities or weights of the models, as planned.
+    """
+
+    losses: Floats
+    shares: Floats
 
 
-def play(policy: SelectionPolicy, world: World, pace: Pace, seed: int) -> Floats:
-    """Return the loss of each answer, shape (queries,)."""
+def play(policy: SelectionPolicy, world: World, pace: Pace, seed: int) -> Played:
+    """Answer every query of a world by a policy's plans."""
     rng = np.random.default_rng([42, seed])
     queries, losses = len(world.labels), world.losses
     state = policy.init(world.arms)
-    answered = np.zeros(queries)
+    answered, shares = np.zeros(queries), np.zeros(world.outputs.shape)
     waiting: list[Observation] = []
     folded = 0
     for begin in range(0, queries, pace.plan_queries):
@@ -49,8 +62,9 @@ def play(policy: SelectionPolicy, world: World, pace: Pace, seed: int) -> Floats
         plan = policy.plan(state, begin * 1000)
         chosen = _answers(plan, world, begin, end, rng)
         answered[begin:end] = losses[np.arange(begin, end), chosen]
+        shares[begin:end] = _shares(plan, world)
         waiting.extend(_observations(plan, world, losses, begin, chosen))
-    return answered
+    return Played(answered, shares)
 
 
 def _answers(plan: PlanSpec, world: World, begin: int, end: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -59,13 +73,19 @@ def _answers(plan: PlanSpec, world: World, begin: int, end: int, rng: np.random.
     outputs = world.outputs[begin:end][:, order]
     if plan.kind == "arms":
         drawn = np.searchsorted(np.cumsum(plan.probabilities), rng.random(end - begin), side="right")
-        answers: npt.NDArray[np.int64] = np.array(order)[np.minimum(drawn, len(order) - 1)]
-        return answers
+        return np.array(order, dtype=np.int64)[np.minimum(drawn, len(order) - 1)]
     weights = np.array(plan.weights or [1.0] * len(order))
     # The votes behind each model's own output; the first of several largest is the one linked first.
     votes = ((outputs[:, :, None] == outputs[:, None, :]) * weights).sum(axis=2)
-    answers = np.array(order)[np.argmax(np.round(votes, 12), axis=1)]
-    return answers
+    best: npt.NDArray[np.int64] = np.argmax(np.round(votes, 12), axis=1)
+    return np.array(order, dtype=np.int64)[best]
+
+
+def _shares(plan: PlanSpec, world: World) -> list[float]:
+    given = plan.probabilities or plan.weights or [1.0] * len(plan.models)
+    whole = sum(given)
+    by_arm = dict(zip(plan.models, given, strict=True))
+    return [by_arm.get(arm, 0.0) / whole for arm in world.arms]
 
 
 def _observations(

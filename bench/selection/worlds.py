@@ -62,13 +62,13 @@ def world_of(rates: Floats, seed: int, correlation: float = 0.0, common_mistakes
     """
     rng = np.random.default_rng([20170327, seed])
     queries, models = rates.shape
-    labels: Ints = rng.integers(0, CLASSES, queries)
+    labels: Ints = rng.integers(0, CLASSES, (queries,))
     draws: Floats = rng.random((queries, models))
-    common = rng.random(queries) < correlation
-    draws[common] = rng.random(queries)[common, None]
+    common = rng.random((queries,)) < correlation
+    draws[common] = rng.random((queries,))[common, None]
     offsets: Ints = rng.integers(1, CLASSES, (queries, models))
-    same = rng.random(queries) < common_mistakes
-    offsets[same] = rng.integers(1, CLASSES, queries)[same, None]
+    same = rng.random((queries,)) < common_mistakes
+    offsets[same] = rng.integers(1, CLASSES, (queries,))[same, None]
     wrong = draws < rates
     outputs: Ints = np.where(wrong, (labels[:, None] + offsets) % CLASSES, labels[:, None])
     return World(outputs, labels, rates)
@@ -91,4 +91,20 @@ def switching_rates(errors: Sequence[float], queries: int, every: int) -> Floats
     rates = np.empty((queries, len(errors)))
     for begin in range(0, queries, every):
         rates[begin : begin + every] = np.roll(errors, begin // every)
+    return rates
+
+
+def constrained_adversary_rates(gap: float, models: int, queries: int) -> Floats:
+    """Return error rates whose gaps stay the same while all of them jump between low and high.
+
+    The stochastically constrained adversary of Zimmert and Seldin (JMLR 22(28), 2021, section 6): phases grow by 1.6,
+    the first model is better by the gap throughout; who averages over phases is misled.
+    """
+    rates = np.empty((queries, models))
+    begin, length, is_low = 0, 1.0, True
+    while begin < queries:
+        end = min(queries, begin + max(1, round(length)))
+        rates[begin:end] = gap if is_low else 1.0
+        rates[begin:end, 0] = 0.0 if is_low else 1.0 - gap
+        begin, length, is_low = end, length * 1.6, not is_low
     return rates

@@ -30,7 +30,7 @@ class GatherProbe:
     def kind(self) -> str:
         """Of the answer that would be given now: one of `clipper._core.counters.ANSWER_KINDS`."""
     def combine(self) -> tuple[bytes | None, float, str | None]:
-        """Return output, None if there is none or it lacks confidence; confidence; why outputs could not be combined."""
+        """Return output (None if it lacks confidence), confidence, and why outputs could not be combined."""
 
 def render_prediction(
     query_id: int, output: bytes, label: bytes, confidence: float, missing: Sequence[bytes] = ()

@@ -44,7 +44,8 @@ cdef bytes label_of(object models):
 @cython.final
 cdef class Plan:
     def __init__(self, kind, models, *, probabilities=None, rule="majority", weights=None, thresholds=None,
-                 observe_all_ratio=1.0, min_confidence=0.0, shadows=(), waits_for_all=False, plan_id=0, select=None, sticky=False):
+                 observe_all_ratio=1.0, min_confidence=0.0, shadows=(), waits_for_all=False, plan_id=0, select=None,
+                 sticky=False):
         if kind not in _KINDS:
             raise ValueError(f"unknown plan kind {kind!r}: expected one of {', '.join(map(repr, _KINDS))}")
         if not models:

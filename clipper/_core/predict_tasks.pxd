@@ -6,7 +6,7 @@ from clipper._core.application cimport Application
 from clipper._core.dispatcher cimport Dispatcher
 from clipper._core.model_runtime cimport ModelRuntime
 from clipper._core.output cimport Output
-from clipper._core.prediction_cache cimport CacheKey, KeyedHash, PredictionCache, PredictionCacheHandle
+from clipper._core.prediction_cache cimport CacheKey, FetchResult, KeyedHash, PredictionCache, PredictionCacheHandle
 from clipper._core.query cimport Member, MemberState, Query, TaskRecord
 from clipper._core.query_gather cimport QueryGather
 from clipper._core.rpc_server cimport RpcServer
@@ -38,6 +38,8 @@ cdef class PredictTasks(QueryGather):
     # A model is asked for the cache alone; 0: refused.
     cdef bint ask_along(self, Application app, ModelRuntime model, Member* member, const char* data,
                         uint64_t data_bytes, uint64_t now_us) except -1
+    cdef FetchResult look_up(self, Application app, ModelRuntime model, Member* member, const char* data,
+                             uint64_t data_bytes, uint64_t now_us, uint32_t* joined) noexcept
     cdef int64_t push_task(self, Application app, ModelRuntime model, const CacheKey& key, bint use_cache,
                            const char* data, uint64_t data_bytes, uint64_t due_us, uint64_t slo_us,
                            uint64_t now_us) except -2

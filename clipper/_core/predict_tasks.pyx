@@ -7,7 +7,6 @@ from clipper._core.counters cimport Stage
 from clipper._core.finish_estimate cimport FinishEstimate
 from clipper._core.in_flight cimport kNeverUs
 from clipper._core.query cimport attach_waiter, detach_waiter
-from clipper._core.prediction_cache cimport FetchResult
 
 cdef enum:
     # What is asked along waits behind all that somebody waits for, and no longer than this.
@@ -22,23 +21,16 @@ cdef class PredictTasks(QueryGather):
 
     cdef int start_member(self, Application app, ModelRuntime model, Query* query, Member* member, const char* data,
                           uint64_t data_bytes, uint64_t slo_us, uint64_t now_us) except -1:
-        cdef Output* output
         cdef uint32_t joined
         cdef int64_t slot
         cdef bint use_cache = self.cache_enabled and app.use_cache
         if use_cache:
-            member.key = self.hash[0](model.uid, app.cache_tag, data_bytes, data, data_bytes)
-            result = self.cache.fetch(member.key, now_us, &output, &joined)
+            result = self.look_up(app, model, member, data, data_bytes, now_us, &joined)
             if result == FetchResult.Hit:
-                model.cache_hits += 1
-                member.output = output.retain()
-                member.state = MemberState.Answered
                 query.pending -= 1
                 return 0
             if result == FetchResult.Join:
-                model.cache_joins += 1
                 return self.join(member, joined, query.fire_us)
-            model.cache_misses += 1
         if model.ready_count == 0 or model.retired:
             member.state = MemberState.NoReplica
             query.pending -= 1
@@ -64,23 +56,15 @@ cdef class PredictTasks(QueryGather):
         """Nobody waits for it, so it takes only what nobody else needs: a place in the queue while the model would
         still answer it in half of its objective, and a share of the slots.
         """
-        cdef Output* output
         cdef uint32_t joined
         cdef int64_t slot
         cdef bint use_cache = self.cache_enabled and app.use_cache
         if use_cache:
-            member.key = self.hash[0](model.uid, app.cache_tag, data_bytes, data, data_bytes)
-            result = self.cache.fetch(member.key, now_us, &output, &joined)
-            if result == FetchResult.Hit:
-                model.cache_hits += 1
-                member.output = output.retain()
-                member.state = MemberState.Answered
-                return True
+            result = self.look_up(app, model, member, data, data_bytes, now_us, &joined)
             if result == FetchResult.Join:
-                model.cache_joins += 1
                 self.keep_task(joined)
+            if result != FetchResult.Miss:
                 return True
-            model.cache_misses += 1
         if model.ready_count == 0 or model.retired:
             return False
         if not self.has_room_to_keep(model) or model.admission.waiting() > 0 and (
@@ -92,6 +76,23 @@ cdef class PredictTasks(QueryGather):
             return False
         self.keep_task(<uint32_t>slot)
         return True
+
+    cdef FetchResult look_up(self, Application app, ModelRuntime model, Member* member, const char* data,
+                             uint64_t data_bytes, uint64_t now_us, uint32_t* joined) noexcept:
+        """Whether the member's output is in the cache (then it is answered), on its way (in the slot), or neither."""
+        cdef Output* output
+        cdef CacheKey key = self.hash[0](model.uid, app.cache_tag, data_bytes, data, data_bytes)
+        cdef FetchResult result = self.cache.fetch(key, now_us, &output, joined)
+        member.key = key
+        if result == FetchResult.Hit:
+            model.cache_hits += 1
+            member.output = output.retain()
+            member.state = MemberState.Answered
+        elif result == FetchResult.Join:
+            model.cache_joins += 1
+        else:
+            model.cache_misses += 1
+        return result
 
     cdef int64_t push_task(self, Application app, ModelRuntime model, const CacheKey& key, bint use_cache,
                            const char* data, uint64_t data_bytes, uint64_t due_us, uint64_t slo_us,

@@ -14,7 +14,8 @@ from clipper._core.plan cimport CombineRule
 from clipper._core.query cimport MemberState, answer_kind, combine, count_output, is_decided
 from clipper._core.query_follower cimport QueryFollower
 from clipper._core.reply cimport (
-    MissText, append_default, append_error, append_json_string, append_missing, append_prediction, doubt_text, miss_text,
+    MissText, append_default, append_error, append_json_string, append_missing, append_prediction, doubt_text,
+    miss_text,
 )
 
 cdef const char* RETRY_AFTER = b"Retry-After: 1\r\n"

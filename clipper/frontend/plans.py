@@ -155,7 +155,9 @@ def make_plan(document: Mapping[str, Any], arms: Models, models: Models) -> Plan
         return Plan(
             kind,
             [_named(model, arms, "the current version of a linked model") for model in document["models"]],
-            shadows=[_named(model, models, "a model version with the input type") for model in document.get("shadows", ())],
+            shadows=[
+                _named(model, models, "a model version with the input type") for model in document.get("shadows", ())
+            ],
             plan_id=document["plan_id"],
             **options,
         )
@@ -167,7 +169,9 @@ def make_plan(document: Mapping[str, Any], arms: Models, models: Models) -> Plan
 def _named(model: str, known: Models, expected: str) -> ModelRuntime:
     runtime = known.get(model)
     if runtime is None:
-        raise InvalidArgumentError(f"a plan names {model!r}, which is not {expected}: {', '.join(known) or 'there is none'}")
+        raise InvalidArgumentError(
+            f"a plan names {model!r}, which is not {expected}: {', '.join(known) or 'there is none'}"
+        )
     return runtime
 
 

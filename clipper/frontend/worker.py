@@ -204,6 +204,8 @@ class Worker:
             self.core.rpc.replica_gone(message["replica_id"])
         elif kind == "drain_replica":
             self.core.rpc.drain_replica(message["replica_id"])
+        elif kind == "plans":
+            self.snapshots.take_plans(message)
         else:
             _log.warning("management sent a message of unknown type %r", kind)
         return None

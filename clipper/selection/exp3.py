@@ -17,7 +17,14 @@ from clipper.selection.observation import Observation
 from clipper.selection.parameters import Parameter
 from clipper.selection.policy import State
 
-ETA = Parameter("number", 0.05, "learning rate; null: it falls with time as theory wants for a world at rest", 1e-6, 10)
+ETA = Parameter(
+    "number",
+    0.05,
+    "learning rate; null: it falls with time as theory wants for a world at rest",
+    1e-6,
+    10,
+    may_be_none=True,
+)
 SHARE = Parameter("number", 0.0, "part of each weight given to all after an observation; above 0 it forgets", 0.0, 0.5)
 EXP3_FLOOR = Parameter("number", 0.001, "least probability of each model; 1 / models where that is less", 0.0, 1.0)
 

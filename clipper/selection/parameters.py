@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from clipper.errors import InvalidArgumentError
 
@@ -42,6 +42,8 @@ class Parameter:
         Bounds of a number; both are accepted.
     choices : tuple of str
         Of a choice.
+    may_be_none : bool
+        Whether None may be given although it is not the default.
     """
 
     kind: Kind
@@ -50,11 +52,12 @@ class Parameter:
     minimum: float = 0.0
     maximum: float = LARGEST_PARAMETER
     choices: tuple[str, ...] = ()
+    may_be_none: bool = False
 
     def accepts(self, value: Any) -> bool:
         """Whether the value can be given."""
         if value is None:
-            return self.default is None
+            return self.may_be_none or self.default is None
         if self.kind == "boolean":
             return isinstance(value, bool)
         if self.kind in ("number", "integer"):
@@ -78,7 +81,7 @@ class Parameter:
             what = f"{_EXPECTED[self.kind]} from {self.minimum:g}"
         else:
             what = _EXPECTED[self.kind]
-        return f"{what}, or null" if self.default is None else what
+        return f"{what}, or null" if self.accepts(None) else what
 
 
 def check_parameters(policy: str, table: Mapping[str, Parameter], given: Mapping[str, object]) -> dict[str, Any]:
@@ -106,7 +109,7 @@ def check_parameters(policy: str, table: Mapping[str, Parameter], given: Mapping
         elif isinstance(value, Mapping):
             value = dict(value)
         elif parameter.kind == "number" and value is not None:
-            value = float(value)
+            value = float(cast(float, value))
         values[name] = value
     return values
 

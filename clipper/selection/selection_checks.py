@@ -17,7 +17,7 @@ from clipper.selection.try_out import ARMS, FEATURES, OTHER_ARMS, START_US, TryO
 
 # Two plans are the same if their numbers are: sums in another order differ by rounding.
 _CLOSE: Final = 1e-6
-_EXTREME_ROUNDS: Final = 300
+_EXTREME_ROUNDS: Final = 600
 _DRAWS: Final = 4000
 
 

@@ -36,7 +36,12 @@ def test_shadow_sees_the_query_and_is_not_waited_for(path: DataPath) -> None:
     pending = path.begin({"input": [1.0]})
     give(a, "shown")
     answer = pending.response().json
-    assert (answer["output"], answer["model"], answer["confidence"], "missing" in answer) == ("shown", "a:1", 1.0, False)
+    assert (answer["output"], answer["model"], answer["confidence"], "missing" in answer) == (
+        "shown",
+        "a:1",
+        1.0,
+        False,
+    )
     batch = c.take_batch()
     assert batch.inputs == [[1.0]]
     c.answer(batch, ["of the shadow"])
@@ -108,9 +113,7 @@ def test_shadow_joins_what_somebody_waits_for_and_outlasts_him(path: DataPath) -
 
 def test_shadow_is_refused_when_its_model_cannot_keep_up_while_queries_are_served(path: DataPath) -> None:
     # Model c has no objective but the one of models that nobody links: 100 ms.
-    path.apply(
-        [application(models=["a"], policy={"name": "static"}, plan=SHADOWED)], [model(name) for name in MODELS]
-    )
+    path.apply([application(models=["a"], policy={"name": "static"}, plan=SHADOWED)], [model(name) for name in MODELS])
     a, c = path.ready("a"), path.ready("c")
     for number in range(3):  # a replica that takes longer than half of that for a batch, and is known to
         pending = path.begin({"input": [float(number)]})

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipper._core.gather_probe import GatherProbe, confidence_of, features_of
+from clipper.selection.confidence import output_confidence
 
 NUMBERS = st.one_of(st.floats(-1.5, 1.5), st.integers(-1, 2), st.floats(allow_nan=False, allow_infinity=False))
 JSON = st.recursive(
@@ -38,8 +39,11 @@ def twin(output: Any) -> float | None:
 
 
 @given(JSON, st.sampled_from([None, 1]), st.sampled_from([(",", ":"), (" , ", " : ")]))
-def test_confidence_of_an_output_is_what_it_says_itself(output: Any, indent: int | None, marks: tuple[str, str]) -> None:
+def test_confidence_of_an_output_is_what_it_says_itself(
+    output: Any, indent: int | None, marks: tuple[str, str]
+) -> None:
     assert confidence_of(json.dumps(output, indent=indent, separators=marks).encode()) == twin(output)
+    assert output_confidence(output) == twin(output), "what policies learn from is what the core goes by"
 
 
 @given(st.lists(NUMBERS, max_size=6), st.booleans())
@@ -74,7 +78,7 @@ STAGES = st.lists(st.one_of(st.none(), st.just("unsaid"), st.floats(0.0, 1.0)), 
 
 @given(STAGES, st.data())
 def test_cascade_asks_on_until_a_stage_is_sure_and_answers_with_the_last_output(
-    stages: list[None | str | float], data: st.DataObject
+    stages: list[str | float | None], data: st.DataObject
 ) -> None:
     """None: the stage fails; a text: it does not say how sure it is."""
     thresholds = data.draw(st.lists(st.floats(0.0, 2.0), min_size=len(stages) - 1, max_size=len(stages) - 1))
