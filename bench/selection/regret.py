@@ -74,7 +74,7 @@ THEORIES: Sequence[Theory] = (
     Theory({"name": "hedge", "share": 0.0}, 0.0, 0.5, "ln K / eta + eta T / 8; constant at rest",
            lambda t: math.log(MODELS) / 0.3 + 0.3 * t / 8),
     Theory({"name": "epsilon_greedy", "discount": 1.0}, 1.0, None, "epsilon T mean gap",
-           lambda t: 0.05 * t * (np.mean(PAPER_ERRORS) - min(PAPER_ERRORS)) + 60),
+           lambda t: 0.05 * t * (float(np.mean(PAPER_ERRORS)) - min(PAPER_ERRORS)) + 60),
 )  # fmt: skip
 
 

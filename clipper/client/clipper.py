@@ -28,9 +28,7 @@ from clipper.supervisor.launch import RunningSupervisor, launch, make_run_dir
 _START_LIMIT_US: Final = 30_000_000
 
 
-class Clipper(
-    ApplicationCalls, DeploymentCalls, FeedbackCalls, ModelCalls, MonitoringCalls, PolicyCalls, QueryCalls
-):
+class Clipper(ApplicationCalls, DeploymentCalls, FeedbackCalls, ModelCalls, MonitoringCalls, PolicyCalls, QueryCalls):
     """A running Clipper, started by this process (`start`) or by another one (`connect`).
 
     Usable as a context manager and from several threads; it needs no event loop, and does not mind one.

@@ -23,9 +23,12 @@ BETTER, WORSE = "svm:1", "tree:1"
 # Wide on purpose, as in the roll-back: a default output is no answer, and nothing is learned from it.
 SLO_US: Final = 1_000_000
 CLIENTS: Final = 8
+# Forgets within some hundred labels, not a thousand as by default: what is to be shown takes seconds, not minutes.
+POLICY: Final = {"name": "thompson", "discount": 0.995}
 _WON_RATIO: Final = 0.8  # of the traffic of a second: then a model has it
 _LEAST_S: Final = 2.0  # so that there is something to see
-_MOST_S: Final = 10.0
+_MOST_S: Final = 15.0
+_NOTICED: Final = ("degraded", "recovered")  # kinds of events: nobody has looked, and it is told all the same
 _READ_EVERY_TICKS: Final = 2  # how often management is asked for what has been learned
 
 
@@ -54,12 +57,13 @@ def show_learning(console: Console, clipper: Clipper, digits: Digits, pixel_orde
         The file by which the container of the better model is broken and mended.
     """
     # No cache: it would go on giving the answers that the better model gave when it was well.
-    clipper.register_application(APPLICATION, "doubles", -1, SLO_US, shape=PIXELS, policy="thompson", cache=False)
+    clipper.register_application(APPLICATION, "doubles", -1, SLO_US, shape=PIXELS, policy=POLICY, cache=False)
     for model in (BETTER, WORSE):
         clipper.link_model_to_app(APPLICATION, model.partition(":")[0])
     console.print(
-        "Every answer is followed by its true label. svm's container reads the order of an image's pixels from a file,\n"
-        "and soon somebody will turn that around: no deployment, no error, the same version, wrong answers."
+        "Every answer is followed by its true label. svm's container reads from a file in which order pixels come;\n"
+        "soon that is turned around. Nothing is deployed, nothing fails, the version stays: the answers are wrong.",
+        soft_wrap=True,
     )
     replay = Replay(clipper.query_url, digits, [APPLICATION], CLIENTS, tells_labels=True)
     score = replay.scores[APPLICATION]
@@ -77,7 +81,11 @@ def show_learning(console: Console, clipper: Clipper, digits: Digits, pixel_orde
     finally:
         replay.stop()
     console.print(phases_table(APPLICATION, phases, (BETTER, WORSE)))
-    return _sum_up(console, score, phases)
+    failed = _sum_up(console, score, phases)
+    for event in clipper.policy(APPLICATION).events:
+        if event["kind"] in _NOTICED:
+            console.print(f"noticed by Clipper: {event['text']}", soft_wrap=True)
+    return failed
 
 
 class _Stage:

@@ -45,6 +45,12 @@ class ArmPolicy(SelectionPolicy):
     per_arm: ClassVar[Mapping[str, float]] = {}
     """Field of the state -> its value for an arm of which nothing is known."""
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        taken = sorted(set(cls.per_arm) & {*_OF_SUMMARY, "policy", "version", "arms", "observations"})
+        if taken:
+            raise InvalidArgumentError(f"per_arm of {cls.__name__} has {taken}, which the book-keeping uses itself")
+
     @abstractmethod
     def probabilities(self, state: State) -> Sequence[float]:
         """Return a number from 0 for each arm, not all 0; `plan` scales them and mixes in the parameter "floor"."""
@@ -142,9 +148,17 @@ class ArmPolicy(SelectionPolicy):
 
 
 def with_floor(weights: Sequence[float], floor: float) -> tuple[float, ...]:
-    """Return weights as probabilities, each at least ``floor`` (or uniform, where so many floors exceed 1)."""
+    """Return weights as probabilities, each at least ``floor`` (or uniform, where so many floors exceed 1).
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a weight is negative or not finite, or if all are 0.
+    """
     count = len(weights)
-    total = math.fsum(weights)
+    total = math.fsum(weights) if all(weight >= 0.0 for weight in weights) else -1.0
+    if not 0.0 < total < math.inf:
+        raise InvalidArgumentError(f"probabilities {list(weights)!r}; expected finite numbers from 0, not all 0")
     floor = min(floor, 1.0 / count)
     rest = 1.0 - floor * count
     shares = [floor + rest * (weight / total) for weight in weights]

@@ -134,18 +134,25 @@ class Cascade(ArmPolicy):
             return ()
         costs = [self._cost(arm) for arm in stages]
         dearest = max(*costs, 1e-12)
-        best, best_accuracy = [len(THRESHOLDS) - 1] * len(curves), -1.0
-        first = curves[0]
-        for price in _PRICES:
-            places = self._places(curves, [cost / dearest for cost in costs], price)
-            accuracy = float(first.accuracy[places[0]])
-            error = self.safety * math.sqrt(max(accuracy * (1.0 - accuracy), 0.0) / first.queries)
-            if accuracy > best_accuracy + 1e-9:
-                best, best_accuracy = places, accuracy
-            if first.queries >= self.least_observations and accuracy - error >= self.target_accuracy:
-                best = places
-                break
+        relative = [cost / dearest for cost in costs]
+        best = self._places(curves, relative, _PRICES[-1])
+        if self._holds(curves[0], best[0]):
+            # A higher price never gives a lower accuracy: halve the range of those that may be the least.
+            low, high = 0, len(_PRICES) - 1
+            while low < high:
+                middle = (low + high) // 2
+                places = self._places(curves, relative, _PRICES[middle])
+                if self._holds(curves[0], places[0]):
+                    best, high = places, middle
+                else:
+                    low = middle + 1
         return tuple(THRESHOLDS[place] for place in best)
+
+    def _holds(self, first: StageCurve, place: int) -> bool:
+        """Whether a threshold of the first stage, which sees all queries, is expected to hold the target."""
+        accuracy = float(first.accuracy[place])
+        error = self.safety * math.sqrt(max(accuracy * (1.0 - accuracy), 0.0) / first.queries)
+        return first.queries >= self.least_observations and accuracy - error >= self.target_accuracy
 
     def _places(self, curves: Sequence[StageCurve], costs: Sequence[float], price: float) -> list[int]:
         """Return for each stage the index of the threshold with the least cost plus price times error."""

@@ -58,13 +58,11 @@ class Hedge(ArmPolicy):
 
     def learn(self, state: State, known: Sequence[Known], observation: Observation) -> None:
         sums = state["loss_sum"]
-        if len(known) == len(sums) or len(known) < 2:
-            missing_pays = 0.0
-        else:
-            missing_pays = self._mixed_loss(sums, known)
-        if len(known) > 1 or len(sums) == 1:
-            paid = {one.place: one.loss / one.propensity for one in known}
-            sums[:] = [each + paid.get(index, missing_pays) for index, each in enumerate(sums)]
+        if len(known) < 2:
+            return  # nothing to compare it with
+        missing_pays = self._mixed_loss(sums, known) if len(known) < len(sums) else 0.0
+        paid = {one.place: one.loss / one.propensity for one in known}
+        sums[:] = [each + paid.get(index, missing_pays) for index, each in enumerate(sums)]
         if self.share > 0.0:
             share(sums, self.eta, self.share)
         from_zero(sums)

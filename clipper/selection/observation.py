@@ -99,7 +99,7 @@ class Observation:
         Parameters
         ----------
         document : mapping
-            As docs/policies.md describes it.
+            As the control channel carries it; `to_json` writes it.
         loss : callable
             Judges the outputs; without it only a reward gives losses.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,33 @@ SLO_US = 5_000_000
 NEVER_ASKED = 1
 
 
+OWN_POLICY = """\
+from clipper.selection import ArmPolicy
+
+
+class Last(ArmPolicy):
+    \"\"\"Asks the model linked last, and raises when it is told to.\"\"\"
+
+    name = "last"
+
+    def learn(self, state, known, observation):
+        if observation.label == "raise":
+            raise RuntimeError("it was told to")
+
+    def probabilities(self, state):
+        return [float(index == len(state["arms"]) - 1) for index in range(len(state["arms"]))]
+"""
+
+
 @pytest.fixture(scope="module")
-def clipper() -> Iterator[Clipper]:
-    """Two models: ``zero`` says 0, ``one`` says 1; no application yet."""
-    with Clipper.start(query_port=0, management_port=0) as running:
+def clipper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipper]:
+    """Two models: ``zero`` says 0, ``one`` says 1; no application yet. Policies of a user's own are in its path."""
+    own = tmp_path_factory.mktemp("own")
+    (own / "own_policies.py").write_text(OWN_POLICY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(own)]))
+        running = Clipper.start(query_port=0, management_port=0)
+    with running:
         running.deploy_model("zero", 1, lambda inputs: [0 for _ in inputs])
         running.deploy_model("one", 1, lambda inputs: [1 for _ in inputs])
         yield running
@@ -119,6 +143,17 @@ def test_policy_that_does_not_exist_is_refused_with_the_nearest(clipper: Clipper
     with pytest.raises(InvalidArgumentError, match="cannot be imported"):
         clipper.register_application("never", "doubles", -1, SLO_US, policy="nowhere_at_all:Policy")
     assert "never" not in {found.name for found in clipper.get_applications()}
+
+
+def test_policy_of_ones_own_is_used_by_its_import_path_and_may_fail(clipper: Clipper) -> None:
+    name = register(clipper, "own", "own_policies:Last")
+    assert {clipper.predict(name, [float(number)]).output for number in range(5)} == {1}
+    clipper.feedback(name, clipper.predict(name, [1.0]), label="raise")
+    clipper.feedback(name, clipper.predict(name, [1.0]), label=1)
+    wait_until(lambda: any("it was told to" in event["text"] for event in clipper.policy(name).events))
+    assert clipper.predict(name, [1.0]).output == 1
+    info = clipper.set_policy(name, "static")
+    assert info.policy == {"name": "static"} and clipper.predict(name, [1.0]).output == 0
 
 
 def test_commands_do_the_same(clipper: Clipper, tmp_path: Path) -> None:

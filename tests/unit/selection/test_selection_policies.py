@@ -210,6 +210,17 @@ def test_policy_without_models_says_that_none_is_linked(name: str) -> None:
     assert policy.summary(policy.init([])) == []
 
 
+@pytest.mark.parametrize("weights", [[0.0, 0.0], [1.0, -0.1], [math.nan, 1.0], [math.inf, 1.0]])
+def test_probabilities_that_are_none_are_refused_with_their_values(weights: list[float]) -> None:
+    with pytest.raises(InvalidArgumentError, match="expected finite numbers from 0, not all 0"):
+        with_floor(weights, 0.01)
+
+
+def test_policy_whose_numbers_have_the_names_of_the_book_keeping_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"per_arm of Clash has \['arms', 'pulls'\]"):
+        type("Clash", (ArmPolicy,), {"per_arm": {"pulls": 0.0, "arms": 0.0}, "name": "clash"})
+
+
 def test_floor_is_kept_and_uniform_where_it_cannot_be() -> None:
     assert with_floor([1.0, 0.0, 0.0], 0.01) == pytest.approx((0.98, 0.01, 0.01))
     assert with_floor([1.0, 0.0], 0.9) == (0.5, 0.5)
