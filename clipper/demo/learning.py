@@ -73,9 +73,9 @@ def show_learning(console: Console, clipper: Clipper, digits: Digits, pixel_orde
         with Live(console=console, auto_refresh=False, transient=True) as live:
             phases = [
                 stage.watch(live, "both are new", BETTER, lambda: None),
-                stage.watch(live, "svm sees every digit upside down", WORSE,
+                stage.watch(live, "svm sees upside down", WORSE,
                             lambda: write_pixel_order(pixel_order, UPSIDE_DOWN)),
-                stage.watch(live, "svm sees them upright again", BETTER,
+                stage.watch(live, "svm sees upright again", BETTER,
                             lambda: write_pixel_order(pixel_order, UPRIGHT)),
             ]  # fmt: skip
     finally:
