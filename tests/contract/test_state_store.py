@@ -224,7 +224,7 @@ def test_scan_meets_every_document(store: StateStore, count: int) -> None:
 def test_scan_meets_what_stays_while_documents_come_and_go(store: StateStore) -> None:
     # More than Redis keeps in one piece, so that it is scanned in parts there, too.
     stays = {f"stays/{number}": {"filler": "x" * 100} for number in range(600)}
-    goes = {f"goes/{number}": {} for number in range(600)}
+    goes: dict[str, dict[str, str]] = {f"goes/{number}": {} for number in range(600)}
     store.commit(Revision(0), {**goes, **stays})
     seen: set[str] = set()
     cursor, revision = "", Revision(1)

@@ -80,7 +80,8 @@ def test_memory_that_the_machine_does_not_give_is_told_by_the_options_that_ask_f
     monkeypatch.setattr("clipper.frontend.wiring.PredictionCacheHandle", refuse)
     arguments = ["--worker", "0", "--run-dir", str(tmp_path), "--query-fd", "-1"]
     assert frontend_main(arguments) == os.EX_CONFIG
-    assert "core.arena_bytes=67108864 and core.cache_bytes=33554432 (choose less of them)" in caplog.text
+    asked_for = "core.arena_bytes=67108864, core.cache_bytes=33554432 and core.decision_log_bytes=67108864"
+    assert f"{asked_for} (choose less of them)" in caplog.text
 
 
 def test_worker_without_a_readable_configuration_ends_with_the_reason(
