@@ -112,7 +112,7 @@ def test_only_linked_model_is_asked_whatever_the_policy_and_no_model_has_no_plan
 
 def test_models_that_may_be_asked_are_current_and_linked_and_of_the_input_type() -> None:
     described = {"input_type": "doubles", "policy": {"name": "static"}}
-    linked = [{"name": "b", "current_version": "2"}, {"name": "a", "current_version": None}]
+    linked: list[dict[str, Any]] = [{"name": "b", "current_version": "2"}, {"name": "a", "current_version": None}]
     asked = Asked.of(described, linked, {ModelId(one.name, one.version): one for one in RUNTIMES})
     assert (list(asked.arms), list(asked.models)) == (["b:2"], ["a:1", "b:2", "c:1"])
     assert asked.max_contexts == DEFAULT_MAX_CONTEXTS
