@@ -19,7 +19,7 @@ class ContextPlans:
 
     max_contexts: int
 
-    def __init__(self, max_contexts: int = ...) -> None: ...
+    def __new__(cls, max_contexts: int = ...) -> ContextPlans: ...
     def put(self, context: str, plan: Plan | None) -> None:
         """Set the plan of a context; None forgets it."""
 

@@ -11,7 +11,7 @@ MAX_FEATURES: int
 MAX_THRESHOLD: float
 """Above every confidence: the next stage is asked in any case."""
 
-Select = Callable[[bytes, int], tuple[Sequence[int], Sequence[float]]]
+_Select = Callable[[bytes, int], tuple[Sequence[int], Sequence[float]]]
 """(rows, count) -> (arms, propensities): `rows` holds `count` rows of equally many doubles, one a query; an arm is an
 index into the plan's models, its propensity the probability above 0 with which it was chosen."""
 
@@ -48,7 +48,7 @@ class Plan:
         Whether a query waits for its last member, up to the deadline, even when it can change nothing any more.
     plan_id : int
         Grows with every plan that is made for an application; 0 = none was: it follows from the configuration.
-    select : Select
+    select : callable (bytes, int) -> (sequence of int, sequence of float)
         Of features.
     sticky : bool
         Of arms: queries with equal contexts draw the same arm; those without one draw afresh.
@@ -64,7 +64,7 @@ class Plan:
     models: tuple[ModelRuntime, ...]
     shadows: tuple[ModelRuntime, ...]
     members_label: bytes
-    select: Select | None
+    select: _Select | None
     observe_all_ratio: float
     is_sticky: bool
 
@@ -82,7 +82,7 @@ class Plan:
         shadows: Sequence[ModelRuntime] = (),
         waits_for_all: bool = False,
         plan_id: int = 0,
-        select: Select | None = None,
+        select: _Select | None = None,
         sticky: bool = False,
     ) -> None: ...
     @property
