@@ -32,6 +32,8 @@ def path() -> Iterator[DataPath]:
         (b'{"query_id":1,"label":"' + b"x" * 65_535 + b'"}', "too_long"),
         (b'{"query_id":1,"label":' + b"[" * 300 + b"]" * 300 + b"}", "too_deep"),
         (b'{"query_id":1,"label":"\xff"}', "bad_encoding"),
+        (b'{"query_id":1,"label":["\\ud800"]}', "bad_encoding"),
+        (b'{"query_id":1,"label":{"\\udc00":1}}', "bad_encoding"),
         (b'{"query_id":1,"reward":1.5}', "out_of_range"),
         (b'{"query_id":1,"reward":-0.1}', "out_of_range"),
         (b'{"query_id":1,"reward":"1"}', "wrong_type"),
