@@ -20,7 +20,7 @@ CONNECTIONS: Final = 16
 LEARNT_LIMIT_S: Final = 300.0
 MB: Final = 1_000_000
 # What the document promises for each process, per context of an application with four models.
-LIMIT_BYTES_PER_CONTEXT: Final = {"frontend": 1_500, "management": 4_000}
+LIMIT_BYTES_PER_CONTEXT: Final = {"frontend": 1_000, "management": 2_500}
 
 
 @dataclass(frozen=True)

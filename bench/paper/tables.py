@@ -110,10 +110,7 @@ def figure_10(figure: Figure10) -> str:
         ["paper: selection by user", *(f"{PAPER_LEARNT[k]:.3f}" if k < len(PAPER_LEARNT) else "-" for k in told)],
         *(_line(line, figure) for line in (figure.everybody, figure.own, *figure.learners)),
     ]
-    after = [
-        f"* {line.title}: below the one model for all from {_count(figure.better_after(line))} on."
-        for line in figure.learners
-    ]
+    after = [f"* {line.title}: {_since(figure.better_after(line), figure.feedbacks)}" for line in figure.learners]
     return table(heads, rows) + "\n\n" + "\n".join(after)
 
 
@@ -126,5 +123,7 @@ def _line(line: Line, figure: Figure10) -> list[str]:
     return [line.title, *cells, *[""] * (figure.feedbacks + 1 - len(cells))]
 
 
-def _count(labels: int | None) -> str:
-    return "no label" if labels is None else f"{labels} label{'' if labels == 1 else 's'}"
+def _since(labels: int | None, most: int) -> str:
+    if labels is None:
+        return f"not below the one model for all after {most} labels."
+    return f"below the one model for all from {labels} label{'' if labels == 1 else 's'} on."
