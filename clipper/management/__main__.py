@@ -16,7 +16,7 @@ from typing import Any
 from clipper.config import ClipperConfig, LogConfig, read_config
 from clipper.deploy.fleet import Fleet, FrontendLink
 from clipper.deploy.process import ProcessManager
-from clipper.errors import ClipperError
+from clipper.errors import ClipperError, StartError
 from clipper.logs import start_logging
 from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
@@ -37,6 +37,7 @@ from clipper.state.store import StateStore
 from clipper.types import ReplicaId
 
 _logger = logging.getLogger(__name__)
+_LEARNER_HINT = "restore it from a backup, or move it away: learning begins anew then, and nothing else is lost"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,14 +71,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _open_state(config: ClipperConfig, part: str = "") -> StateStore:
     state = config.state
-    store = open_store(
-        state.url,
-        config.run_dir,
-        part=part,
-        lock_limit_us=state.lock_limit_us,
-        connect_limit_us=state.connect_limit_us,
-        answer_limit_us=state.answer_limit_us,
-    )
+    try:
+        store = open_store(
+            state.url,
+            config.run_dir,
+            part=part,
+            lock_limit_us=state.lock_limit_us,
+            connect_limit_us=state.connect_limit_us,
+            answer_limit_us=state.answer_limit_us,
+        )
+    except StartError as error:
+        if part != LEARNER:
+            raise
+        raise StartError(f"what policies have learned: {error.message}", hint=_LEARNER_HINT) from error
     _logger.info("the state%s is in %s", f" of the {part}" if part else "", store.url)
     return store
 

@@ -26,9 +26,9 @@ from tests.support.learning import Diary
 from tests.support.processes import SUPPORT, make_config, pid_of, wait_until, watch_deaths
 
 pytestmark = pytest.mark.timeout(120)
-COUNT = 3_000
+COUNT = 1_500
 CONTEXTS = 7
-KILLS = 4
+KILLS = 2
 
 
 @contextlib.contextmanager
