@@ -124,16 +124,15 @@ def sensitivity_table(seeds: int) -> str:
     """Write the errors of discounted Thompson around its defaults, immediate / late."""
     worlds = independent_worlds(seeds)
     discounts, rows = (0.998, 0.999, 0.9995), []
-    for sharpness in (1.0, 2.0, 4.0, 8.0):
-        for floor in (0.002, 0.01):
-            cells = []
-            for discount in discounts:
-                document = {"name": "thompson", "discount": discount, "sharpness": sharpness, "floor": floor}
-                means = [
-                    np.mean([run.mean() for run in errors_of(document, worlds, delay)]) for delay in (0, DELAY_QUERIES)
-                ]
-                cells.append(" / ".join(f"{mean:.4f}".replace("0.", ".", 1) for mean in means))
-            rows.append([f"sharpness {sharpness:g}, floor {floor:g}", *cells])
+    for sharpness, floor in ((1.0, 0.002), (2.0, 0.002), (4.0, 0.002), (8.0, 0.002), (4.0, 0.01)):
+        cells = []
+        for discount in discounts:
+            document = {"name": "thompson", "discount": discount, "sharpness": sharpness, "floor": floor}
+            means = [
+                np.mean([run.mean() for run in errors_of(document, worlds, delay)]) for delay in (0, DELAY_QUERIES)
+            ]
+            cells.append(" / ".join(f"{mean:.4f}".replace("0.", ".", 1) for mean in means))
+        rows.append([f"sharpness {sharpness:g}, floor {floor:g}", *cells])
     return table(["`thompson`", *(f"discount {discount:g}" for discount in discounts)], rows)
 
 

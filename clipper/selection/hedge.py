@@ -25,6 +25,9 @@ RULE = Parameter("choice", "weighted", "how outputs become one", choices=("weigh
 class Hedge(ArmPolicy):
     """The default for ensembles: every model's loss is known, so nothing need be tried out.
 
+    Its aim is the best member, not the best vote: where members err independently of each other, an unweighted majority
+    may be better than any of them, and this does not find that out.
+
     A model without an output neither gains nor loses against the others: it is compared with them on the queries that
     it did answer.
     """
