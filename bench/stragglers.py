@@ -81,12 +81,12 @@ class Result:
         return found
 
 
-def register(clipper: Clipper) -> None:
+def register(clipper: Clipper, sizes: Sequence[int] = SIZES) -> None:
     """Deploy the members and link the ensembles; the straggler is linked last."""
-    for number in range(max(SIZES) - 1):
+    for number in range(max(sizes) - 1):
         deploy(clipper, f"steady-{number}", STEADY_US)
     deploy(clipper, "straggler", STRAGGLER_US)
-    for size in SIZES:
+    for size in sizes:
         for way in WAYS:
             name = f"{way.name}-{size}"
             clipper.register_application(name, "doubles", -1, way.slo_us, shape=1, policy=way.policy, cache=False)
@@ -102,12 +102,12 @@ def deploy(clipper: Clipper, name: str, durations: dict[str, int]) -> None:
     clipper.deploy_model(name, 1, container="simulated", environment=environment, batch_size=64)
 
 
-def measure(clipper: Clipper, options: argparse.Namespace) -> Iterator[Result]:
+def measure(clipper: Clipper, options: argparse.Namespace, sizes: Sequence[int] = SIZES) -> Iterator[Result]:
     """Run every way over every ensemble."""
     port = urlsplit(clipper.query_url).port or 0
-    progress = Progress(len(SIZES) * len(WAYS) * (options.duration_s + options.warmup_s))
+    progress = Progress(len(sizes) * len(WAYS) * (options.duration_s + options.warmup_s))
     counter = FIRST_COUNTER
-    for size in SIZES:
+    for size in sizes:
         for way in WAYS:
             progress.show(f"{way.name} of {size}")
             before = parse_metrics(read_metrics(clipper))
@@ -174,15 +174,20 @@ def render_table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, judge; returns the exit code."""
+def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.stragglers", description=__doc__.splitlines()[0])
     parser.add_argument("--rate-per-s", type=float, default=100.0, help="of the queries (default: %(default)s)")
     parser.add_argument("--duration-s", type=float, default=10.0, help="of each run (default: %(default)s)")
     parser.add_argument("--warmup-s", type=float, default=2.0, help="before it (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=9, help="of the arrivals (default: %(default)s)")
     parser.add_argument("--record", action="store_true", help=f"write the table of {DOCUMENT.name} anew")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, judge; returns the exit code."""
+    options = parse_options(arguments)
     with Clipper.start(query_port=0, management_port=0) as clipper:
         register(clipper)
         results = list(measure(clipper, options))

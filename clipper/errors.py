@@ -95,6 +95,13 @@ class TooLargeError(CallerError):
     http_status = 413
 
 
+class UnusableLogError(CallerError):
+    """A decision log cannot tell what a policy would have earned: it is of another kind, damaged, or not random."""
+
+    code = "unusable_log"
+    http_status = 422
+
+
 class UnauthorizedError(CallerError):
     """The management API wants a bearer token, and the request carries none, or one that is not accepted."""
 

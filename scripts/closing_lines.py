@@ -6,17 +6,20 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 COUNTED = ("failed", "passed", "skipped", "xfailed", "error")
 
 
-def closing_lines(report: dict[str, int | list[str]], duration_s: int) -> list[str]:
-    """Word the report that ``pytest --report-to`` wrote."""
-    left_out = report["left_out"]
-    lines = ["Left out:", *(f"  {line}" for line in left_out)] if isinstance(left_out, list) and left_out else []
-    counts = ", ".join(f"{report[name]} {name}" for name in COUNTED if report[name])
+def closing_lines(reports: list[dict[str, Any]], duration_s: int) -> list[str]:
+    """Word the reports that ``pytest --report-to`` wrote, one for each part of the suite."""
+    left_out = [line for report in reports for line in report["left_out"]]
+    lines = ["Left out:", *(f"  {line}" for line in left_out)] if left_out else []
+    totals = {name: sum(report[name] for report in reports) for name in COUNTED}
+    counts = ", ".join(f"{total} {name}" for name, total in totals.items() if total)
     return [*(lines or ["Nothing was left out."]), f"=== {counts} in {duration_s:.2f}s ==="]
 
 
 if __name__ == "__main__":
-    print("\n".join(closing_lines(json.loads(Path(sys.argv[1]).read_text()), int(sys.argv[2]))))
+    documents = [json.loads(Path(name).read_text()) for name in sys.argv[2:]]
+    print("\n".join(closing_lines(documents, int(sys.argv[1]))))

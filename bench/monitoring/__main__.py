@@ -8,21 +8,25 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Final
 
 from bench.document import DOCUMENTS, table, write_into
+from bench.machine import describe_machine
 from bench.monitoring.detection import (
     OUTPUTS,
     SUBJECTS,
+    Cost,
     Delays,
     FalseAlarms,
     OutputRun,
+    costs,
     delays,
     false_alarms,
     output_run,
 )
+from clipper.monitoring.options import DETECTORS
 
 DOCUMENT: Final = DOCUMENTS / "monitoring.md"
 LOSSES: Final = (0.02, 0.1, 0.3)
@@ -30,6 +34,8 @@ CHANGES: Final = ((0.02, 0.1), (0.1, 0.15), (0.1, 0.2), (0.1, 0.3), (0.1, 0.5), 
 HEALTHY: Final = 2_000  # feedbacks before a change
 LIMIT: Final = 5_000  # feedbacks after it
 WINDOWS: Final = 50
+COST_FEEDBACKS: Final = 50_000
+SECTIONS: Final = ("false-alarms", "delays", "outputs", "cost")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,25 +43,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench.monitoring", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="runs of each change (default 200)")
     parser.add_argument("--alarm-seeds", type=int, default=20, help="runs of 100,000 feedbacks (default 20)")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="measure these alone")
     parser.add_argument("--record", action="store_true", help=f"write the tables into {DOCUMENT.name}")
     options = parser.parse_args(arguments)
     began_s = time.process_time()
-    sections = {
-        "false-alarms": render_alarms(
+    sections: dict[str, Callable[[], str]] = {
+        "false-alarms": lambda: render_alarms(
             [false_alarms(subject, loss, options.alarm_seeds, 100_000) for loss in LOSSES for subject in SUBJECTS]
         ),
-        "delays": render_delays(
+        "delays": lambda: render_delays(
             [
                 delays(subject, before, after, options.seeds, HEALTHY, LIMIT)
                 for before, after in CHANGES
                 for subject in SUBJECTS
             ]
         ),
-        "outputs": render_outputs(
+        "outputs": lambda: render_outputs(
             [output_run(what, before, after, options.seeds, WINDOWS) for what, before, after in OUTPUTS]
         ),
+        "cost": lambda: render_costs([costs(detector, COST_FEEDBACKS) for detector in DETECTORS]),
     }
-    for name, text in sections.items():
+    for name in options.only or sections:
+        text = sections[name]()
         print(f"{name}\n{text}\n")
         if options.record:
             write_into(DOCUMENT, f"bench/monitoring --record, {name}", text)
@@ -113,6 +122,16 @@ def render_outputs(measured: Sequence[OutputRun]) -> str:
         for found in measured
     ]
     return table(["change", "measure", "noticed in its first window", "unchanged windows called changed"], rows)
+
+
+def render_costs(measured: Sequence[Cost]) -> str:
+    """Return the table of costs: a row for each detector, and the machine below it."""
+    rows = [[f"`{cost.detector}`", f"{cost.loss_us:.1f} us", f"{cost.output_us:.1f} us"] for cost in measured]
+    machine = describe_machine()
+    return (
+        table(["detector", "a loss", "a sampled output"], rows)
+        + f"\n\nCPU time of one model; {machine.cpu}, Python {machine.python}, {machine.started_at[:10]}.\n"
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -118,6 +119,30 @@ class OutputRun:
     false_changes: int
     changed_windows: int
     noticed: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU time of one loss and of one sampled output of one model, us."""
+
+    detector: str
+    loss_us: float
+    output_us: float
+
+
+def costs(detector: str, feedbacks: int) -> Cost:
+    """Measure what an arm costs, with what is done once a window spread over its values."""
+    options = MonitorOptions(detector=detector)
+    losses, outputs = LossMonitor(options), OutputMonitor(options)
+    values = list(_tosses(0.1, feedbacks, 0))
+    began_s = time.process_time()
+    for value in values:
+        losses.observe(value)
+    between_s = time.process_time()
+    for number in range(feedbacks):
+        outputs.observe(number % 10)
+    ended_s = time.process_time()
+    return Cost(detector, (between_s - began_s) / feedbacks * 1e6, (ended_s - between_s) / feedbacks * 1e6)
 
 
 Draw = Callable[[np.random.Generator, int], Sequence[object]]

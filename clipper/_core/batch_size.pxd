@@ -31,6 +31,7 @@ cdef class AimdBatchSize(AimedBatchSize):
     cdef uint32_t _last_good                    # largest full batch within the target since the last violation
     cdef uint32_t _ceiling                      # the last violation; 0 = none yet
     cdef bint _growing                          # the step doubles: no violation yet, or beyond the ceiling
+    cdef double _kept_ratio                     # what the next back-off keeps at most; less with each in a row
     cdef uint64_t _doubted_us                   # the last full batch, if beyond the target; its size is tried again
 
     cdef void _grow(self, uint32_t size) noexcept

@@ -5,7 +5,9 @@ Where this parts from the paper. It does not aim at the whole SLO, as under load
 and then rides the next one; where it aims instead, `AimedBatchSize` says. It doubles up to the first violation instead
 of adding one by one, which takes tens of batches instead of hundreds. Its additive step is an eighth of the gap between
 the last good size and the last bad one, so that a settled controller crosses its target by little, whatever the size of
-the batch. And one bad batch alone is not believed: pauses come one at a time, batches of a slower model do not.
+the batch. And one bad batch alone is not believed: pauses come one at a time, batches of a slower model do not. Each
+back-off that follows another without a good batch between them is the square of that one: a model of which most of a
+batch's time does not depend on its size comes back by tens of percent too late, not by the percents that the time says.
 """
 
 from cython cimport final
@@ -69,6 +71,7 @@ cdef class AimdBatchSize(AimedBatchSize):
     def __cinit__(self, *_args, **_options):
         self._cap = self._step = 1.0
         self._growing = True
+        self._kept_ratio = BACK_OFF_RATIO
 
     cpdef uint32_t next_size(self, uint64_t now_us) noexcept:
         return <uint32_t>(self._cap + ROUNDING)
@@ -86,6 +89,7 @@ cdef class AimdBatchSize(AimedBatchSize):
 
     cdef void _grow(self, uint32_t size) noexcept:
         self._doubted_us = 0
+        self._kept_ratio = BACK_OFF_RATIO
         self._last_good = size
         if size >= self._ceiling:
             self._growing = True        # faster than it was: the old ceiling no longer holds
@@ -109,6 +113,7 @@ cdef class AimdBatchSize(AimedBatchSize):
             self._cap = max(1.0, min(<double>self._last_good, kept))
             self._step = max(1.0, STEP_RATIO * (size - self._cap))
         else:
-            self._cap = max(1.0, min(BACK_OFF_RATIO * size, kept))
+            self._cap = max(1.0, min(self._kept_ratio * size, kept))
             self._step = max(STEP_RATIO * (size - self._cap), STEP_RATIO * (1.0 - BACK_OFF_RATIO))
+            self._kept_ratio = max(self._kept_ratio * self._kept_ratio, LEAST_BACK_OFF_RATIO)
         self._last_good = 0

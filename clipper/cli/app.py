@@ -6,9 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
-from clipper.cli import apps, models, monitor, policy
+from clipper.cli import apps, decisions, models, monitor, policy
 from clipper.cli.config import config
 from clipper.cli.deploy import deploy
+from clipper.cli.evaluate import evaluate
 from clipper.cli.feedback import feedback
 from clipper.cli.group import ClipperGroup
 from clipper.cli.links import link, unlink
@@ -23,6 +24,7 @@ from clipper.cli.top import top
 
 _INSTANCE: Final = "Run Clipper"
 _SERVING: Final = "Serve models"
+_LEARNING: Final = "Learn from feedback"
 _WATCHING: Final = "Watch"
 
 app = typer.Typer(
@@ -65,12 +67,14 @@ for command, panel in (
     (rollback, _SERVING),
     (scale, _SERVING),
     (predict, _SERVING),
-    (feedback, _SERVING),
+    (feedback, _LEARNING),
+    (evaluate, _LEARNING),
     (logs, _WATCHING),
     (top, _WATCHING),
 ):
     app.command(command.__name__, rich_help_panel=panel)(command)
 app.add_typer(apps.app, name="apps", rich_help_panel=_SERVING)
 app.add_typer(models.app, name="models", rich_help_panel=_SERVING)
-app.add_typer(policy.app, name="policy", rich_help_panel=_SERVING)
+app.add_typer(policy.app, name="policy", rich_help_panel=_LEARNING)
+app.add_typer(decisions.app, name="decisions", rich_help_panel=_LEARNING)
 app.add_typer(monitor.app, name="monitor", rich_help_panel=_WATCHING)

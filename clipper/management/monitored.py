@@ -38,14 +38,14 @@ class Monitored:
     last_action_us: int | None = None
     left: tuple[str, ...] = ()  # arms that were rolled back from, the latest last
     retry_at_us: int = 0
-    withheld: dict[str, str] = field(default_factory=dict)  # arm -> why nothing is done, as it was told
+    untaken: dict[str, str] = field(default_factory=dict)  # arm -> why nothing is done, as it was told
     is_dirty: bool = False
 
     def follow(self, arms: Sequence[str], shadows: Collection[str]) -> bool:
         """Watch these arms from now on; return whether they are others than before."""
         if not self.monitor.follow(arms, shadows):
             return False
-        self.withheld = {arm: why for arm, why in self.withheld.items() if arm in arms}
+        self.untaken = {arm: why for arm, why in self.untaken.items() if arm in arms}
         return True
 
     def add_event(self, at_us: int, arm: str, kind: str, text: str) -> None:

@@ -176,7 +176,10 @@ class Monitoring:
             except TimeoutError:
                 pass
             self._wake.clear()
-            await self.look()
+            try:
+                await self.look()
+            except ClipperError as error:
+                _logger.error("the monitoring could not do what it should, and tries again: %s", error)
             if self._now_us() >= self._next_save_us:
                 self.save_dirty()
 
@@ -197,7 +200,9 @@ class Monitoring:
 
     async def _decide(self, monitored: Monitored, arm: str, reason: str) -> None:
         now_us = self._now_us()
-        if now_us < monitored.retry_at_us or arm not in monitored.monitor.arms:
+        self._follow()  # an earlier action has taken its time
+        is_current = self._monitored.get(monitored.name) is monitored and arm in monitored.monitor.arms
+        if not is_current or now_us < monitored.retry_at_us:
             return
         situation = self._situation(monitored, arm)
         decision = decide(situation, now_us) if arm in situation.arms else Decision(TELL)  # a shadow answers nothing
@@ -225,10 +230,12 @@ class Monitoring:
             last_action_us=max((at_us for at_us in times if at_us is not None), default=None),
             previous_version=previous[0] if previous else None,
             previous_has_replicas=bool(previous) and self._has_replicas(ModelId(model.name, previous[0])),
-            left_versions=frozenset(
-                left.version for left in map(model_id_of, monitored.left) if left.name == model.name
-            ),
+            left_versions=frozenset(left.version for left in self._left() if left.name == model.name),
         )
+
+    def _left(self) -> list[ModelId]:
+        """Return every version that was rolled back from, for whichever application."""
+        return [model_id_of(arm) for monitored in self._monitored.values() for arm in monitored.left]
 
     async def _roll_back(self, monitored: Monitored, arm: str, reason: str, version: str) -> None:
         model = model_id_of(arm)
@@ -252,14 +259,18 @@ class Monitoring:
 
     def _on_failure(self, monitored: Monitored, arm: str, error: ClipperError) -> None:
         monitored.retry_at_us = self._now_us() + RETRY_INTERVAL_US
-        self._event(monitored, arm, "failed", f"it could not be rolled back: {error}")
+        self._tell_once(monitored, arm, "failed", f"it could not be rolled back: {error}")
 
     def _tell_withheld(self, monitored: Monitored, arm: str, decision: Decision) -> None:
-        """Say once why nothing is done, and again only when the reason is another."""
-        if decision.withheld and monitored.withheld.get(arm) != decision.withheld:
-            monitored.withheld[arm] = decision.withheld
+        if decision.withheld:
             wanted = monitored.monitor.options.on_degraded
-            self._event(monitored, arm, "withheld", f"no {wanted}: {decision.withheld}")
+            self._tell_once(monitored, arm, "withheld", f"no {wanted}: {decision.withheld}")
+
+    def _tell_once(self, monitored: Monitored, arm: str, kind: str, text: str) -> None:
+        """Say why nothing is done, and again only when the reason is another."""
+        if monitored.untaken.get(arm) != text:
+            monitored.untaken[arm] = text
+            self._event(monitored, arm, kind, text)
 
     def _on_quarantine(self, monitored: Monitored, arm: str, kind: str, text: str) -> None:
         self._event(monitored, arm, kind, text)
@@ -275,7 +286,7 @@ class Monitoring:
 
     def _tell(self, monitored: Monitored, findings: Sequence[Finding]) -> None:
         for finding in findings:
-            monitored.withheld.pop(finding.arm, None)
+            monitored.untaken.pop(finding.arm, None)
             self._event(monitored, finding.arm, finding.kind, finding.text)
         if findings:
             self._wake.set()

@@ -16,6 +16,7 @@ from clipper.monitoring.options import MonitorOptions
 MAX_LABELS: Final = 30
 MAX_LABEL_CHARACTERS: Final = 200
 _OTHER: Final = "\x00other"  # begins as no JSON text does
+_UNREADABLE: Final = "\x00unreadable"
 
 Value = float | str
 
@@ -44,7 +45,10 @@ def value_of(output: object, label_field: str = "") -> Value:
         return json.dumps(output)[:MAX_LABEL_CHARACTERS]
     if isinstance(output, Sequence) and output and all(type(item) in (int, float) for item in output):
         return f"[{max(range(len(output)), key=output.__getitem__)}]"
-    return json.dumps(output, sort_keys=True, default=str)[:MAX_LABEL_CHARACTERS]
+    try:
+        return json.dumps(output, sort_keys=True)[:MAX_LABEL_CHARACTERS]
+    except (TypeError, ValueError, RecursionError):  # nested deeper than Python's own reader goes
+        return _UNREADABLE
 
 
 def _to_float(number: float) -> float:
@@ -172,5 +176,5 @@ def _written(value: Value) -> float | str:
 
 def _read(value: float | str) -> Value:
     if isinstance(value, str):
-        return float(value[1:]) if value.startswith("\x00") else value
+        return float(value[1:]) if value in ("\x00inf", "\x00-inf") else value
     return float(value)

@@ -34,6 +34,8 @@ _CLASSES: Final[tuple[type[SelectionPolicy], ...]] = (
 )
 POLICIES: Final[Mapping[str, type[SelectionPolicy]]] = {kind.name: kind for kind in _CLASSES}
 """Name -> class of the policies that come with Clipper."""
+OPTIONAL_POLICIES: Final[Mapping[str, str]] = {"vowpal_wabbit": "clipper.selection.vowpal_wabbit:VowpalWabbit"}
+"""Name -> import path of those that need a library beside it; their classes say which, and how to install it."""
 
 
 def make_policy(document: str | Mapping[str, Any]) -> SelectionPolicy:
@@ -67,11 +69,16 @@ def policy_class(name: str) -> type[SelectionPolicy]:
     """
     if name in POLICIES:
         return POLICIES[name]
+    if name in OPTIONAL_POLICIES:
+        of_library: type[SelectionPolicy] = imported(OPTIONAL_POLICIES[name], "policy")
+        return of_library
     if not is_import_path(name):
-        near = difflib.get_close_matches(name, POLICIES, 1)
+        near = difflib.get_close_matches(name, [*POLICIES, *OPTIONAL_POLICIES], 1)
         raise InvalidArgumentError(
             f"there is no policy {name!r}",
-            hint=f"did you mean {near[0]!r}?" if near else f"known: {', '.join(POLICIES)}, or package.module:Class",
+            hint=f"did you mean {near[0]!r}?"
+            if near
+            else f"known: {', '.join([*POLICIES, *OPTIONAL_POLICIES])}, or package.module:Class",
         )
     found = imported(name, "policy")
     if not isinstance(found, type) or not issubclass(found, SelectionPolicy):
@@ -89,4 +96,4 @@ def policy_class(name: str) -> type[SelectionPolicy]:
 
 def is_policy_name(name: str) -> bool:
     """Whether a policy that comes with Clipper has this name."""
-    return name in POLICIES
+    return name in POLICIES or name in OPTIONAL_POLICIES

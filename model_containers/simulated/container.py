@@ -1,6 +1,7 @@
 """A model with a price tag and, on request, with faults: for tests, benchmarks and simulations.
 
-A batch of n takes ``base_us + per_item_us * n`` and noise; the outputs are the first elements of the inputs.
+A batch of n takes ``base_us + per_item_us * n`` and noise. The outputs are the first elements of the inputs; with
+``classes`` the model is a classifier that is wrong at a stated rate, see ``labels.py``.
 Every parameter is an environment variable, ``CLIPPER_SIMULATED_`` and its name in capitals.
 """
 
@@ -21,6 +22,7 @@ from model_containers.codec import Frame, Header, Inputs
 from model_containers.container import ItemError, ModelContainer
 from model_containers.noop.container import first_elements
 from model_containers.settings import ContainerSettings, SettingsError, read_number
+from model_containers.simulated.labels import MAX_CLASSES, MIN_CLASSES, LabelErrors, answer_labels
 
 PREFIX: Final = "CLIPPER_SIMULATED_"
 FOREVER_S: Final = 1e9
@@ -54,6 +56,18 @@ class SimulatedSettings:
     seed: int = 0
     fault: Fault = Fault.NONE
     fault_every: int = 1
+    classes: int = 0  # of a classifier that errs; 0 = no classifier. The other settings of the errors need it
+    error_ratio: float = 0.0
+    degraded_error_ratio: float | None = None  # None = error_ratio: the model cannot be degraded
+    degraded_file: str = ""  # degraded while a file of this name exists; empty = only by the inputs
+    shared_ratio: float = 0.0  # of the queries in which all models fail together
+
+    def label_errors(self) -> LabelErrors | None:
+        """Return when this model errs; None if it is no classifier."""
+        if not self.classes:
+            return None
+        degraded = self.error_ratio if self.degraded_error_ratio is None else self.degraded_error_ratio
+        return LabelErrors(self.classes, self.error_ratio, degraded, self.shared_ratio, self.seed)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> SimulatedSettings:
@@ -64,6 +78,9 @@ class SimulatedSettings:
             text = environment.get(name)
             if text is not None:
                 given[setting.name] = _READERS.get(setting.name, read_number)(name, text)
+        useless = [name for name in OF_A_CLASSIFIER if name in given and not given.get("classes")]
+        if useless:
+            raise SettingsError(f"{PREFIX}{useless[0].upper()} is set, but {PREFIX}CLASSES is not: no classifier errs")
         return cls(**given)
 
 
@@ -85,7 +102,33 @@ def _read_time(name: str, text: str) -> float:
     return time_us
 
 
-_READERS: Final[Mapping[str, Callable[[str, str], Any]]] = {"fault": _read_fault, "per_item_us": _read_time}
+def _read_ratio(name: str, text: str) -> float:
+    try:
+        ratio = float(text)
+    except ValueError:
+        ratio = math.nan
+    if not 0 <= ratio <= 1:
+        raise SettingsError(f"{name} is {text!r}, expected a share of 0 to 1") from None
+    return ratio
+
+
+def _read_classes(name: str, text: str) -> int:
+    classes = read_number(name, text)
+    if classes and not MIN_CLASSES <= classes <= MAX_CLASSES:
+        raise SettingsError(f"{name} is {text!r}, expected {MIN_CLASSES} to {MAX_CLASSES} classes, or 0 for none")
+    return classes
+
+
+_READERS: Final[Mapping[str, Callable[[str, str], Any]]] = {
+    "fault": _read_fault,
+    "per_item_us": _read_time,
+    "classes": _read_classes,
+    "error_ratio": _read_ratio,
+    "degraded_error_ratio": _read_ratio,
+    "degraded_file": lambda _, text: text,
+    "shared_ratio": _read_ratio,
+}
+OF_A_CLASSIFIER: Final = ("error_ratio", "degraded_error_ratio", "degraded_file", "shared_ratio")
 
 
 class SimulatedContainer(ModelContainer):
@@ -94,6 +137,7 @@ class SimulatedContainer(ModelContainer):
     def __init__(self, settings: SimulatedSettings) -> None:
         self._settings = settings
         self._random = random.Random(settings.seed)
+        self._errors = settings.label_errors()
         self._batches = itertools.count(1)
         self._fault = Fault.NONE  # of the batch in hand
 
@@ -113,10 +157,10 @@ class SimulatedContainer(ModelContainer):
         return message
 
     def predict_batch(self, inputs: Inputs) -> Any:
-        """Return the first elements after the stated time, or commit a fault."""
+        """Return the outputs after the stated time, or commit a fault."""
         noise_us = self._random.expovariate(1 / self._settings.noise_us) if self._settings.noise_us else 0
         self._spend(self._settings.base_us + self._settings.per_item_us * len(inputs) + noise_us)
-        outputs = first_elements(inputs)
+        outputs = self._outputs(inputs)
         match self._fault:
             case Fault.RAISE:
                 raise RuntimeError("simulated failure")
@@ -135,6 +179,12 @@ class SimulatedContainer(ModelContainer):
             case Fault.EXIT:
                 os._exit(70)
         return outputs
+
+    def _outputs(self, inputs: Inputs) -> Any:
+        if self._errors is None:
+            return first_elements(inputs)
+        file = self._settings.degraded_file
+        return answer_labels(self._errors, inputs, is_degraded=bool(file) and os.path.exists(file))
 
     def _spend(self, time_us: float) -> None:
         if not self._settings.busy:

@@ -24,6 +24,7 @@ from tests.support.processes import pid_of, wait_until
 
 pytestmark = pytest.mark.timeout(120)
 LIMIT_S = 60
+POLICY = {"name": "epsilon_greedy", "epsilon": 0.5}  # a degraded model keeps being asked
 MONITOR = {"reference": 30, "cool_down_s": 3600, "output_window": 100}
 
 
@@ -95,7 +96,7 @@ def traffic(clipper: Clipper, application: str) -> Iterator[Traffic]:
 
 def register(clipper: Clipper, name: str, **monitor: Any) -> None:
     clipper.register_application(
-        name, "doubles", None, 5_000_000, policy="epsilon_greedy", learning={"monitor": {**MONITOR, **monitor}}
+        name, "doubles", None, 5_000_000, policy=POLICY, learning={"monitor": {**MONITOR, **monitor}}
     )
 
 
@@ -118,6 +119,7 @@ def test_model_that_degrades_live_is_noticed_and_rolled_back_while_nobody_looks(
     with traffic(clipper, "digits") as queries:
         queries.run_until(lambda: ready_arms(clipper, "digits") == {"svm:2"})
         assert kinds(clipper, "digits") == []
+        queries.run_until(lambda: clipper.monitoring("digits").arms[0].outputs > 0)
         switch.touch()
         # From here on nobody asks management for anything but which version answers.
         queries.run_until(lambda: clipper.get_model("svm").current_version == "1")

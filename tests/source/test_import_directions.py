@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "monitoring": {"errors", "types"},
     "registry": BASE | {"state", "monitoring", "selection"},
     "selection": BASE | {"state"},
+    "evaluation": BASE | {"selection"},
     "deploy": BASE | {"state"},
     "supervisor": BASE | {"security"},
     "frontend": BASE | {"_core", "metrics", "security", "selection"},
@@ -40,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},
     "__init__": BASE | {"client"},
     "admin": BASE | {"__init__", "client", "deploy", "registry", "supervisor"},
-    "cli": BASE | {"__init__", "client", "deployers", "metrics", "security", "selection", "supervisor"},
+    "cli": BASE | {"__init__", "client", "deployers", "evaluation", "metrics", "security", "selection", "supervisor"},
     "__main__": {"cli"},
     "demo": BASE | {"__init__", "client", "management", "metrics"},
 }

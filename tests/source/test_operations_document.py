@@ -59,7 +59,21 @@ tests:
       - {series: 'clipper_query_latency_seconds_bucket{application="bad",le="0.02"}', values: '0+5x30'}
       - {series: 'clipper_query_latency_seconds_bucket{application="bad",le="0.05"}', values: '0+10x30'}
       - {series: 'clipper_query_latency_seconds_bucket{application="bad",le="+Inf"}', values: '0+10x30'}
+      - {series: 'clipper_monitor_degraded{application="good",model="m",version="1"}', values: '0x30'}
+      - {series: 'clipper_monitor_degraded{application="bad",model="m",version="2"}', values: '0x10 1x20'}
+      - {series: 'clipper_monitor_events_total{application="bad",kind="rolled_back"}', values: '0x10 1x20'}
+      - {series: 'clipper_monitor_events_total{application="bad",kind="degraded"}', values: '0x10 1x20'}
     alert_rule_test:
+      - eval_time: 20m
+        alertname: ClipperModelDegraded
+        exp_alerts:
+          - exp_labels: {application: bad, model: m, version: "2"}
+            exp_annotations: {summary: "m:2 is worse for bad than it was"}
+      - eval_time: 20m
+        alertname: ClipperModelTakenAway
+        exp_alerts:
+          - exp_labels: {application: bad, kind: rolled_back}
+            exp_annotations: {summary: "A degraded model of bad was rolled_back"}
       - eval_time: 20m
         alertname: ClipperQueriesWithoutPrediction
         exp_alerts:

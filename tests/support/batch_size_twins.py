@@ -21,6 +21,7 @@ class AimdTwin:
     ceiling: int = 0
     is_growing: bool = True
     doubted_us: int = 0
+    kept_ratio: float = 0.9
 
     def next_size(self) -> int:
         return int(self.cap + 1e-6)
@@ -31,7 +32,7 @@ class AimdTwin:
             return
         if duration_us <= target_us:
             if size == self.next_size():
-                self.doubted_us, self.last_good = 0, size
+                self.doubted_us, self.last_good, self.kept_ratio = 0, size, 0.9
                 self.is_growing = self.is_growing or size >= self.ceiling
                 self.cap = min(self.cap + self.step, self.max_size)
                 self.step = min(2 * self.step, self.max_size) if self.is_growing else self.step
@@ -43,8 +44,9 @@ class AimdTwin:
                 self.cap = max(1.0, min(self.last_good, kept))
                 self.step = max(1.0, 0.125 * (size - self.cap))
             else:
-                self.cap = max(1.0, min(0.9 * size, kept))
+                self.cap = max(1.0, min(self.kept_ratio * size, kept))
                 self.step = max(0.125 * (size - self.cap), 0.0125)
+                self.kept_ratio = max(self.kept_ratio**2, 0.5)
             self.is_growing = False
             self.doubted_us, self.ceiling, self.last_good = 0, size, 0
 

@@ -251,8 +251,12 @@ def test_rollback_that_fails_is_told_and_tried_again_later(world: World) -> None
     world.failure = ServerError("the state cannot be written")
     look(monitoring)
     look(monitoring)
+    world.now_us += RETRY_INTERVAL_US
+    look(monitoring)  # tried again, and not told again
     assert kinds(monitoring) == ["degraded", "failed"]
     world.failure = None
+    look(monitoring)
+    assert world.current("a") == "2", "not yet again"
     world.now_us += RETRY_INTERVAL_US
     look(monitoring)
     assert world.current("a") == "1"

@@ -134,3 +134,16 @@ def test_monitor_that_resumes_begins_a_window_against_its_old_reference() -> Non
     monitor.resume()
     assert not monitor.has_changed
     assert feed(monitor, ["dog"] * WINDOW)[0].has_changed
+
+
+def test_output_nested_deeper_than_can_be_written_is_a_label_like_another() -> None:
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    monitor = OutputMonitor(OPTIONS)
+    feed(monitor, ["cat"] * WINDOW)
+    (changed,) = feed(monitor, [nested] * WINDOW)
+    assert changed.has_changed
+    again = OutputMonitor(OPTIONS)
+    again.restore(json.loads(json.dumps(monitor.to_state())))
+    assert again.has_changed

@@ -1,0 +1,118 @@
+"""A Clipper for the figures, and what they all do with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from clipper import Clipper
+from clipper.client.api_paths import API
+
+SAMPLE_INTERVAL_US: Final = 1_000_000
+DEFAULT_OUTPUT: Final = -1  # no label of any figure
+
+
+class StageError(Exception):
+    """Management refused what a figure needs."""
+
+
+@dataclass
+class Stage:
+    """A running Clipper and the form of the figures: full, or the quick one that only shows that they run."""
+
+    clipper: Clipper
+    is_full: bool
+    tell: Callable[[str], None]
+    bars_only: bool = False  # leave out of Figure 8 what is there to compare with, and has no bar
+    seeds: int | None = None  # of Figure 8, at most; None = as many as it promises
+
+    @property
+    def port(self) -> int:
+        """The query port."""
+        port = urlsplit(self.clipper.query_url).port
+        if port is None:
+            raise ValueError(f"no port in {self.clipper.query_url}")
+        return port
+
+    def deploy_simulated(self, name: str, environment: Mapping[str, str]) -> None:
+        """Deploy a simulated container."""
+        self.clipper.deploy_model(name, 1, container="simulated", environment=dict(environment))
+
+    def deploy_fitted(self, name: str, estimator: Any, length: int) -> None:
+        """Deploy a fitted scikit-learn model of inputs of this length."""
+        self.clipper.deploy_model(name, 1, model=estimator, sample_input=[0.0] * length)
+
+    def register(
+        self,
+        name: str,
+        models: Sequence[str],
+        policy: Mapping[str, Any],
+        slo_us: int,
+        length: int,
+        learning: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Register an application on models that are deployed."""
+        body = {
+            "name": name,
+            "input_type": "doubles",
+            "default_output": DEFAULT_OUTPUT,
+            "latency_slo_us": slo_us,
+            "shape": [length],
+            "policy": dict(policy),
+        }
+        if learning is not None:
+            body["learning"] = dict(learning)
+        self.manage("POST", "/applications", body)
+        for model in models:
+            self.clipper.link_model_to_app(name, model)
+
+    def policy_of(self, application: str, context: str | None = None) -> dict[str, Any]:
+        """Return what management tells of an application's policy."""
+        query = "" if context is None else f"?context={quote(context, safe='')}"
+        found: dict[str, Any] = self.manage("GET", f"/applications/{quote(application, safe='')}/policy{query}")
+        return found
+
+    def manage(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the management API, and return what it answers.
+
+        Raises
+        ------
+        StageError
+            It is an error.
+        """
+        status, text = self.clipper.exchange(method, API + path, body)
+        if not 200 <= status < 300:
+            raise StageError(f"{method} {path}: status {status}, {text}")
+        return json.loads(text) if text else None
+
+
+@dataclass
+class LagWatch:
+    """Samples how far the learner of an application is behind the feedback that its clients have told."""
+
+    stage: Stage
+    application: str
+    told: int = 0
+    samples: list[int] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        while True:
+            await asyncio.sleep(SAMPLE_INTERVAL_US / 1e6)
+            told = self.told
+            seen = await asyncio.to_thread(self.stage.policy_of, self.application)
+            self.samples.append(max(0, told - int(seen["observations"])))
+
+    @property
+    def mean(self) -> float:
+        """The mean of the samples; 0 if there were none."""
+        return sum(self.samples) / len(self.samples) if self.samples else 0.0
+
+    @property
+    def most(self) -> int:
+        """The largest sample."""
+        return max(self.samples, default=0)
