@@ -1,4 +1,4 @@
-from typing import Literal, final
+from typing import Literal, Self, final
 
 from clipper._core.decision_stream import DecisionStream
 from clipper._core.prediction_cache import PredictionCacheHandle
@@ -22,7 +22,7 @@ class DecisionLog:
     budget_bytes: int
     wall_offset_us: int
 
-    def __init__(self, budget_bytes: int, cache: PredictionCacheHandle, *, random_seed: int = 1) -> None: ...
+    def __new__(cls, budget_bytes: int, cache: PredictionCacheHandle, *, random_seed: int = 1) -> Self: ...
     def join(
         self, stream: DecisionStream, query_id: int, digest: int, said: bytes, now_us: int, at_us: int
     ) -> tuple[Literal["joined", "duplicate", "contradictory", "unknown"], bytes, bytes]:

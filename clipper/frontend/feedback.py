@@ -148,17 +148,20 @@ def _said(body: UpdateBody) -> tuple[bytes, int]:
     Raises
     ------
     BodyError
-        The label holds a number that no double can hold.
+        The label holds a number that no double can hold, or text that is none.
     """
     if body.label is None:
         return b'"reward":%s' % json.dumps(body.reward).encode(), _digest(["reward", body.reward])
     try:
         label = json.loads(body.label)
-        text = json.dumps(label, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(label, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        cause = "the label holds a lone surrogate, expected a \\u escape of a character, or of both halves of a pair"
+        raise BodyError("bad_encoding", cause) from error
     except (ValueError, RecursionError) as error:  # the grammar was checked: what is left is the size of a number
         cause = f"the label holds a number that no 64-bit float can hold, or one of thousands of digits: {error}"
         raise BodyError("out_of_range", cause) from error
-    return b'"label":' + text.encode(), _digest(["label", label])
+    return b'"label":' + text, _digest(["label", label])
 
 
 def _digest(said: list[Any]) -> int:

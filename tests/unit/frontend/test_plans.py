@@ -58,7 +58,7 @@ def test_cascade_and_features_are_made() -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({"kind": "arms", "plan_id": 1, "models": ["c:1"]}, "'c:1', which is not the current version of a linked model"),
+        ({"kind": "arms", "plan_id": 1, "models": ["c:1"]}, "'c:1', which is not the current version of a linked"),
         ({"kind": "arms", "plan_id": 1, "models": ["a:9"]}, "'a:9', which is not the current version"),
         ({"kind": "arms", "plan_id": 1, "models": ["a:1"], "shadows": ["text:1"]}, "'text:1', which is not a model"),
         ({"kind": "arms", "plan_id": 1, "models": []}, "at least one model"),
