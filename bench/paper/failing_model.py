@@ -40,7 +40,7 @@ class Scale:
 
 
 FULL: Final = Scale()
-QUICK: Final = Scale(queries=600, fails_at=150, recovers_at=300, seeds=2)
+QUICK: Final = Scale(queries=160, fails_at=40, recovers_at=80, seeds=2)
 
 
 def model_name(member: int, *, is_correlated: bool) -> str:

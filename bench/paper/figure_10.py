@@ -39,7 +39,7 @@ class Scale:
 
 
 FULL: Final = Scale()
-QUICK: Final = Scale(dialects=3, writers=12, feedbacks=3, probes=4)
+QUICK: Final = Scale(dialects=2, writers=12, feedbacks=3, probes=4)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from bench.paper.figures import FIGURES
 from bench.paper.stage import Stage
 from clipper import Clipper
 
+# A dozen containers, some of which import scikit-learn: a few seconds each here, more beside other work.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
