@@ -75,7 +75,7 @@ def show_learning(console: Console, clipper: Clipper, digits: Digits, pixel_orde
                 stage.watch(live, "both are new", BETTER, lambda: None),
                 stage.watch(live, "svm sees upside down", WORSE,
                             lambda: write_pixel_order(pixel_order, UPSIDE_DOWN)),
-                stage.watch(live, "svm sees upright again", BETTER,
+                stage.watch(live, "svm sees well again", BETTER,
                             lambda: write_pixel_order(pixel_order, UPRIGHT)),
             ]  # fmt: skip
     finally:

@@ -198,9 +198,7 @@ class Worker:
         if kind == "observed":
             self.learning.observations.acknowledge(message)
             return None
-        if kind == "plans":
-            self.snapshots.take_plans(message)
-        elif kind == "replica_gone":
+        if kind == "replica_gone":
             self.core.rpc.replica_gone(message["replica_id"])
         elif kind == "drain_replica":
             self.core.rpc.drain_replica(message["replica_id"])

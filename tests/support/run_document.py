@@ -11,9 +11,10 @@ in a shell while that Clipper is up, and print what the document shows. The word
 | ``console`` | each ``$ command`` runs; the lines below it are its output, and ``...`` is any number of lines |
 | ``console fragment`` | nothing |
 
-Three things differ from what the reader has. Clipper takes free ports, and the documents' 1337 and 1338 stand for them;
+Four things differ from what the reader has. Clipper takes free ports, and the documents' 1337 and 1338 stand for them;
 a cluster of `clipper.admin` and ``clipper start`` take free ports too, and keep their state in a directory that is
-removed at the end; it stands for ``~/.local/state``.
+removed at the end; it stands for ``~/.local/state``. What the document writes can be imported by what it starts: the
+working directory stands in PYTHONPATH.
 Latency objectives below a second become a second: on a busy machine a default output says nothing about the document.
 And ids, dates, measured times and which replica it was are not compared.
 """
@@ -223,7 +224,10 @@ def main(path: str) -> int:
     reader = Reader(path)
     with tempfile.TemporaryDirectory(prefix="clipper-") as state_home, reader.on_free_ports():
         os.environ.update(
-            XDG_STATE_HOME=state_home, CLIPPER_LISTEN__QUERY_PORT="0", CLIPPER_LISTEN__MANAGEMENT_PORT="0"
+            XDG_STATE_HOME=state_home,
+            CLIPPER_LISTEN__QUERY_PORT="0",
+            CLIPPER_LISTEN__MANAGEMENT_PORT="0",
+            PYTHONPATH=os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(Path.cwd())])),
         )
         try:
             reader.read((ROOT / path).read_text(encoding="utf-8"))
