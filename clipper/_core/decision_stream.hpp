@@ -55,7 +55,8 @@ class DecisionFeed {
 
  private:
   static uint64_t multiply_high(uint64_t random, uint64_t below) noexcept {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(random) * below) >> 64);
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<uint64_t>((static_cast<Wide>(random) * below) >> 64);
   }
   std::deque<uint64_t> unfiled;
   std::vector<uint64_t> sample;

@@ -44,7 +44,8 @@ def run_one(data: bytes) -> None:
     """Feed one stream whole, then in pieces; the answers must be the same, and none may be a 500.
 
     Of a request with several faults the one that is told depends on how much of it has come: a head may be malformed
-    and too long. So of a refusal that ends the connection only the place counts, not the cause.
+    and too long, or of another version of HTTP. So of a refusal that ends the connection only the place counts, not the
+    cause.
 
     Parameters
     ----------
@@ -100,7 +101,8 @@ def _answers(chunks: list[bytes], options: int) -> bytes:
         raise AssertionError("the connection is gone and something of it is still counted")
     written = re.sub(rb"Date: [^\r]*", b"Date: x", written)
     starts = [match.start() for match in re.finditer(rb"HTTP/1\.1 [2-5][0-9][0-9] ", written)]
-    if starts and written[starts[-1] + 9] == ord("4") and b"\r\nConnection: close\r\n" in written[starts[-1] :]:
+    status = written[starts[-1] + 9 : starts[-1] + 12] if starts else b""
+    if status.startswith((b"4", b"505")) and b"\r\nConnection: close\r\n" in written[starts[-1] :]:
         return written[: starts[-1]] + b"refused"
     return written
 
