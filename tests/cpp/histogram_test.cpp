@@ -58,7 +58,7 @@ void test_stage_counts_land_in_their_own_histogram() {
   model->record_stage(clipper::Stage::Gather, 40, 3);
   CHECK(model->stage_us[clipper::kStages - 1].count == 3 && model->stage_us[0].count == 0);
   clipper::ApplicationCounters application;
-  application.count_default(clipper::MissReason::ModelError);
+  application.count_default(clipper::MissReason::LowConfidence);
   CHECK(application.defaults[clipper::kMissReasons - 1] == 1);
 }
 
