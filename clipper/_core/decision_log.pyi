@@ -23,6 +23,12 @@ class DecisionLog:
     wall_offset_us: int
 
     def __new__(cls, budget_bytes: int, cache: PredictionCacheHandle, *, random_seed: int = 1) -> Self: ...
+    def is_awaited(self, stream: DecisionStream, query_id: int, now_us: int) -> bool:
+        """Tell whether a model that was asked for the answer, shadows aside, is still evaluating the input.
+
+        False for a query that is not known, or that feedback was given for.
+        """
+
     def join(
         self, stream: DecisionStream, query_id: int, digest: int, said: bytes, now_us: int, at_us: int
     ) -> tuple[Literal["joined", "duplicate", "contradictory", "unknown"], bytes, bytes]:

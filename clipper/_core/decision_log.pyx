@@ -106,6 +106,19 @@ cdef class DecisionLog:
 
     # -- feedback ----------------------------------------------------------------------------------------------------
 
+    def is_awaited(self, DecisionStream stream not None, uint64_t query_id, uint64_t now_us):
+        cdef DecisionRecord* record = self.log.find(query_id, now_us)
+        cdef DecisionMember* member
+        cdef uint16_t index
+        if record == NULL or record.stream != stream.uid or record.feedback != 0:
+            return False
+        for index in range(record.member_count):
+            member = &record.members()[index]
+            if member.output == NULL and member.model < len((<Plan>record.plan.plan).models):
+                if self.cache.cache.is_in_flight(member.key):
+                    return True
+        return False
+
     def join(self, DecisionStream stream not None, uint64_t query_id, uint64_t digest, bytes said not None,
              uint64_t now_us, uint64_t at_us):
         cdef DecisionRecord* record = self.log.find(query_id, now_us)

@@ -100,6 +100,12 @@ class PredictionCache {
     return entry.expires_us == 0 || now_us < entry.expires_us ? entry.output : nullptr;
   }
 
+  // Whether an evaluation is marked that will put the output, or abandon it.
+  bool is_in_flight(const CacheKey& key) const noexcept {
+    const uint32_t index = find(key);
+    return index != kNoEntry && entries_[index].state == CacheEntryState::InFlight;
+  }
+
   // After a miss: the input is in flight in `slot`; until put() or abandon(), fetches join it. Called again, it moves
   // the mark to another slot. Without room for a mark, or for a removed version, nothing is marked: then nobody joins.
   void begin(const CacheKey& key, uint64_t model_uid, uint32_t slot) noexcept {

@@ -41,6 +41,7 @@ cdef extern from "prediction_cache.hpp" namespace "clipper" nogil:
         PredictionCache(uint64_t budget_bytes) except +
         FetchResult fetch(const CacheKey& key, uint64_t now_us, Output** output, uint32_t* slot) noexcept
         Output* peek(const CacheKey& key, uint64_t now_us) noexcept
+        bint is_in_flight(const CacheKey& key) noexcept
         void begin(const CacheKey& key, uint64_t model_uid, uint32_t slot) noexcept
         void put(const CacheKey& key, Output* output, uint64_t model_uid, uint64_t expires_us) noexcept
         void abandon(const CacheKey& key) noexcept

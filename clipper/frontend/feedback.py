@@ -6,8 +6,10 @@ a defined answer in every case; docs/feedback.md lists them.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +24,8 @@ from clipper._core.query_processor import QueryProcessor
 from clipper._core.update_body import UpdateBody, parse_update_body
 
 MAX_LABEL_BYTES: Final = 64 * 1024  # of JSON
+# Nobody is told when an evaluation ends that no query waits for any more, so feedback that waits for one looks again.
+_AWAITED_INTERVAL_S: Final = 0.005
 _STATUS_OF: Final = {"out_of_memory": 503, "internal_error": 500}  # of the body parser's codes; the others are 400
 
 Observe = Callable[[str, bytes], None]  # (application, observation)
@@ -39,12 +43,15 @@ class Feedback:
         Given what was joined.
     file : callable (stream, line)
         Given the line of the decision file, for applications that want one.
+    flush : callable ()
+        Sends the answers that were given outside a turn of the server.
     """
 
-    def __init__(self, processor: QueryProcessor, observe: Observe, file: File) -> None:
+    def __init__(self, processor: QueryProcessor, observe: Observe, file: File, flush: Callable[[], object]) -> None:
         self._processor = processor
         self._observe = observe
         self._file = file
+        self._flush = flush
         # (application, outcome of `clipper.metrics.names.FEEDBACK_OUTCOMES`) -> how often
         self.outcomes: Counter[tuple[str, str]] = Counter()
 
@@ -69,10 +76,30 @@ class Feedback:
                 done = partial(self._join_by_input, application, stream, request, said)
                 evaluate(self._processor, application, request.body, limit_us, now_us, done)
             else:
-                self._join_by_id(application, stream, request, body.query_id, digest, said)
+                give_up_us = request.now_us + application.feedback_deadline_us
+                join = partial(self._join_by_id, application, stream, request, body.query_id, digest, said)
+                self._join_when_complete(stream, body.query_id, give_up_us, request.now_us, join)
         except BodyError as error:
             status = _STATUS_OF.get(error.code, 400)
             self._refuse(application, request, "bad_request", status, error.code, error.cause)
+
+    def _join_when_complete(
+        self, stream: DecisionStream, query_id: int, give_up_us: int, now_us: int, join: Callable[[], None]
+    ) -> None:
+        """Join once the models that the answer did not wait for have given their outputs, or at the deadline.
+
+        Who knows the label at once is often faster than the last member of a vote that was decided without it. What
+        is learned must not depend on who comes first.
+        """
+        if now_us < give_up_us and self._processor.decisions.is_awaited(stream, query_id, now_us):
+
+            def look_again() -> None:
+                self._join_when_complete(stream, query_id, give_up_us, time.monotonic_ns() // 1_000, join)
+                self._flush()
+
+            asyncio.get_running_loop().call_later(_AWAITED_INTERVAL_S, look_again)
+        else:
+            join()
 
     def _join_by_id(
         self,

@@ -49,7 +49,7 @@ class Learning:
             log_dir / "decisions", max_bytes=logs.decisions_max_bytes, keep_count=logs.decisions_keep_count
         )
         self.drain = DecisionDrain(self.decisions, self.streams, self.files, channel)
-        self.feedback = Feedback(core.processor, self.observations.add, self.drain.file)
+        self.feedback = Feedback(core.processor, self.observations.add, self.drain.file, core.server.flush)
 
     def route_of(self, application: Application) -> Callable[[BodyRequest], None]:
         """Return the target of an application's update route."""

@@ -70,7 +70,7 @@ def run_dir() -> Iterator[Path]:
                 clipper.deploy_model(model.__name__, version=1, model=model)
             with Traffic(clipper, "explored", {"name": "epsilon_greedy", "epsilon": 0.5}) as explored:
                 explored.send(QUERIES)
-            with Traffic(clipper, "asked", {"name": "ensemble", "answer_when_decided": False}) as asked:
+            with Traffic(clipper, "asked", {"name": "ensemble"}) as asked:
                 asked.send(60)
             with Traffic(clipper, "told", {"name": "static"}) as told:
                 told.send(5)

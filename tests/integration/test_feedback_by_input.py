@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.data_path import DataPath, application, data_path, model
-from tests.support.feedback_path import LEARNING, observations, refused, set_plan
+from tests.support.feedback_path import LEARNING, learning_pair, observations, refused, set_plan
 from tests.support.http_responses import post
 
 
@@ -23,8 +23,7 @@ def path() -> Iterator[DataPath]:
 @pytest.fixture
 def pair() -> Iterator[DataPath]:
     """Serve an application that learns over two models, a and b; none of them is served yet."""
-    with data_path() as serving:
-        serving.apply([application(models=("a", "b"), learning=LEARNING)], [model("a"), model("b")])
+    with learning_pair() as serving:
         yield serving
 
 

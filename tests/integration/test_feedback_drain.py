@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.data_path import DataPath, application, data_path, model
-from tests.support.feedback_path import LEARNING, look, set_plan
+from tests.support.feedback_path import LEARNING, learning_pair, look, set_plan
 from tests.support.http_responses import get
 
 
@@ -22,8 +22,7 @@ def path() -> Iterator[DataPath]:
 @pytest.fixture
 def pair() -> Iterator[DataPath]:
     """Serve an application that learns over two models, a and b; none of them is served yet."""
-    with data_path() as serving:
-        serving.apply([application(models=("a", "b"), learning=LEARNING)], [model("a"), model("b")])
+    with learning_pair() as serving:
         yield serving
 
 

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.data_path import DataPath, application, data_path, model
-from tests.support.feedback_path import LEARNING, observations, set_plan
+from tests.support.data_path import DataPath, application, model
+from tests.support.feedback_path import LEARNING, learning_pair, observations, set_plan
 
 
 @pytest.fixture
 def pair() -> Iterator[DataPath]:
     """Serve an application that learns over two models, a and b; none of them is served yet."""
-    with data_path() as serving:
-        serving.apply([application(models=("a", "b"), learning=LEARNING)], [model("a"), model("b")])
+    with learning_pair() as serving:
         yield serving
 
 
@@ -55,6 +54,35 @@ def test_member_that_was_not_waited_for_is_observed_and_not_shown(pair: DataPath
     pair.update({"query_id": query_id, "label": "b"})
     (observation,) = observations(pair)
     assert [(arm["output"], arm["shown"]) for arm in observation["arms"]] == [("a", True), ("b", False)]
+
+
+def test_feedback_that_is_faster_than_a_member_waits_for_it(pair: DataPath) -> None:
+    set_plan(pair, "members", ("a", "b"), observe_all_ratio=1.0)
+    pair.serving(lambda inputs: ["a"] * len(inputs), "a")
+    late = pair.ready("b")
+    query_id = pair.ask({"input": [1.0]}).json["query_id"]  # the first of two decides
+    batch = late.take_batch()
+    first = pair.begin_update({"query_id": query_id, "label": "b"})
+    again = pair.begin_update({"query_id": query_id, "label": "b"})
+    assert observations(pair) == []
+    late.answer(batch, ["b"])
+    assert {first.response().json["feedback"], again.response().json["feedback"]} == {"joined", "duplicate"}
+    (observation,) = observations(pair)
+    assert [arm["output"] for arm in observation["arms"]] == ["a", "b"]
+
+
+def test_feedback_waits_for_a_member_until_its_deadline(pair: DataPath) -> None:
+    learning = LEARNING | {"feedback_deadline_us": 20_000}
+    pair.apply([application(models=("a", "b"), learning=learning)], [model("a"), model("b")])
+    set_plan(pair, "members", ("a", "b"), observe_all_ratio=1.0)
+    pair.serving(lambda inputs: ["a"] * len(inputs), "a")
+    late = pair.ready("b")
+    query_id = pair.ask({"input": [1.0]}).json["query_id"]
+    batch = late.take_batch()
+    assert pair.update({"query_id": query_id, "label": "b"}).json["feedback"] == "joined"
+    (observation,) = observations(pair)
+    assert [arm["output"] for arm in observation["arms"]] == ["a"]
+    late.answer(batch, ["b"])
 
 
 def test_output_of_a_shadow_that_comes_after_the_answer_is_found_in_the_cache(pair: DataPath) -> None:

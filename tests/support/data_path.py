@@ -297,9 +297,13 @@ class DataPath:
         return self.begin(body, app).response()
 
     def update(self, body: Any, app: str = "app") -> Response:
-        """Send feedback and wait for the answer; a body that is not bytes is made JSON."""
+        """Send feedback and wait for the answer."""
+        return self.begin_update(body, app).response()
+
+    def begin_update(self, body: Any, app: str = "app") -> Pending:
+        """Send feedback; a body that is not bytes is made JSON."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.send(post(raw, path=f"/{app}/update".encode())).response()
+        return self.send(post(raw, path=f"/{app}/update".encode()))
 
     def exchange(self, raw: bytes) -> bytes:
         """Send bytes, end our side, and read until the server closes."""

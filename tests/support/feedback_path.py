@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from clipper._core.plan import Plan
-from tests.support.data_path import DataPath
+from tests.support.data_path import DataPath, application, data_path, model
 from tests.support.http_responses import Response
 
 LEARNING: dict[str, Any] = {"decision_ttl_s": 3600, "feedback_deadline_us": 5_000_000}
+
+
+@contextmanager
+def learning_pair() -> Iterator[DataPath]:
+    """Yield an application ``app`` that learns over two models, a and b; none of them is served yet."""
+    with data_path() as serving:
+        serving.apply([application(models=("a", "b"), learning=LEARNING)], [model("a"), model("b")])
+        yield serving
 
 
 def observations(path: DataPath) -> list[dict[str, Any]]:
