@@ -29,11 +29,15 @@ class PolicyFailedError(Exception):
     ----------
     what : str
         What it was doing: one of `FAILURES`.
+    unlearned : int
+        Earlier observations that went with it: the policy did not take again what it had taken before.
     """
 
-    def __init__(self, what: str, error: Exception) -> None:
-        super().__init__(str(error) if isinstance(error, PolicyFailedError) else f"{type(error).__name__}: {error}")
+    def __init__(self, what: str, error: Exception, unlearned: int = 0) -> None:
+        text = str(error) if isinstance(error, PolicyFailedError) else f"{type(error).__name__}: {error}"
+        super().__init__(f"{text}; with it went {unlearned} earlier observations" if unlearned else text)
         self.what = what
+        self.unlearned = unlearned
 
 
 def encode_state(state: State) -> str:
@@ -75,15 +79,14 @@ class StateCell:
         Raises
         ------
         PolicyFailedError
-            The policy raised; the state is as if the observation had never come.
+            The policy raised; the state is as if the observation, and those that the error names, had never come.
         """
         try:
             after = policy.observe(self.state, observation)
             if not isinstance(after, dict):
                 raise TypeError(f"observe() returned {type(after).__name__}, not a state")
         except Exception as error:
-            self._restore(policy)
-            raise PolicyFailedError("observe", error) from error
+            raise PolicyFailedError("observe", error, self._restore(policy)) from error
         self._live = after
         self._log.append(observation)
         if len(self._log) >= MAX_LOGGED:
@@ -130,7 +133,8 @@ class StateCell:
         self.checkpoint()
         self._live = None
 
-    def _restore(self, policy: SelectionPolicy) -> None:
+    def _restore(self, policy: SelectionPolicy) -> int:
+        """Make the state anew from the checkpoint; return how many observations could not be taken in again."""
         log, self._log = self._log, []
         self._live = _decode(self._text)
         for observation in log:
@@ -138,12 +142,14 @@ class StateCell:
                 self._live = policy.observe(self._live, observation)
             except Exception:  # noqa: BLE001 - it took this one before: whatever it does, it is not asked a third time
                 self._live = _decode(self._text)
-                return
+                return len(log)
         self._log = log
         try:
             self.checkpoint()  # so that a policy which fails often does not observe the same things again and again
         except PolicyFailedError:
             self._live = None
+            return len(log)
+        return 0
 
 
 def _decode(text: str) -> State:

@@ -291,6 +291,6 @@ def test_cell_restores_the_state_although_the_policy_does_not_take_what_it_took_
     cell = StateCell(encode_state(policy.init(ARMS)))
     for number in range(2):
         cell.observe(policy, Observation.from_json(observation(number)))
-    with pytest.raises(PolicyFailedError):
+    with pytest.raises(PolicyFailedError, match="with it went 2 earlier observations"):
         cell.observe(policy, Observation.from_json(observation(2)))
     assert cell.state["ids"] == []  # as of the checkpoint: the log could not be folded again
