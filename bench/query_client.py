@@ -11,9 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 OK: Final = 200
 ANSWER_LIMIT_US: Final = 60_000_000  # an answer that takes longer will not come
+
+
+def port_of(url: str) -> int:
+    """Return the port of a URL that has one."""
+    port = urlsplit(url).port
+    if port is None:
+        raise ValueError(f"no port in {url}")
+    return port
 
 
 class QueryPortError(Exception):

@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from bench.query_client import port_of
 from clipper import Clipper
 from clipper.client.api_paths import API
 
@@ -33,10 +34,7 @@ class Stage:
     @property
     def port(self) -> int:
         """The query port."""
-        port = urlsplit(self.clipper.query_url).port
-        if port is None:
-            raise ValueError(f"no port in {self.clipper.query_url}")
-        return port
+        return port_of(self.clipper.query_url)
 
     def deploy_simulated(self, name: str, environment: Mapping[str, str]) -> None:
         """Deploy a simulated container."""

@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from bench.procfs import processes_of, rss_bytes
+from bench.query_client import port_of
 from bench.reliability import commanded_container
 from clipper import Clipper, ClipperError
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig
@@ -89,10 +89,7 @@ class Instance:
     @property
     def port(self) -> int:
         """The query port."""
-        port = urlsplit(self.clipper.query_url).port
-        if port is None:
-            raise ValueError(f"no port in {self.clipper.query_url}")
-        return port
+        return port_of(self.clipper.query_url)
 
     def memory_bytes(self) -> int:
         """Return the resident size of the frontend."""

@@ -18,16 +18,9 @@ from clipper.registry.records import Application, RegistryState
 from clipper.registry.snapshot import to_snapshot
 from clipper.state.store import StoredState
 from clipper.types import Revision
+from tests.support.json_values import json_values
 
-JSON_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
+JSON_VALUES = json_values(8)
 
 
 @settings(max_examples=100, deadline=None)

@@ -15,18 +15,11 @@ from clipper.evaluation.decision_lines import Decision, Feedback, parse_record
 from clipper.evaluation.parquet import read_parquet, write_parquet
 from clipper.evaluation.read_log import no_progress, read_log
 from tests.support.decision_logs import asked, decision, feedback
+from tests.support.json_values import json_values
 
 pytestmark = pytest.mark.optional("pyarrow", "pip install 'clipper[parquet]'")
 
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
+JSON = json_values(5)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 CHANCES = st.floats(0.01, 0.99).map(lambda chance: [chance, 1.0 - chance])
 TIMES = st.integers(0, 2**52)
