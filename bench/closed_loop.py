@@ -11,7 +11,7 @@ from bench.prometheus import counter_lines, growth, misses, parse_metrics, stage
 from bench.results import Cell
 from bench.rows import Row
 from bench.subjects.subject import Subject, SubjectError
-from bench.usage import Snapshot, usage_between
+from clipper.bench.usage import Snapshot, usage_between
 
 COUNTERS_PER_S = 250_000  # more than any server answers here, so that no counter comes twice
 

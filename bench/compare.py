@@ -21,7 +21,7 @@ from bench.loadgen.open_loop import build_client
 from bench.loadgen.wrk import LoadError
 from bench.machine import describe_machine
 from bench.open_loop import OpenLoopOptions, search_rate
-from bench.progress import Progress, format_duration
+from clipper.bench.progress import Progress, format_duration
 from bench.report import render
 from bench.results import Run, SubjectInfo, median_of, save
 from bench.rows import NOOP_C128, ROWS, Row, Step, plan

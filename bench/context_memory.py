@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bench.paper.stage import Stage, StageError
-from bench.procfs import rss_bytes
+from clipper.bench.procfs import rss_bytes
 from bench.query_client import QueryConnection, predict, update
 
 APPLICATION: Final = "by-context"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.loadgen.open_loop import Arrivals, OpenLoopRun, run_open_loop
-from bench.loadgen.rate_search import RateSearch, Verdict
+from clipper.bench.rate_search import RateSearch, Verdict
 from bench.results import RateCell, RateProbe
 from bench.rows import Row
 from bench.subjects.subject import Subject, SubjectError
-from bench.usage import Snapshot, usage_between
+from clipper.bench.usage import Snapshot, usage_between
 
 P99_LIMIT_US = 20_000.0
 MIN_COMPLETED_RATIO = 0.99

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from bench.loadgen.request import FIRST_COUNTER, LAST_COUNTER
 from bench.loadgen.wrk import LoadError, run_wrk
-from bench.procfs import peak_rss_bytes, rss_bytes
-from bench.progress import Progress
+from clipper.bench.procfs import peak_rss_bytes, rss_bytes
+from clipper.bench.progress import Progress
 from bench.prometheus import growth, misses, parse_metrics
 from bench.subjects.clipper import Clipper
 from bench.subjects.subject import Site, SubjectError

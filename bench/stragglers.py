@@ -21,7 +21,7 @@ from urllib.request import urlopen
 from bench.document import write_into
 from bench.loadgen.open_loop import Arrivals, Expectation, OpenLoopRun, run_open_loop
 from bench.loadgen.request import FIRST_COUNTER, Body, CounterForm, RequestTemplate
-from bench.progress import Progress
+from clipper.bench.progress import Progress
 from bench.prometheus import growth, parse_metrics
 from clipper import Clipper
 

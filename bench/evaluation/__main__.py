@@ -13,7 +13,7 @@ from typing import Final
 from bench.document import DOCUMENTS, write_into
 from bench.evaluation.experiments import EXPERIMENTS
 from bench.evaluation.measure import Result, measure
-from bench.progress import Progress
+from clipper.bench.progress import Progress
 
 DOCUMENT: Final = DOCUMENTS / "evaluation.md"
 WRITTEN_BY: Final = "bench/evaluation --record"

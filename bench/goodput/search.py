@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from bench.goodput.deployment import Probe
-from bench.loadgen.rate_search import RateSearch, Verdict
+from clipper.bench.rate_search import RateSearch, Verdict
 from bench.simulate.search import IN_TIME_RATIO
 
 RunProbe = Callable[[str, float, int], Probe]

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from bench.procfs import processes_of, rss_bytes
+from bench.procfs import processes_of
+from clipper.bench.procfs import rss_bytes
 from bench.query_client import port_of
 from bench.reliability import commanded_container
 from clipper import Clipper, ClipperError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.procfs import rss_bytes
+from clipper.bench.procfs import rss_bytes
 from bench.reliability.context import Bench, NotInTimeError
 from bench.reliability.instance import FRONTEND, MANAGEMENT, Instance
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from bench.loadgen.open_loop import Expectation
 from bench.loadgen.request import FIRST_COUNTER, LAST_COUNTER, RequestTemplate
-from bench.procfs import family, read_processes
+from clipper.bench.procfs import family, read_processes
 from bench.workloads import LinearModel, Workload, json_template, noop_array_around_hole, right_answer, wrap
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clipper.cli.scrape import Buckets, Scrape, grown
+from clipper.metrics.scrape import Buckets, Scrape, grown
 from clipper.metrics import names
 
 _US_PER_S = 1_000_000

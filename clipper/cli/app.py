@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from clipper.cli import apps, decisions, models, monitor, policy
+from clipper.cli import apps, bench, decisions, models, monitor, policy
 from clipper.cli.config import config
 from clipper.cli.deploy import deploy
 from clipper.cli.evaluate import evaluate
@@ -26,6 +26,7 @@ _INSTANCE: Final = "Run Clipper"
 _SERVING: Final = "Serve models"
 _LEARNING: Final = "Learn from feedback"
 _WATCHING: Final = "Watch"
+_MEASURING: Final = "Measure"
 
 app = typer.Typer(
     name="clipper",
@@ -78,3 +79,4 @@ app.add_typer(models.app, name="models", rich_help_panel=_SERVING)
 app.add_typer(policy.app, name="policy", rich_help_panel=_LEARNING)
 app.add_typer(decisions.app, name="decisions", rich_help_panel=_LEARNING)
 app.add_typer(monitor.app, name="monitor", rich_help_panel=_WATCHING)
+app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURING)

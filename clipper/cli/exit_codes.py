@@ -27,6 +27,8 @@ class ExitCode(IntEnum):
     CONFLICT = 5
     MODEL = 6
     UNAUTHORIZED = 7
+    MISSED = 8
+    VOID = 9
     INTERRUPTED = 130
 
 
@@ -39,6 +41,8 @@ MEANINGS: Final = {
     ExitCode.CONFLICT: "the name or version exists, or the present state does not allow it",
     ExitCode.MODEL: "the model or its container failed",
     ExitCode.UNAUTHORIZED: "the token is missing or wrong",
+    ExitCode.MISSED: "`bench` measured, and the objective was missed",
+    ExitCode.VOID: "`bench` measured, and nothing can be concluded: the run is void",
     ExitCode.INTERRUPTED: "Ctrl-C",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clipper.cli.activity import Reading
-from clipper.cli.scrape import Scrape
+from clipper.metrics.scrape import Scrape
 from clipper.cli.server import Server
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.procfs import rss_bytes
+from clipper.bench.procfs import rss_bytes
 from bench.reliability.client import Outcome
 from bench.reliability.context import Bench
 from bench.reliability.instance import FRONTEND, MANAGEMENT, SUPERVISOR, Instance

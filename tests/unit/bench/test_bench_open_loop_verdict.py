@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.loadgen.histogram import bucket_of
 from bench.loadgen.open_loop import OpenLoopRun
-from bench.loadgen.rate_search import Verdict
+from clipper.bench.rate_search import Verdict
 from bench.open_loop import judge
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.loadgen.rate_search import RateSearch, Verdict
+from clipper.bench.rate_search import RateSearch, Verdict
 
 
 def run(search: RateSearch, limit: float) -> list[float]:

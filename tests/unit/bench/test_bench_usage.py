@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 
-from bench.procfs import TICKS_PER_S, MachineCpu, ProcessStat, family, parse_stat, read_processes, wait_with_cpu
-from bench.usage import Snapshot, usage_between
+from bench.procfs import wait_with_cpu
+from clipper.bench.procfs import TICKS_PER_S, MachineCpu, ProcessStat, family, parse_stat, read_processes
+from clipper.bench.usage import Snapshot, usage_between
 
 OWN, SERVER, WORKER, OTHER, KERNEL = 100, 200, 201, 300, 40
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipper.cli.scrape import Buckets, Scrape, grown
+from clipper.metrics.scrape import Buckets, Scrape, grown
 from clipper.metrics import names
 
 TEXT = """\

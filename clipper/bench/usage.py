@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from bench.procfs import KERNEL_THREADS_PARENT, TICKS_PER_S, MachineCpu, ProcessStat, family, read_processes
+from clipper.bench.procfs import KERNEL_THREADS_PARENT, TICKS_PER_S, MachineCpu, ProcessStat, family, read_processes
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,11 @@ class Scrape:
             counts[known[by]] = counts.get(known[by], 0.0) + value
         return {key: value for key, value in counts.items() if value}
 
+    def label_sets(self, metric: Metric) -> list[dict[str, str]]:
+        """Return the labels of each series of a metric, in the order of the page."""
+        suffix = {Kind.COUNTER: "_total", Kind.HISTOGRAM: "_count"}.get(metric.kind, "")
+        return [labels for labels, _ in self._samples.get(metric.name + suffix, ())]
+
     def buckets(self, metric: Metric, **labels: str) -> Buckets:
         """Return a histogram, added up over the labels that are not given."""
         counts: dict[float, float] = {}

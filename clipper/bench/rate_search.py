@@ -12,7 +12,7 @@ class Verdict(Enum):
 
     HOLDS = "holds"
     FAILS = "fails"
-    VOID = "void"  # the client fell behind: the run says nothing of the server
+    VOID = "void"  # the client fell behind, or the server was not whole: the run says nothing of it
 
 
 @dataclass
@@ -31,6 +31,8 @@ class RateSearch:
         Stop when the bracket is narrower than this ratio.
     max_runs : int
         Stop after so many runs, whatever is known.
+    min_rate, max_rate : float
+        Rates that are not left.
     """
 
     first_rate: float
@@ -38,10 +40,12 @@ class RateSearch:
     max_runs: int = 14
     tries_per_rate: int = 2
     step_ratio: float = 1.3
+    min_rate: float = 1.0
+    max_rate: float = math.inf
     best: float | None = None
     is_limited_by_client: bool = False
     runs: int = field(default=0, init=False)
-    _too_high: float | None = field(default=None, init=False)
+    too_high: float | None = field(default=None, init=False)
     _rate: float = field(default=0.0, init=False)
     _tries: int = field(default=0, init=False)
 
@@ -50,14 +54,14 @@ class RateSearch:
             raise ValueError(f"first_rate must be positive, not {self.first_rate}")
         if self.resolution_ratio <= 1 or self.step_ratio <= 1:
             raise ValueError("resolution_ratio and step_ratio must be above 1")
-        self._rate = self.first_rate
+        self._rate = min(self.first_rate, self.max_rate)
 
     def next_rate(self) -> float | None:
         """Return the rate to try now, or None when the search is over."""
-        if self.runs >= self.max_runs or self._rate < 1:
+        if self.runs >= self.max_runs or self._rate < self.min_rate or self.best == self.max_rate:
             return None
-        if self.best is not None and self._too_high is not None:
-            if self._too_high / self.best <= self.resolution_ratio:
+        if self.best is not None and self.too_high is not None:
+            if self.too_high / self.best <= self.resolution_ratio:
                 return None
         return self._rate
 
@@ -70,14 +74,14 @@ class RateSearch:
             self._tries += 1
             if self._tries < self.tries_per_rate:
                 return
-            self._too_high = self._rate
+            self.too_high = self._rate
             self.is_limited_by_client = verdict is Verdict.VOID
         self._tries = 0
         self._rate = self._choose()
 
     def _choose(self) -> float:
-        if self._too_high is None:
-            return self._rate * self.step_ratio
+        if self.too_high is None:
+            return min(self._rate * self.step_ratio, self.max_rate)
         if self.best is None:
             return self._rate / self.step_ratio**2
-        return math.sqrt(self.best * self._too_high)
+        return math.sqrt(self.best * self.too_high)
