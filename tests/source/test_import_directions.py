@@ -26,6 +26,8 @@ ALLOWED: dict[str, set[str]] = {
     "_core": {"errors"},
     "metrics": BASE,
     "security": BASE,
+    # Load on anybody's server: it needs nothing of ours that serves.
+    "bench": BASE | {"metrics"},
     "state": BASE,
     "monitoring": {"errors", "types"},
     "registry": BASE | {"state", "monitoring", "selection"},
@@ -41,7 +43,8 @@ ALLOWED: dict[str, set[str]] = {
     "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},
     "__init__": BASE | {"client"},
     "admin": BASE | {"__init__", "client", "deploy", "registry", "supervisor"},
-    "cli": BASE | {"__init__", "client", "deployers", "evaluation", "metrics", "security", "selection", "supervisor"},
+    "cli": BASE
+    | {"__init__", "bench", "client", "deployers", "evaluation", "metrics", "security", "selection", "supervisor"},
     "__main__": {"cli"},
     "demo": BASE | {"__init__", "client", "management", "metrics"},
 }
