@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.loadgen.wrk import LoadError
+from clipper.bench.answer_check import AnswerCheck
 from clipper.bench.arrivals import Poisson
 from clipper.bench.load_client import ClientFiles, ClientOptions, client_program, run_client
 from clipper.bench.load_run import LoadRun, read_client
 from clipper.bench.request_file import checks_file
 from clipper.bench.schedule import make_schedule
-from clipper.bench.targets import AnswerCheck
 from clipper.errors import ClipperError
 
 OpenLoopRun = LoadRun

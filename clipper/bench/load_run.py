@@ -14,8 +14,9 @@ from clipper.bench.histogram import LogHistogram
 from clipper.bench.keys import UNIQUE, Keys
 from clipper.bench.load_client import ClientFiles, ClientOptions, run_client
 from clipper.bench.request_file import checks_file, requests_file
+from clipper.bench.request_template import COUNTER_COUNT, FIRST_COUNTER
 from clipper.bench.schedule import make_schedule
-from clipper.bench.targets import COUNTER_COUNT, FIRST_COUNTER, Target
+from clipper.bench.targets import Target
 from clipper.errors import InvalidArgumentError
 
 MAX_LAG_P99_US = 2_000.0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from clipper.bench.targets import AnswerCheck, Target
+from clipper.bench.answer_check import AnswerCheck
+from clipper.bench.targets import Target
 
 
 def requests_file(target: Target) -> bytes:

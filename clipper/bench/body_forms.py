@@ -1,4 +1,4 @@
-"""Makes targets of what a user has: a URL, inputs, and the answers that are right.
+"""What requests and answers look like, by the kind of server: makes bodies of inputs and texts of right answers.
 
 | form | for a URL such as | an input is | a right answer is |
 |---|---|---|---|
@@ -24,7 +24,7 @@ import numpy as np
 
 from clipper.bench.answer_texts import member_texts
 from clipper.bench.oip import HEADER_LENGTH, binary_body, json_body, output_texts
-from clipper.bench.targets import DEFAULT_TEXT, AnswerCheck, CounterForm, RequestTemplate, Target, split_url
+from clipper.bench.request_template import CounterForm
 from clipper.errors import InvalidArgumentError
 
 COUNTER = b"{counter}"
@@ -45,87 +45,6 @@ class BodyForm(StrEnum):
     GET = "get"
 
 
-def parse_target(
-    url: str,
-    *,
-    form: str = BodyForm.AUTO,
-    inputs: Sequence[Any] = (),
-    answers: Sequence[Any] | None = None,
-    is_unique: bool = False,
-    headers: Headers = (),
-    method: str = "POST",
-    statuses: tuple[int, ...] = (200,),
-    accept: tuple[bytes, ...] = (),
-    group: str = "",
-) -> Target:
-    """Make a target of a URL, inputs and right answers.
-
-    Parameters
-    ----------
-    form : str
-        A `BodyForm`; `auto` decides by the URL and the inputs.
-    inputs : sequence
-        Sent in turn.
-    answers : sequence, optional
-        The right answer to each input; None: any answer with a good status is right, except default outputs of Clipper.
-    is_unique : bool
-        The first number of each input becomes a fraction of its own in each request (the first string begins with
-        digits of its own), so that no cache knows the answer; for values and arrays, where texts have `{counter}`.
-    accept : tuple of bytes
-        One of these is in every right answer.
-    group : str
-        See `RequestTemplate.group`.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If the URL, the form or an input is not one, or there are not as many answers as inputs.
-    """
-    _, _, path = split_url(url)
-    chosen = choose_form(path, inputs) if form == BodyForm.AUTO else _form_of(form)
-    if chosen is BodyForm.GET:
-        inputs, method = inputs or (b"",), "GET"
-    if not len(inputs):
-        raise InvalidArgumentError(f"there is nothing to send to {url}, expected one input or more")
-    if answers is not None and len(answers) != len(inputs):
-        raise InvalidArgumentError(f"there are {len(answers)} answers to {len(inputs)} inputs, expected as many")
-    requests = []
-    for number, value in enumerate(inputs):
-        body, counter, own = _body(chosen, value, is_unique)
-        before, after = _cut(body) if counter is CounterForm.DIGITS else body
-        right = () if answers is None else _accepted(chosen, answers[number])
-        requests.append(RequestTemplate(path, before, after, _joined(own, headers), counter, method, right, group))
-    is_clipper = chosen is BodyForm.CLIPPER
-    check = AnswerCheck(
-        statuses=statuses,
-        default_text=DEFAULT_TEXT if is_clipper else b"",
-        accept=accept,
-        is_json=chosen in (BodyForm.CLIPPER, BodyForm.JSON, BodyForm.OIP),
-    )
-    return Target(url, tuple(requests), check)
-
-
-def join_targets(targets: Sequence[Target]) -> Target:
-    """Return one target of several on the same server, each input of each in turn; give them groups to tell them apart.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If they are not on one server, or take different answers for right.
-    """
-    if not targets:
-        raise InvalidArgumentError("there are no targets, expected one or more")
-    first = targets[0]
-    for other in targets[1:]:
-        if other.authority != first.authority:
-            raise InvalidArgumentError(f"{other.url} is not on the server of {first.url}, expected one server")
-        if other.check != first.check:
-            raise InvalidArgumentError(f"{other.url} has other right answers than {first.url}, expected the same check")
-    longest = max(len(target.requests) for target in targets)
-    turns = (target.requests[i % len(target.requests)] for i in range(longest) for target in targets)
-    return Target(first.url, tuple(turns), first.check)
-
-
 def choose_form(path: str, inputs: Sequence[Any]) -> BodyForm:
     """Say what a URL with this path wants, by the paths that servers have."""
     if not len(inputs):
@@ -138,7 +57,14 @@ def choose_form(path: str, inputs: Sequence[Any]) -> BodyForm:
     return BodyForm.BINARY if isinstance(inputs[0], bytes | np.ndarray) else BodyForm.JSON
 
 
-def _form_of(form: str) -> BodyForm:
+def form_of(form: str) -> BodyForm:
+    """Return the form of that name.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is none.
+    """
     try:
         return BodyForm(form)
     except ValueError:
@@ -146,13 +72,23 @@ def _form_of(form: str) -> BodyForm:
         raise InvalidArgumentError(f"there is no form {form!r} of a target, expected one of {names}") from None
 
 
-def _joined(own: Headers, given: Headers) -> Headers:
-    """The user's headers replace ours."""
-    names = {name.lower() for name, _ in given}
-    return (*(header for header in own if header[0].lower() not in names), *given)
-
-
 Body = tuple[tuple[bytes, bytes], CounterForm, Headers]
+
+
+def cut_body(form: BodyForm, value: Any, is_unique: bool) -> Body:
+    """Return the body of an input before and after its hole, what goes into the hole, and the headers that it needs.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the form has no such input, or the input no place for a counter where one is wanted.
+    """
+    (before, after), counter, headers = _body(form, value, is_unique)
+    if counter is CounterForm.DIGITS:
+        if before.count(COUNTER) != 1:
+            raise InvalidArgumentError(f"an input holds {{counter}} {before.count(COUNTER)} times, expected once")
+        before, _, after = before.partition(COUNTER)
+    return (before, after), counter, headers
 
 
 def _body(form: BodyForm, value: Any, is_unique: bool) -> Body:
@@ -229,15 +165,8 @@ def _with_counter(value: Any, skip: frozenset[str]) -> tuple[Any, bool]:
     return value, False
 
 
-def _cut(body: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    text = body[0] + body[1]
-    if text.count(COUNTER) != 1:
-        raise InvalidArgumentError(f"an input holds {{counter}} {text.count(COUNTER)} times, expected once")
-    before, _, after = text.partition(COUNTER)
-    return before, after
-
-
-def _accepted(form: BodyForm, answer: Any) -> tuple[bytes, ...]:
+def accepted_texts(form: BodyForm, answer: Any) -> tuple[bytes, ...]:
+    """Return texts one of which is in a right answer."""
     if form is BodyForm.CLIPPER:
         return member_texts("output", answer)
     if form in (BodyForm.OIP, BodyForm.OIP_BINARY) and not isinstance(answer, str | bytes):
