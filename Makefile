@@ -44,7 +44,7 @@ bench: build  ## measure beside the peers (ARGS="--help" lists what can be chose
 clean:  ## remove everything that was built, the virtual environment included
 	rm -rf build dist *.egg-info $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find clipper model_containers bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
-	rm -f clipper/_core/*.so
+	rm -f clipper/_core/*.so clipper/bench/load_client
 
 # -- what the commands above are made of ---------------------------------------------------------------------------
 

@@ -3,7 +3,10 @@
 from setuptools import find_namespace_packages, setup
 
 setup(
-    packages=find_namespace_packages(include=["clipper", "clipper.*", "model_containers", "model_containers.*"]),
+    packages=find_namespace_packages(
+        include=["clipper", "clipper.*", "model_containers", "model_containers.*"],
+        exclude=["clipper.bench.client"],  # C++
+    ),
     package_data={
         "clipper": ["py.typed"],
         "clipper._core": ["*.pyi", "*.pxd", "*.hpp"],

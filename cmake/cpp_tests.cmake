@@ -4,10 +4,11 @@
 find_package(Threads REQUIRED)
 
 file(GLOB CLIPPER_CPP_TESTS CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/cpp/*_test.cpp")
-file(GLOB CLIPPER_CPP_HEADERS CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/clipper/_core/*.hpp")
+file(GLOB CLIPPER_CPP_HEADERS CONFIGURE_DEPENDS
+     "${CMAKE_CURRENT_SOURCE_DIR}/clipper/_core/*.hpp" "${CMAKE_CURRENT_SOURCE_DIR}/clipper/bench/client/*.hpp")
 
 add_library(clipper_own_cpp INTERFACE)
-target_link_libraries(clipper_own_cpp INTERFACE clipper_headers Threads::Threads)
+target_link_libraries(clipper_own_cpp INTERFACE clipper_headers clipper_load_headers Threads::Threads)
 target_compile_options(clipper_own_cpp INTERFACE -Wall -Wextra -Wpedantic -g $<$<BOOL:${CLIPPER_WERROR}>:-Werror>)
 set(sanitizer_environment "")
 if(CLIPPER_SANITIZE STREQUAL "address")

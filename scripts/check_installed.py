@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -25,6 +26,9 @@ def main(tree: Path) -> str:
     modules = sorted(path.stem for path in (tree / "clipper" / "_core").glob("*.pyx"))
     for name in modules:
         importlib.import_module(f"clipper._core.{name}")
+    client = package / "bench" / "load_client"
+    if not os.access(client, os.X_OK):
+        return f"{client} is not there, or no program"
     if missing := missing_files(package, containers, modules):
         return f"not installed: {', '.join(map(str, missing))}"
     print(f"installed in {package}: {len(modules)} compiled modules import, stubs and containers are there")

@@ -65,7 +65,7 @@ class RequestTemplate:
         return "\r\n".join(lines).encode("ascii")
 
     def write(self, file: Path, port: int) -> None:
-        """Write what unique.lua and open_loop read; request_template.hpp says the form."""
+        """Write what unique.lua and the load client read; clipper/bench/client/request_set.hpp says the form."""
         parts = [(self.head(body, port) + body.before, body.after) for body in self.bodies]
         lines = [f"{self.counter_form.value} {len(parts)}", *(f"{len(before)} {len(after)}" for before, after in parts)]
         index = ("\n".join(lines) + "\n").encode("ascii")

@@ -1,4 +1,4 @@
--- Unique requests for wrk: a template (bench/loadgen/request_template.hpp says its form) whose hole gets a counter.
+-- Unique requests for wrk: a template (bench/../clipper/bench/client/request_set.hpp says its form) whose hole gets a counter.
 -- The template's path and the first counter come through the environment, as wrk gives `done` no arguments.
 local ffi = require("ffi")
 

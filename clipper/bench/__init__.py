@@ -1,5 +1,7 @@
-"""Measuring a server under load: any HTTP server's highest rate within a latency objective, its cost, its stages.
+"""Load tests of prediction servers: when requests arrive, who sends them, what a right answer is, what was seen.
 
-What `clipper bench` runs. It needs no checkout of the repository and no Clipper that runs; the comparisons with other
-servers, which stay in the repository's ``bench``, use it as their library.
+`arrivals` says when requests leave, `targets` what they are and which answers are right, `load_run` sends them with the
+compiled client beside this package and judges whether the run may be believed, `histogram` holds what was measured.
+On top of these, what `clipper bench` asks of a server: `measure` is one watched run, `search` the highest rate within an
+objective, `curve` goodput by load, `report` the page of it all.
 """

@@ -16,7 +16,7 @@ _FLOATS: Final = ("float32", "float64")
 
 
 def read_inputs(texts: Sequence[str], file: Path | None, is_unique: bool) -> list[Any]:
-    """Return the inputs of ``--input`` and ``--inputs`` as `clipper.bench.target_forms.parse_target` takes them.
+    """Return the inputs of ``--input`` and ``--inputs`` as `clipper.bench.targets.parse_target` takes them.
 
     Raises
     ------

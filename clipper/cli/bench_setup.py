@@ -106,8 +106,9 @@ def _resolve(target: str, options: LoadOptions) -> tuple[str, Mapping[str, Any] 
 
 
 def _target(url: str, application: Mapping[str, Any] | None, options: LoadOptions) -> tuple[Target, list[str]]:
-    from clipper.bench.target_forms import BodyForm, choose_form, parse_target
-    from clipper.bench.targets import split_url
+    from clipper.bench.body_forms import choose_form
+    from clipper.bench.targets import BodyForm, parse_target
+    from clipper.bench.url import split_url
 
     is_unique = bool(options.unique)
     inputs = read_inputs(options.input, options.inputs, is_unique)
@@ -188,7 +189,7 @@ def first_answer(target: Target) -> None:
     ModelError
         The answer is not as expected.
     """
-    from clipper.bench.targets import FIRST_COUNTER
+    from clipper.bench.request_template import FIRST_COUNTER
 
     request = target.requests[0]
     connection = http.client.HTTPConnection(target.host, target.port, timeout=_FIRST_ANSWER_LIMIT_S)

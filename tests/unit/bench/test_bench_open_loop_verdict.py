@@ -8,25 +8,25 @@ from bench.loadgen.histogram import bucket_of
 from bench.loadgen.open_loop import OpenLoopRun
 from clipper.bench.rate_search import Verdict
 from bench.open_loop import judge
+from clipper.bench.load_run import read_client
 
 
 def a_run(latency_ms: float = 5, lag_ms: float = 0.1, idle_ratio: float = 0.5, **failures: int) -> OpenLoopRun:
     failed = sum(failures.values())
     seen: dict[str, Any] = {
-        "scheduled": 1_000,
-        "completed": 1_000 - failed,
-        "bad_status": 0,
-        "wrong_answer": 0,
-        "lost": 0,
-        "unanswered": 0,
-        "latency_ns": [[bucket_of(round(latency_ms * 1e6)), 1_000 - failed]],
+        "groups": [
+            {
+                "outcomes": {"answered": 1_000 - failed, **failures},
+                "latency_ns": [[bucket_of(round(latency_ms * 1e6)), 1_000 - failed]],
+                "other_latency_ns": [],
+            }
+        ],
         "lag_ns": [[bucket_of(round(lag_ms * 1e6)), 1_000]],
-        "idle_ratio": idle_ratio,
-        "cpu_us": 1,
-        "elapsed_us": 1,
-        "next_counter": 1,
+        "idle_ratios": [idle_ratio],
+        **dict.fromkeys(("waited", "reconnects", "received_bytes", "cpu_us", "elapsed_us", "next_counter"), 1),
+        "examples": {},
     }
-    return OpenLoopRun.from_json(100.0, {**seen, **failures})
+    return read_client(seen, rate_per_s=100.0, duration_s=10.0)
 
 
 def test_run_under_the_bar_holds() -> None:

@@ -1,5 +1,5 @@
 // Logarithmic histogram of durations, after HdrHistogram: 128 linear sub-buckets per power of two, so that a value is
-// known to better than 0.8% from nanoseconds to hours, in fixed memory. bench/loadgen/histogram.py is its twin.
+// known to better than 0.8% from nanoseconds to hours, in fixed memory. clipper/bench/histogram.py is its twin.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <vector>
 
-namespace bench {
+namespace clipper::load {
 
 class LogHistogram {
  public:
@@ -25,6 +25,18 @@ class LogHistogram {
 
   void record(uint64_t value) noexcept { ++counts_[bucket_of(value)]; }
 
+  void merge(const LogHistogram& other) noexcept {
+    for (size_t bucket = 0; bucket < kBucketCount; ++bucket) counts_[bucket] += other.counts_[bucket];
+  }
+
+  uint64_t count(size_t bucket) const noexcept { return counts_[bucket]; }
+
+  uint64_t total() const noexcept {
+    uint64_t sum = 0;
+    for (const uint64_t count : counts_) sum += count;
+    return sum;
+  }
+
   // [[bucket, count], ...], the empty ones left out.
   void write_json(std::FILE* out) const {
     const char* separator = "";
@@ -41,4 +53,4 @@ class LogHistogram {
   std::vector<uint64_t> counts_;
 };
 
-}  // namespace bench
+}  // namespace clipper::load
