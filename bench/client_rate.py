@@ -1,9 +1,9 @@
 """How fast the load client is beside wrk: `python -m bench.client_rate` (nginx and wrk must be installed).
 
-Both send the same GET to nginx's `return 200`, from one thread, over the same number of connections, in turns. wrk looks at
-no answer; the client checks each one and writes down its latency. It is offered more than it can send, so that neither
-ever waits for an arrival. The bar is 80% of wrk's rate per core: in requests per CPU-second of the generator, and on a
-machine where generator and server have a core each also in requests per second.
+Both send the same GET to nginx's `return 200`, from one thread, over the same number of connections, in turns. wrk
+looks at no answer; the client checks each one and writes down its latency. It is offered more than it can send, so that
+it never waits for an arrival. The bar is 80% of wrk's rate per core, in requests per CPU-second of the generator; where
+generator and server have a core each, requests per second say the same.
 """
 
 from __future__ import annotations
