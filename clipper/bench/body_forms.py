@@ -131,10 +131,15 @@ def _hole_of(values: np.ndarray[Any, Any]) -> CounterForm:
 
 
 def _json_text(value: Any, is_unique: bool, skip: frozenset[str]) -> bytes:
-    if isinstance(value, str | bytes):
-        if is_unique and COUNTER not in _bytes(value):
-            raise InvalidArgumentError("a JSON text cannot be made unique by itself, expected {counter} in it")
-        return _bytes(value)
+    if isinstance(value, bytes):
+        if is_unique:
+            raise InvalidArgumentError("bytes cannot be made unique, as they may mean anything; expected a value")
+        return value
+    if isinstance(value, str):
+        parsed = _parsed(value)
+        if not is_unique or COUNTER in value.encode("utf-8"):
+            return value.encode("utf-8")
+        value = parsed
     plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     if is_unique:
         plain, was_found = _with_counter(plain, skip)
@@ -145,6 +150,13 @@ def _json_text(value: Any, is_unique: bool, skip: frozenset[str]) -> bytes:
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(f"the input {str(value)[:80]} cannot be written as JSON: {error}") from None
     return text.replace('"\\u0000number"', "0.{counter}").encode("utf-8")
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text.replace("{counter}", "10000000"))
+    except ValueError as error:
+        raise InvalidArgumentError(f"the input {text[:80]!r} is not JSON: {error}") from None
 
 
 def _with_counter(value: Any, skip: frozenset[str]) -> tuple[Any, bool]:

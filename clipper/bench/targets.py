@@ -91,7 +91,7 @@ def parse_target(
         The right answer to each input; None: any answer with a good status is right, except default outputs of Clipper.
     is_unique : bool
         The first number of each input becomes a fraction of its own in each request (the first string begins with
-        digits of its own), so that no cache knows the answer; for values and arrays, where texts have `{counter}`.
+        digits of its own), so that no cache knows the answer.
     accept : tuple of bytes
         One of these is in every right answer.
     group : str
