@@ -21,13 +21,13 @@ from bench.loadgen.open_loop import build_client
 from bench.loadgen.wrk import LoadError
 from bench.machine import describe_machine
 from bench.open_loop import OpenLoopOptions, search_rate
-from clipper.bench.progress import Progress, format_duration
 from bench.report import render
 from bench.results import Run, SubjectInfo, median_of, save
 from bench.rows import NOOP_C128, ROWS, Row, Step, plan
 from bench.subjects.registry import SUBJECTS
 from bench.subjects.subject import Site, Subject, SubjectError
 from bench.workloads import fit_linear_model
+from clipper.bench.progress import Progress, format_duration
 
 RESULTS = Path(__file__).with_name("results")
 ANSWERS_CHECKED = 64  # of each workload, one after another, before anything is measured

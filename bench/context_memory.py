@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bench.paper.stage import Stage, StageError
-from clipper.bench.procfs import rss_bytes
 from bench.query_client import QueryConnection, predict, update
+from clipper.bench.procfs import rss_bytes
 
 APPLICATION: Final = "by-context"
 POLICY: Final = {"name": "thompson"}

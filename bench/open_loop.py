@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.loadgen.open_loop import Arrivals, OpenLoopRun, run_open_loop
-from clipper.bench.rate_search import RateSearch, Verdict
 from bench.results import RateCell, RateProbe
 from bench.rows import Row
 from bench.subjects.subject import Subject, SubjectError
+from clipper.bench.rate_search import RateSearch, Verdict
 from clipper.bench.usage import Snapshot, usage_between
 
 P99_LIMIT_US = 20_000.0

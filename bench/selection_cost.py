@@ -25,10 +25,10 @@ from bench.loadgen.wrk import run_wrk
 from bench.machine import describe_machine
 from bench.paper import records
 from bench.paper.stage import Stage
-from clipper.bench.progress import Progress
 from bench.prometheus import growth, misses, parse_metrics
 from bench.query_client import QueryConnection, predict, request
 from bench.reliability.instance import FRONTEND, MANAGEMENT, SUPERVISOR, Instance
+from clipper.bench.progress import Progress
 from clipper.bench.usage import Snapshot, usage_between
 
 NAME: Final = "selection-cost"

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from bench.loadgen.request import FIRST_COUNTER, LAST_COUNTER
 from bench.loadgen.wrk import LoadError, run_wrk
-from clipper.bench.procfs import peak_rss_bytes, rss_bytes
-from clipper.bench.progress import Progress
 from bench.prometheus import growth, misses, parse_metrics
 from bench.subjects.clipper import Clipper
 from bench.subjects.subject import Site, SubjectError
 from bench.workloads import Workload, fit_linear_model
+from clipper.bench.procfs import peak_rss_bytes, rss_bytes
+from clipper.bench.progress import Progress
 
 SLICE_S = 10  # wrk runs by time, so the queries are counted slice by slice
 SAMPLE_INTERVAL_S = 1.0

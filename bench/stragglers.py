@@ -21,9 +21,9 @@ from urllib.request import urlopen
 from bench.document import write_into
 from bench.loadgen.open_loop import Arrivals, Expectation, OpenLoopRun, run_open_loop
 from bench.loadgen.request import FIRST_COUNTER, Body, CounterForm, RequestTemplate
-from clipper.bench.progress import Progress
 from bench.prometheus import growth, parse_metrics
 from clipper import Clipper
+from clipper.bench.progress import Progress
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "ensembles.md"
 WRITTEN_BY: Final = "bench/stragglers.py --record"

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from bench.goodput.deployment import Probe
-from clipper.bench.rate_search import RateSearch, Verdict
 from bench.simulate.search import IN_TIME_RATIO
+from clipper.bench.rate_search import RateSearch, Verdict
 
 RunProbe = Callable[[str, float, int], Probe]
 """(policy, rate, seed) -> what was seen."""

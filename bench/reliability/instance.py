@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.procfs import processes_of
-from clipper.bench.procfs import rss_bytes
 from bench.query_client import port_of
 from bench.reliability import commanded_container
 from clipper import Clipper, ClipperError
+from clipper.bench.procfs import rss_bytes
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig
 from clipper.supervisor.launch import make_run_dir
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from clipper.bench.procfs import rss_bytes
 from bench.reliability.context import Bench, NotInTimeError
 from bench.reliability.instance import FRONTEND, MANAGEMENT, Instance
+from clipper.bench.procfs import rss_bytes
 
 MAX_GROWTH_BYTES: Final = 4_000_000  # of resident memory: of ten thousand connections each leaks less than half a KB
 SETTLE_S: Final = 15.0

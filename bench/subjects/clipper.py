@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 from bench.loadgen.open_loop import Expectation
 from bench.loadgen.request import CounterForm, RequestTemplate
-from clipper.bench.procfs import command_line
 from bench.subjects.subject import DefaultAnswerError, Role, Subject, free_port
 from bench.workloads import Workload
+from clipper.bench.procfs import command_line
 
 FRONTEND_MODULE = "clipper.frontend"
 

@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 
 from bench.loadgen.open_loop import Expectation
 from bench.loadgen.request import FIRST_COUNTER, LAST_COUNTER, RequestTemplate
-from clipper.bench.procfs import family, read_processes
 from bench.workloads import LinearModel, Workload, json_template, noop_array_around_hole, right_answer, wrap
+from clipper.bench.procfs import family, read_processes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ATTEMPTS_AT_AN_ANSWER = 5

@@ -26,9 +26,7 @@ class Found:
     void_reason: str | None = None
 
 
-def find_capacity(
-    bench: Bench, objective: Objective, options: SearchOptions, say: Say, first_number: int = 0
-) -> Found:
+def find_capacity(bench: Bench, objective: Objective, options: SearchOptions, say: Say, first_number: int = 0) -> Found:
     """Search the highest rate that keeps an objective.
 
     A run that the load generator voided ends a bisection from above, as if the rate had failed, and the answer says so.

@@ -76,7 +76,7 @@ class CostMeter:
     def __init__(self, roots: Collection[int]) -> None:
         self._roots = tuple(roots)
         self._before = self._ticks()
-        self._is_peak_of_run = all([forget_peak_rss(pid) for pid in self._before])
+        self._is_peak_of_run = sum(forget_peak_rss(pid) for pid in self._before) == len(self._before)
 
     def cost(self, queries: int) -> Cost:
         """Return what was taken since, for so many requests that were sent."""

@@ -48,7 +48,9 @@ def shares_between(first: float, last: float, count: int) -> tuple[float, ...]:
         If there are none such.
     """
     if not 0 < first < last:
-        raise InvalidArgumentError(f"a curve from {first:.0%} to {last:.0%} has no points: expected such as 10% to 200%")
+        raise InvalidArgumentError(
+            f"a curve from {first:.0%} to {last:.0%} has no points: expected such as 10% to 200%"
+        )
     if count < 2:
         raise InvalidArgumentError(f"a curve of {count} points is none: expected 2 or more")
     return tuple(first + (last - first) * number / (count - 1) for number in range(count))
@@ -77,7 +79,7 @@ def measure_curve(
 
 
 def points_of(measurements: Sequence[Measurement], capacity_per_s: float, objective: Objective) -> tuple[Point, ...]:
-    """Return the points of a curve; runs that are void have no part in them, and a rate with none but such is left out."""
+    """Return the points of a curve; void runs have no part in them, and a rate with none but such is left out."""
     by_rate: dict[float, list[Measurement]] = {}
     for measured in measurements:
         if measured.void_reason is None:

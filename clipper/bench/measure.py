@@ -15,9 +15,9 @@ from clipper.bench.cost import Cost, CostMeter
 from clipper.bench.keys import Keys, Unique
 from clipper.bench.load_run import MAX_LAG_P99_US, LoadProgress, LoadRun, run_load
 from clipper.bench.objective import Evidence, Objective
-from clipper.bench.stages import StageReport, faults_between, is_clipper, stages_between
-from clipper.bench.schedule import make_schedule
 from clipper.bench.request_template import FIRST_COUNTER
+from clipper.bench.schedule import make_schedule
+from clipper.bench.stages import StageReport, faults_between, is_clipper, stages_between
 from clipper.bench.targets import Target
 from clipper.bench.usage import Snapshot, usage_between
 from clipper.bench.watch import Watch

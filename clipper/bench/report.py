@@ -53,8 +53,8 @@ def _search_lines(capacity: Capacity, objective: Objective) -> list[str]:
         lines.append(f"95% interval {low} to {high} requests/s, from {len(capacity.brackets)} searches.")
     if capacity.limited_by == "client":
         lines.append(
-            "A lower bound: the load generator, or other work on its machine, ended the search. --threads, a machine of "
-            "its own or a quieter one may show more."
+            "A lower bound: the load generator, or other work on its machine, ended the search. --threads, or a "
+            "machine of its own, may show more."
         )
     elif capacity.limited_by == "most_rate":
         lines.append("A lower bound: the rate was not to be higher (--max-rate).")
@@ -164,9 +164,11 @@ def _runs(result: Result) -> Iterable[Block]:
         yield Text("Medians of the runs at each rate; goodput with the least and the most of them.")
         yield _points_table(result)
     yield Heading("Runs")
-    head = ("run", ">requests/s", ">s", ">p50", ">p90", ">p99", ">p99.9", ">max", ">failed", ">late or failed")
-    head = (*head, "verdict", ">generator's lag p99", ">its cores")
-    yield Table(head, tuple(_run_row(measured, result.objective) for measured in result.measurements))
+    figures = (">requests/s", ">s", ">p50", ">p90", ">p99", ">p99.9", ">max", ">failed", ">late or failed")
+    yield Table(
+        ("run", *figures, "verdict", ">generator's lag p99", ">its cores"),
+        tuple(_run_row(measured, result.objective) for measured in result.measurements),
+    )
 
 
 def _points_table(result: Result) -> Table:
@@ -236,7 +238,9 @@ def _stages(result: Result) -> Iterable[Block]:
     if stages.applications and measured.run.latency.total:
         client_us = measured.run.latency.mean / 1e3
         inside = sum(s.mean_us * s.count for s in stages.applications) / sum(s.count for s in stages.applications)
-        notes.append(f"mean seen by the client: {client_us:,.0f} us, of which outside the server {client_us - inside:,.0f}")
+        notes.append(
+            f"mean seen by the client: {client_us:,.0f} us, of which outside the server {client_us - inside:,.0f}"
+        )
     if notes:
         yield Points(tuple(notes))
     if stages.stages:
@@ -254,8 +258,8 @@ def _cost(result: Result) -> Iterable[Block]:
     cost = measured.cost
     yield Heading("What it cost the server")
     yield Text(
-        f"{cost.cpu_s_per_million:,.1f} seconds of processor time for a million queries, {cost.peak_rss_bytes / _MIB:,.0f} "
-        f"MiB at most, over the run {measured.label!r} with its warm-up ({cost.queries:,} queries)."
+        f"{cost.cpu_s_per_million:,.1f} seconds of processor time for a million queries, "
+        f"{cost.peak_rss_bytes / _MIB:,.0f} MiB at most, over the run {measured.label!r} with its warm-up ({cost.queries:,} queries)."
     )
     rows = [
         (str(one.pid), f"`{one.command}`", f"{one.cpu_s:.2f}", f"{one.cpu_s_per_million:,.1f}",
@@ -282,7 +286,7 @@ def _origin(result: Result) -> Iterable[Block]:
         f"to {target['url']}: {target['sends']}; {target['expects']}",
         f"arrivals: {setup['arrivals']}, inputs: {setup['keys']}, seeds from {setup['seed']}; {setup['connections']} "
         f"connections, {setup['threads']} thread(s)",
-        f"{setup['duration_s']:g} s a run, {setup['warmup_s']:g} s of warm-up before each, at the same rate and not counted",
+        f"{setup['duration_s']:g} s a run, {setup['warmup_s']:g} s of warm-up before each, at its rate and not counted",
         "latency from the scheduled arrival; failed requests count as infinitely late",
         f"a run is void if the generator lagged more than {setup['most_lag_us'] / 1e3:g} ms (p99)"
         + ("" if setup["watched_processes"] else "; no process of the server was watched"),

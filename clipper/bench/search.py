@@ -107,7 +107,7 @@ class Capacity:
     is_confirmed : bool
         Whether it kept the objective as surely as asked.
     low_per_s, high_per_s : float or None
-        95% confidence interval of what the searches found; None for a single search.
+        95% confidence interval of what the searches found; None for a single search, or one that was not to go on.
     limited_by : str
         What ended it: "server", "client" (the load generator could not go on) or "most_rate".
     """
@@ -150,8 +150,7 @@ class CapacitySearch:
             return Step(Phase.CONFIRM, 0, self._confirm_rate, self.runs)
         rate = self._search.next_rate()
         while rate is None:
-            self._end_of_search()
-            if self._phase is None or self._phase is Phase.CONFIRM:
+            if not self._goes_on_searching():
                 return self.next_step()
             rate = self._search.next_rate()
         return Step(self._phase, len(self.brackets) + 1 if self._phase is Phase.SEARCH else 0, rate, self.runs)
@@ -210,17 +209,17 @@ class CapacitySearch:
             return Verdict.HOLDS if is_met else Verdict.FAILS
         return Verdict.VOID if self._trial.void_runs >= 2 else None
 
-    def _end_of_search(self) -> None:
-        """Go on after a search of a phase has found what it can."""
+    def _goes_on_searching(self) -> bool:
+        """End a search that has found what it can; whether another one follows it."""
         found = self._search
         if self._phase is Phase.SEARCH or found.best is None or found.best == found.max_rate:
             self.brackets.append(Bracket(found.best, found.too_high, found.is_limited_by_client))
             if self._phase is Phase.ROUGH:  # nothing holds, or everything does: there is nothing to search
                 self._begin_confirming()
-                return
+                return False
         if len(self.brackets) >= self.options.repeats:
             self._begin_confirming()
-            return
+            return False
         self._phase = Phase.SEARCH
         self._search = RateSearch(
             self._guess(found),
@@ -231,6 +230,7 @@ class CapacitySearch:
             min_rate=self._least_rate(),
             max_rate=self.options.most_rate_per_s,
         )
+        return True
 
     def _guess(self, found: RateSearch) -> float:
         """Return where a bisection begins: between what held and what did not in the one before."""
@@ -265,10 +265,10 @@ class CapacitySearch:
         middles, halves = [], []
         for bracket in self.brackets:
             low = math.log(bracket.low_per_s or 1.0)
-            high = math.log(bracket.high_per_s) if bracket.high_per_s else low
+            high = math.log(bracket.high_per_s or bracket.low_per_s or 1.0)
             middles.append((low + high) / 2)
             halves.append((high - low) / 2)
-        if len(middles) < 2:
+        if len(middles) < 2 or any(bracket.high_per_s is None for bracket in self.brackets):
             return None, None
         interval = mean_interval(middles)
         half = interval.half + sum(halves) / len(halves)

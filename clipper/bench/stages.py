@@ -63,11 +63,11 @@ def is_clipper(text: str) -> bool:
 
 def stages_between(before: Scrape, after: Scrape) -> StageReport:
     """Return what happened between two readings of one Clipper."""
-    applications = []
+    applications: list[Stretch] = []
     for labels in after.label_sets(names.APP_LATENCY):
         buckets = after.buckets(names.APP_LATENCY, **labels).since(before.buckets(names.APP_LATENCY, **labels))
         applications += _stretch(labels["application"], "all", buckets)
-    stages = []
+    stages: list[Stretch] = []
     for labels in after.label_sets(names.MODEL_STAGES):
         buckets = after.buckets(names.MODEL_STAGES, **labels).since(before.buckets(names.MODEL_STAGES, **labels))
         stages += _stretch(f"{labels['model']}:{labels['version']}", labels["stage"], buckets)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clipper.metrics.scrape import Buckets, Scrape, grown
 from clipper.metrics import names
+from clipper.metrics.scrape import Buckets, Scrape, grown
 
 _US_PER_S = 1_000_000
 

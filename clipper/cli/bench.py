@@ -124,7 +124,9 @@ def curve(
     first: Annotated[str, typer.Option("--from", metavar="RATIO", help="Of the capacity.")] = "10%",
     last: Annotated[str, typer.Option("--to", metavar="RATIO", help="Of the capacity.")] = "200%",
     points: Annotated[int, typer.Option("--points", metavar="N", help="Rates from the one to the other.")] = 20,
-    repeats: Annotated[int, typer.Option("--repeats", metavar="N", help="Runs at each; every other time downwards.")] = 2,
+    repeats: Annotated[
+        int, typer.Option("--repeats", metavar="N", help="Runs at each; every other time downwards.")
+    ] = 2,
     start_rate: StartRateOption = 100.0,
     max_rate: MaxRateOption = None,
 ) -> None:

@@ -72,5 +72,5 @@ def find_checkout(given: Path | None, what: str) -> Path:
     where = f"{str(given)!r} is" if given is not None else f"neither {str(here)!r} nor any directory above it is"
     raise NotFoundError(
         f"`clipper bench {what}` runs programs of the repository that no package holds, and {where} a checkout of it",
-        hint="go to the checkout, or name it with --checkout DIR; `clipper bench search` measures any server without one",
+        hint="go to the checkout, or name it: --checkout DIR; `clipper bench search` measures any server without one",
     )

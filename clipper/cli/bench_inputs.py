@@ -31,7 +31,9 @@ def read_inputs(texts: Sequence[str], file: Path | None, is_unique: bool) -> lis
 
 def read_answers(file: Path | None) -> list[Any] | None:
     """Return the right answers of ``--answers``; None if none are given."""
-    return None if file is None else [_parsed(line, str(file)) if isinstance(line, str) else line for line in _lines(file)]
+    return (
+        None if file is None else [_parsed(line, str(file)) if isinstance(line, str) else line for line in _lines(file)]
+    )
 
 
 def compact_answers(answers: Iterable[Any]) -> list[Any]:
@@ -130,7 +132,8 @@ def _parsed(text: str, source: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise InvalidArgumentError(
-            f"{source} is no JSON: {error}", hint="for example --input '[1, 2, 3]'; a text needs its quotes: '\"a text\"'"
+            f"{source} is no JSON: {error}",
+            hint="for example --input '[1, 2, 3]'; a text needs its quotes: '\"a text\"'",
         ) from error
 
 

@@ -21,7 +21,7 @@ _WATCHED: Final = "What is watched"
 TargetArgument = Annotated[
     str,
     typer.Argument(
-        help="What is measured: a URL (http://HOST:PORT/PATH), or the name of an application of this machine's Clipper.",
+        help="What is measured: a URL, http://HOST:PORT/PATH, or the name of an application of this machine's Clipper.",
         metavar="TARGET",
         autocompletion=complete_applications,
     ),
@@ -67,25 +67,26 @@ def _option(kind: Any, *flags: str, panel: str | None = None, **about: Any) -> A
 _FIELDS: Final[dict[str, Any]] = {
     "input": _option(
         list[str] | None, "--input", "-i", panel=_SENT, metavar="INPUT",
-        help="What a request holds: JSON, @FILE (.json, .npy, .npz; any other file as it is) or - (stdin); repeated: in "
-        "turn. {counter} in it becomes eight digits of the request's own. Default: made up, of an application; none, a GET, "
-        "of a URL.",
+        help="What a request holds: JSON, @FILE (.json, .npy, .npz; any other file as it is) or - (stdin); repeated: "
+        "in turn. {counter} in it becomes eight digits of the request's own. Default: of an application made up; of a URL "
+        "none, a GET.",
     ),
     "inputs": _option(
-        Path | None, "--inputs", panel=_SENT, metavar="FILE", help="Many of them: a line of JSON each, or the rows of a .npy.",
+        Path | None, "--inputs", panel=_SENT, metavar="FILE",
+        help="Many of them: a line of JSON each, or the rows of a .npy.",
     ),
     "answers": _option(
         Path | None, "--answers", panel=_SENT, metavar="FILE", help="The right answer to each input, likewise.",
     ),
     "form": _option(
         str, "--form", panel=_SENT, metavar="FORM",
-        help="What an input becomes: clipper ({\"input\": ...}), json (the body itself), binary, oip, oip-binary or get. "
-        "auto tells by the URL.",
+        help="What an input becomes: clipper, json (it is the body), binary, oip, oip-binary or get. auto tells by the "
+        "URL.",
     ),
     "unique": _option(
         bool | None, "--unique/--same", panel=_SENT, show_default=False,
-        help="Make the first number or string of each input another in each request, so that no cache knows the answer. "
-        "Default: where the inputs are made up.",
+        help="Make the first number or string of each input another in each request, so that no cache knows the "
+        "answer. Default: where the inputs are made up.",
     ),
     "method": _option(str, "--method", panel=_SENT, metavar="NAME", help="Of requests with a body."),
     "header": _option(
@@ -93,8 +94,8 @@ _FIELDS: Final[dict[str, Any]] = {
     ),
     "expect": _option(
         list[str] | None, "--expect", panel=_SENT, metavar="TEXT",
-        help="A right answer holds this (JSON without blanks between its tokens); repeated: one of these. Default: what "
-        "has the right status is right.",
+        help="A right answer holds this (JSON without blanks between its tokens); repeated: one of these. Default: "
+        "what has the right status is right.",
     ),
     "expect_status": _option(int, "--expect-status", panel=_SENT, metavar="CODE", help="Of a right answer."),
     "arrivals": _option(
@@ -123,11 +124,12 @@ _FIELDS: Final[dict[str, Any]] = {
     ),
     "pid": _option(
         list[int] | None, "--pid", panel=_WATCHED, metavar="PID",
-        help="A process of the server, with all that descend from it; may be repeated. Default: who listens on its port, "
-        "if that is on this machine.",
+        help="A process of the server, with all that descend from it; may be repeated. Default: who listens on its "
+        "port, if that is on this machine.",
     ),
     "watch": _option(
-        bool, "--watch/--no-watch", panel=_WATCHED, help="Watch the server's processes: what they take, and that none stalls.",
+        bool, "--watch/--no-watch", panel=_WATCHED,
+        help="Watch the server's processes: what they take, and that none stalls.",
     ),
     "metrics": _option(
         str | None, "--metrics", panel=_WATCHED, metavar="URL",

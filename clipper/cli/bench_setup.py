@@ -93,7 +93,8 @@ def _resolve(target: str, options: LoadOptions) -> tuple[str, Mapping[str, Any] 
         if target not in applications:
             with server.suggesting(application=target):
                 raise NotFoundError(
-                    f"there is no application {target!r}", hint="`clipper apps` lists them; a server of others has a URL"
+                    f"there is no application {target!r}",
+                    hint="`clipper apps` lists them; a server of others has a URL",
                 )
         application = applications[target]
         if not application["models"]:
@@ -216,7 +217,9 @@ def first_answer(target: Target) -> None:
     wanted = [b"".join(text.split()) if target.check.is_json else text for text in accepted]
     if accepted and not any(text in compact for text in wanted):
         expected = " or ".join(repr(text.decode("utf-8", "replace")) for text in accepted[:3])
-        raise ModelError(f"the first answer is wrong: {shown!r} does not hold {expected}", hint="correct --expect or --answers")
+        raise ModelError(
+            f"the first answer is wrong: {shown!r} does not hold {expected}", hint="correct --expect or --answers"
+        )
 
 
 def _about(target: Target) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from clipper.cli.activity import Reading
-from clipper.metrics.scrape import Scrape
 from clipper.cli.server import Server
+from clipper.metrics.scrape import Scrape
 
 
 def read(server: Server, status: Mapping[str, Any] | None = None) -> Reading:

@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from clipper.bench.procfs import rss_bytes
 from bench.reliability.client import Outcome
 from bench.reliability.context import Bench
 from bench.reliability.instance import FRONTEND, MANAGEMENT, SUPERVISOR, Instance
 from bench.reliability.leaks import settled
 from bench.reliability.load import Load, check_answers
 from bench.reliability.scenario import row
+from clipper.bench.procfs import rss_bytes
 
 SLO_US = 100_000
 BASE_US, PER_ITEM_US, BATCH = 10_000, 500, 16

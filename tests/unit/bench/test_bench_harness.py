@@ -14,10 +14,10 @@ import pytest
 from bench.answer_probe import AnswerProbe
 from bench.loadgen.wrk import LoadError, parse_wrk
 from bench.procfs import ChildCpu
-from clipper.bench.progress import Progress, format_duration
 from bench.soak import MemoryTrack, SoakResult
 from bench.subjects.subject import Role, Site, Subject, SubjectError, WrongAnswerError
 from bench.workloads import Workload, fit_linear_model
+from clipper.bench.progress import Progress, format_duration
 
 SERVER = textwrap.dedent(
     """

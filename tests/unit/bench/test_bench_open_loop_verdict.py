@@ -6,9 +6,9 @@ from typing import Any
 
 from bench.loadgen.histogram import bucket_of
 from bench.loadgen.open_loop import OpenLoopRun
-from clipper.bench.rate_search import Verdict
 from bench.open_loop import judge
 from clipper.bench.load_run import read_client
+from clipper.bench.rate_search import Verdict
 
 
 def a_run(latency_ms: float = 5, lag_ms: float = 0.1, idle_ratio: float = 0.5, **failures: int) -> OpenLoopRun:

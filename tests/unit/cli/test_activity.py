@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from clipper.cli.activity import Activity, Reading, activity
-from clipper.metrics.scrape import Scrape
 from clipper.cli.top_view import render, render_trouble
+from clipper.metrics.scrape import Scrape
 
 LATENCY = 'clipper_query_latency_seconds_bucket{application="a",le="%s"} %d\n'
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipper.metrics.scrape import Buckets, Scrape, grown
 from clipper.metrics import names
+from clipper.metrics.scrape import Buckets, Scrape, grown
 
 TEXT = """\
 # TYPE clipper_queries_total counter
