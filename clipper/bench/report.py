@@ -259,7 +259,8 @@ def _cost(result: Result) -> Iterable[Block]:
     yield Heading("What it cost the server")
     yield Text(
         f"{cost.cpu_s_per_million:,.1f} seconds of processor time for a million queries, "
-        f"{cost.peak_rss_bytes / _MIB:,.0f} MiB at most, over the run {measured.label!r} with its warm-up ({cost.queries:,} queries)."
+        f"{cost.peak_rss_bytes / _MIB:,.0f} MiB at most, over the run {measured.label!r} with its warm-up "
+        f"({cost.queries:,} queries)."
     )
     rows = [
         (str(one.pid), f"`{one.command}`", f"{one.cpu_s:.2f}", f"{one.cpu_s_per_million:,.1f}",
@@ -269,8 +270,8 @@ def _cost(result: Result) -> Iterable[Block]:
     yield Table(("pid", "process", ">CPU s", ">CPU s per million", ">peak MiB"), tuple(rows))
     since = "of this run" if cost.is_peak_of_run else "since each process was started, as the kernel would not forget"
     yield Text(
-        f"Peaks are {since}; pages that processes share count in each. Processor time comes in ticks of 10 ms, so short "
-        "runs are coarse."
+        f"Peaks are {since}; pages that processes share count in each. Processor time comes in ticks of 10 ms, so "
+        "short runs are coarse."
     )
 
 

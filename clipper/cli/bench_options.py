@@ -67,7 +67,7 @@ def _option(kind: Any, *flags: str, panel: str | None = None, **about: Any) -> A
 _FIELDS: Final[dict[str, Any]] = {
     "input": _option(
         list[str] | None, "--input", "-i", panel=_SENT, metavar="INPUT",
-        help="What a request holds: JSON, @FILE (.json, .npy, .npz; any other file as it is) or - (stdin); repeated: "
+        help="What a request holds: JSON, @FILE (.json, .npy, .npz; others as they are) or - (stdin); repeated: "
         "in turn. {counter} in it becomes eight digits of the request's own. Default: of an application made up; of a URL "
         "none, a GET.",
     ),
