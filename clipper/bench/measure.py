@@ -22,6 +22,7 @@ from clipper.bench.targets import Target
 from clipper.bench.usage import Snapshot, usage_between
 from clipper.bench.watch import Watch
 from clipper.errors import UnavailableError
+from clipper.metrics import names
 from clipper.metrics.scrape import Scrape
 
 _METRICS_LIMIT_S: Final = 10.0
@@ -70,8 +71,8 @@ class Setup:
 
     def to_json(self) -> dict[str, Any]:
         """Return what a reader wants to know of it."""
-        names = ("duration_s", "warmup_s", "connections", "threads", "seed", "least_queries", "most_lag_us")
-        told = {name: getattr(self, name) for name in (*names, "most_other_cores")}
+        plain = ("duration_s", "warmup_s", "connections", "threads", "seed", "least_queries", "most_lag_us")
+        told = {name: getattr(self, name) for name in (*plain, "most_other_cores")}
         watched = {"watched_processes": list(self.roots), "metrics_url": self.metrics_url}
         return {"arrivals": str(self.arrivals), "keys": str(self.keys), **told, **watched}
 
@@ -254,3 +255,9 @@ def metrics_url_of(url: str) -> str | None:
         return f"{root}/metrics" if is_clipper(fetch_metrics(f"{root}/metrics", limit_s=2.0)) else None
     except UnavailableError:
         return None
+
+
+def clipper_version(metrics_url: str) -> str:
+    """Return what the Clipper with this page of metrics calls itself: "clipper 0.1.0"; empty if it does not say."""
+    versions = {labels["version"] for labels in Scrape(fetch_metrics(metrics_url)).label_sets(names.BUILD_INFO)}
+    return f"clipper {', '.join(sorted(versions))}" if versions else ""

@@ -40,7 +40,7 @@ def answer_lines(result: Result) -> list[str]:
         return _search_lines(result.capacity, result.objective)
     if result.kind == "curve" and result.capacity_per_s is not None:
         return _curve_lines(result)
-    return [line for measured in result.measurements for line in _run_lines(measured, result.objective)]
+    return [line for measured in result.believed for line in _run_lines(measured, result.objective)]
 
 
 def _search_lines(capacity: Capacity, objective: Objective) -> list[str]:
@@ -147,7 +147,7 @@ def _doubts(result: Result) -> Iterable[Block]:
 
 def _plots(result: Result) -> Iterable[Block]:
     figures: list[Figure] = []
-    believed = [measured for measured in result.measurements if measured.void_reason is None]
+    believed = list(result.believed)
     if result.kind == "search" and result.objective is not None and result.measurements:
         figures.append(search_figure(result.measurements, result.objective))
     if result.points and result.objective is not None:
@@ -214,7 +214,7 @@ def _run_row(measured: Measurement, objective: Objective | None) -> tuple[str, .
 
 def chosen(result: Result) -> Measurement | None:
     """Return the run whose cost and stages are told: the last that can be believed, at the claimed rate of a search."""
-    believed = [measured for measured in result.measurements if measured.void_reason is None]
+    believed = result.believed
     if result.kind == "curve" and result.capacity_per_s is not None:
         at = result.capacity_per_s
         return min(believed, key=lambda measured: abs(measured.run.rate_per_s - at), default=None)
@@ -292,6 +292,6 @@ def _origin(result: Result) -> Iterable[Block]:
         f"a run is void if the generator lagged more than {setup['most_lag_us'] / 1e3:g} ms (p99)"
         + ("" if setup["watched_processes"] else "; no process of the server was watched"),
     ]
-    if host.get("server"):
-        facts.append(f"the server says: {host['server']}")
+    if target.get("server"):
+        facts.append(f"the server calls itself {target['server']}")
     yield Points(tuple(facts))

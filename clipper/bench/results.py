@@ -59,7 +59,12 @@ class Result:
             return None
         if self.kind == "search":
             return self.capacity is not None and self.capacity.rate_per_s is not None
-        return all(self.objective.is_met_by(measured.evidence(self.objective)) for measured in self.measurements)
+        return all(self.objective.is_met_by(measured.evidence(self.objective)) for measured in self.believed)
+
+    @property
+    def believed(self) -> tuple[Measurement, ...]:
+        """The runs that are not void."""
+        return tuple(measured for measured in self.measurements if measured.void_reason is None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record; figures that are infinite or unknown are null."""

@@ -16,6 +16,7 @@ WIDTH: Final = 720
 HEIGHT: Final = 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 16, 46
 _MOST_TICKS: Final = 7
+_ROOM_RATIO: Final = 0.04  # between the points and the frame
 _LINE_PX: Final = 16
 
 
@@ -83,9 +84,15 @@ class _Scale:
         low = min(usable, default=1.0) if self.axis.least is None else self.axis.least
         high = max(usable, default=10.0) if self.axis.most is None else self.axis.most
         if self.axis.is_log:
-            self.low, self.high = (low, high) if high > low else (low / 2, low * 2)
+            low, high = (low, high) if high > low else (low / 2, low * 2)
+            room = (high / low) ** _ROOM_RATIO
+            self.low = low / room if self.axis.least is None else low
+            self.high = high * room if self.axis.most is None else high
         else:
-            self.low, self.high = (low, high) if high > low else (low - 1, low + 1)
+            low, high = (low, high) if high > low else (low - 1, low + 1)
+            room = (high - low) * _ROOM_RATIO
+            self.low = low - room if self.axis.least is None else low
+            self.high = high + room if self.axis.most is None else high
 
     def px(self, value: float) -> float:
         low, high, at = self.low, self.high, value

@@ -80,7 +80,8 @@ def run(
         for number in range(repeats):
             progress.say(f"{rate:,.4g} requests/s", a_run_s * (repeats - number))
             made.append(bench.measure(rate, f"run {number + 1}" if repeats > 1 else "run", number))
-    void = next((one.void_reason for one in made if one.void_reason is not None), None)
+    is_believed = any(one.void_reason is None for one in made)
+    void = None if is_believed else made[0].void_reason
     _finish(_result(plan, "run", made, void_reason=void), options)
 
 

@@ -48,7 +48,7 @@ def plan_of(target: str, options: LoadOptions, is_slo_needed: bool) -> Plan:
     from clipper.bench.arrivals import parse_arrivals
     from clipper.bench.keys import parse_keys
     from clipper.bench.load_run import MAX_LAG_P99_US
-    from clipper.bench.measure import Setup, metrics_url_of
+    from clipper.bench.measure import Setup, clipper_version, metrics_url_of
 
     url, application = _resolve(target, options)
     found, doubts = _target(url, application, options)
@@ -57,7 +57,7 @@ def plan_of(target: str, options: LoadOptions, is_slo_needed: bool) -> Plan:
         raise InvalidArgumentError(
             f"{target} has no latency objective that is known here", hint="say what it shall keep: --slo 20ms"
         )
-    first_answer(found)
+    server = first_answer(found)
     is_local = bool(options.pid) or _is_here(found.host)
     metrics = metrics_url_of(url) if options.metrics is None else None if options.metrics == "none" else options.metrics
     roots, more = _roots(found, is_local, options)
@@ -78,7 +78,8 @@ def plan_of(target: str, options: LoadOptions, is_slo_needed: bool) -> Plan:
         most_other_cores=options.max_other_cores,
         keys=parse_keys(options.keys),
     )
-    return Plan(setup, objective, {"url": url, **_about(found)}, (*doubts, *more))
+    told = clipper_version(metrics) if metrics is not None else server
+    return Plan(setup, objective, {"url": url, **_about(found), "server": told}, (*doubts, *more))
 
 
 def _resolve(target: str, options: LoadOptions) -> tuple[str, Mapping[str, Any] | None]:
@@ -180,8 +181,8 @@ def _roots(target: Target, is_local: bool, options: LoadOptions) -> tuple[tuple[
     return (), [f"no process of the server was watched ({where}): --pid names one of this machine"]
 
 
-def first_answer(target: Target) -> None:
-    """Send the first request, and look at its answer as the load client will at each.
+def first_answer(target: Target) -> str:
+    """Send the first request, look at its answer as the load client will at each, and return what server it names.
 
     Raises
     ------
@@ -198,7 +199,7 @@ def first_answer(target: Target) -> None:
         body = request.body(FIRST_COUNTER)
         connection.request(request.method, request.path, body or None, dict(request.headers))
         answer = connection.getresponse()
-        status, seen = answer.status, answer.read()
+        status, seen, server = answer.status, answer.read(), answer.getheader("Server", "")
     except (OSError, http.client.HTTPException) as error:
         raise UnavailableError(
             f"nothing answers at http://{target.authority}: {error or type(error).__name__}",
@@ -220,6 +221,7 @@ def first_answer(target: Target) -> None:
         raise ModelError(
             f"the first answer is wrong: {shown!r} does not hold {expected}", hint="correct --expect or --answers"
         )
+    return server
 
 
 def _about(target: Target) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from clipper.cli.app import app
+from clipper.cli.bench_options import LoadOptions
 from clipper.cli.exit_codes import MEANINGS
 from tests.support.rpc_tables import TABLE, render
 
@@ -28,6 +30,8 @@ def tables() -> dict[str, str]:
         "cli-commands": render(["command", "does"], _summaries()),
     }
     shared: dict[str, tuple[str, ...]] = {}
+    of_loads: dict[str, tuple[str, ...]] = {}
+    load_options = {field.name for field in fields(LoadOptions)} - {"as_json"}
     for path, command in _walk(typer.main.get_command(app), ()):
         if hasattr(command, "commands"):
             continue
@@ -36,9 +40,12 @@ def tables() -> dict[str, str]:
             row = _row(parameter)
             if parameter.name in ("url", "run_dir", "token_file", "ca_file"):
                 shared[row[0]] = row
+            elif path[0] == "bench" and parameter.name in load_options and path[1:] != ("report",):
+                of_loads[row[0]] = row
             elif parameter.name != "help":
                 rows.append(row)
         found["-".join(("cli", *path))] = render(["argument or option", "default", "meaning"], rows)
+    found["cli-bench-load"] = render(["option", "default", "meaning"], list(of_loads.values()))
     found["cli-connection"] = render(["option", "default", "meaning"], list(shared.values()))
     return found
 

@@ -63,8 +63,16 @@ def measured(rate: float, *latencies_ms: float, **changes: Any) -> Measurement:
 def result(kind: str = "run", *measurements: Measurement, **changes: Any) -> Result:
     host = {"cpu": "a processor", "cores": 2, "memory_gb": 8.0, "kernel": "6", "system": "Debian", "python": "3"}
     setup = {
-        "arrivals": "poisson", "keys": "unique", "duration_s": 2.0, "warmup_s": 1.0, "connections": 8,
-        "threads": 1, "seed": 1, "most_lag_us": 2_000.0, "watched_processes": [7], "metrics_url": None,
+        "arrivals": "poisson",
+        "keys": "unique",
+        "duration_s": 2.0,
+        "warmup_s": 1.0,
+        "connections": 8,
+        "threads": 1,
+        "seed": 1,
+        "most_lag_us": 2_000.0,
+        "watched_processes": [7],
+        "metrics_url": None,
     }
     return dataclasses.replace(
         Result(
@@ -189,7 +197,9 @@ def test_log_ticks_are_few_and_within_their_axis(low: float, ratio: float) -> No
 @given(st.lists(st.tuples(st.floats(allow_nan=True), st.floats(allow_nan=True)), max_size=8), st.booleans())
 def test_plot_of_any_numbers_is_well_formed(points: list[tuple[float, float]], is_log: bool) -> None:
     kept = tuple(
-        (x, y) for x, y in points if not ((math.isfinite(x) and abs(x) > 1e100) or (math.isfinite(y) and abs(y) > 1e100))
+        (x, y)
+        for x, y in points
+        if not ((math.isfinite(x) and abs(x) > 1e100) or (math.isfinite(y) and abs(y) > 1e100))
     )
     text = draw(Plot(Axis("x", is_log), Axis("y", is_log), (Series("a<b", kept, has_dots=True),)))
     assert "nan" not in text and "inf" not in text
