@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from clipper.bench.cost import Cost, CostMeter
 from clipper.bench.keys import Keys, Unique
 from clipper.bench.load_run import MAX_LAG_P99_US, LoadProgress, LoadRun, run_load
 from clipper.bench.objective import Evidence, Objective
-from clipper.bench.request_template import FIRST_COUNTER
+from clipper.bench.request_template import COUNTER_COUNT, FIRST_COUNTER
 from clipper.bench.schedule import make_schedule
 from clipper.bench.stages import StageReport, faults_between, is_clipper, stages_between
 from clipper.bench.targets import Target
@@ -27,6 +28,7 @@ from clipper.metrics.scrape import Scrape
 
 _METRICS_LIMIT_S: Final = 10.0
 _MOST_RUN_S: Final = 60.0
+_NOTABLE_HIT_RATIO: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,11 @@ Tick = Callable[[float], None]
 """Called now and then during a run with the part of it that is over, 0 to 1."""
 
 
+def _any_counter() -> int:
+    """Return where to begin, so that no cache knows the inputs from an earlier command."""
+    return FIRST_COUNTER + secrets.randbelow(COUNTER_COUNT)
+
+
 @dataclass
 class Bench:
     """Makes runs of one setup.
@@ -159,7 +166,7 @@ class Bench:
 
     setup: Setup
     on_tick: Tick | None = None
-    _next_counter: int = field(default=FIRST_COUNTER, init=False)
+    _next_counter: int = field(default_factory=_any_counter, init=False)
 
     def measure(self, rate_per_s: float, label: str, number: int = 0, duration_factor: float = 1.0) -> Measurement:
         """Make one run.
@@ -199,7 +206,8 @@ class Bench:
                 max_lag_p99_us=setup.most_lag_us,
                 on_progress=self._on_progress,
             )
-        self._next_counter = run.next_counter
+        if isinstance(setup.keys, Unique):  # otherwise the same inputs shall come again, in the next run, too
+            self._next_counter = run.next_counter
         cost = None if meter is None else meter.cost(len(arrivals_s))
         usage = usage_between(snapshot, Snapshot.take(setup.roots), run.cpu_us)
         after = self._scrape()
@@ -210,6 +218,9 @@ class Bench:
         other_cores = usage.other_cores if setup.roots or not setup.is_local else None
         if other_cores is not None and other_cores > setup.most_other_cores:
             doubts.append(f"other processes of this machine used {other_cores:.2f} cores meanwhile")
+        stages = None if before is None or after is None else stages_between(before, after)
+        if stages is not None and isinstance(setup.keys, Unique) and (stages.cache_hit_ratio or 0) > _NOTABLE_HIT_RATIO:
+            doubts.append(f"the server's prediction cache answered {stages.cache_hit_ratio:.1%} of the queries")
         return Measurement(
             label=label,
             seed=seed,
@@ -219,7 +230,7 @@ class Bench:
             doubts=tuple(doubts),
             other_cores=other_cores,
             cost=cost,
-            stages=None if before is None or after is None else stages_between(before, after),
+            stages=stages,
         )
 
     def _scrape(self) -> Scrape | None:

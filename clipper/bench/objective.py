@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from clipper.bench.binomial import is_surely_above, is_surely_below
+from clipper.bench.binomial import fewest_to_be_sure, is_surely_above, is_surely_below
 from clipper.bench.rate_search import Verdict
 from clipper.errors import InvalidArgumentError
 
@@ -97,6 +97,11 @@ class Objective:
             is_surely_above(count, seen.scheduled, limit, confidence)
             for count, limit in ((seen.misses, self.late_ratio), (seen.failed, self.max_miss_ratio))
         )
+
+    def fewest_queries(self, confidence: float) -> int:
+        """Return how many requests, none of them missed, it takes to be so sure that it is met."""
+        limits = [limit for limit in (self.late_ratio, self.max_miss_ratio) if limit > 0]
+        return max(fewest_to_be_sure(limit, confidence) for limit in limits)
 
     def __str__(self) -> str:
         """Write it as tables do: p99 within 20 ms, at most 1% failed."""

@@ -194,8 +194,8 @@ class CapacitySearch:
         remarks = []
         if not self._is_confirmed:
             remarks.append(
-                f"the rate kept the objective while searching, but {self._confirm_steps} times not as surely as "
-                f"{self.options.confirm_confidence:.0%}: longer runs may show it"
+                f"the rate kept the objective while searching, but not with {self.options.confirm_confidence:.0%} "
+                "confidence afterwards: longer runs may show it (--duration, --min-queries)"
             )
         rate = self._confirm_rate
         return Capacity(rate, self._is_confirmed, low, high, self._limit(), tuple(self.brackets), tuple(remarks))
@@ -252,10 +252,15 @@ class CapacitySearch:
         if verdict is Verdict.HOLDS and self._trial.is_sure:
             self._is_confirmed = True
             self._phase = None
-        elif self._confirm_steps >= _MOST_CONFIRM_STEPS:
+        elif self._confirm_steps >= _MOST_CONFIRM_STEPS or self._has_too_few_queries():
             self._phase = None
         else:
             self._confirm_rate /= self.options.resolution_ratio
+
+    def _has_too_few_queries(self) -> bool:
+        """Whether not even a run without a miss would have been sure: a lower rate has fewer still."""
+        seen = sum(run.scheduled for run in self._trial.seen)
+        return 0 < seen < self.objective.fewest_queries(self.options.confirm_confidence)
 
     def _interval(self) -> tuple[float | None, float | None]:
         """Return the 95% interval of the rates found: Student's, of their logarithms.

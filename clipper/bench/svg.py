@@ -16,6 +16,8 @@ WIDTH: Final = 720
 HEIGHT: Final = 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 16, 46
 _MOST_TICKS: Final = 7
+_LEAST_SPAN_RATIO: Final = 1e-6  # of an axis, of its values: closer than that they are one
+_LEAST_LOG: Final = 1e-12  # what is less has no place on a logarithmic axis
 _ROOM_RATIO: Final = 0.04  # between the points and the frame
 _LINE_PX: Final = 16
 
@@ -80,7 +82,7 @@ class _Scale:
     high: float = field(init=False)
 
     def __post_init__(self) -> None:
-        usable = [v for v in self.values if math.isfinite(v) and (v > 0 or not self.axis.is_log)]
+        usable = [value for value in self.values if self.has(value)]
         low = min(usable, default=1.0) if self.axis.least is None else self.axis.least
         high = max(usable, default=10.0) if self.axis.most is None else self.axis.most
         if self.axis.is_log:
@@ -89,7 +91,9 @@ class _Scale:
             self.low = low / room if self.axis.least is None else low
             self.high = high * room if self.axis.most is None else high
         else:
-            low, high = (low, high) if high > low else (low - 1, low + 1)
+            least_span = _LEAST_SPAN_RATIO * max(abs(low), abs(high))
+            if high - low <= least_span:
+                low, high = low - max(1.0, least_span), low + max(1.0, least_span)
             room = (high - low) * _ROOM_RATIO
             self.low = low - room if self.axis.least is None else low
             self.high = high + room if self.axis.most is None else high
@@ -102,7 +106,7 @@ class _Scale:
         return self.begin_px + (self.end_px - self.begin_px) * share
 
     def has(self, value: float) -> bool:
-        return math.isfinite(value) and (value > 0 or not self.axis.is_log)
+        return math.isfinite(value) and (value > _LEAST_LOG or not self.axis.is_log)
 
     def ticks(self) -> list[tuple[float, str]]:
         if self.axis.labels:

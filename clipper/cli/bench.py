@@ -49,6 +49,15 @@ RepeatsOption = Annotated[int, typer.Option("--repeats", metavar="N", help="Sear
 ResolutionOption = Annotated[
     str, typer.Option("--resolution", metavar="RATIO", help="How closely a search encloses the rate.")
 ]
+MinQueriesOption = Annotated[
+    int,
+    typer.Option(
+        "--min-queries",
+        min=1,
+        metavar="N",
+        help="A run lasts longer, a minute at most, where its rate is too low for so many.",
+    ),
+]
 StartRateOption = Annotated[
     float, typer.Option("--start-rate", metavar="RATE", help="Where the search begins, requests a second.")
 ]
@@ -94,6 +103,7 @@ def search(
     resolution: ResolutionOption = "5%",
     start_rate: StartRateOption = 100.0,
     max_rate: MaxRateOption = None,
+    min_queries: MinQueriesOption = 500,
 ) -> None:
     """Find the highest rate that keeps a latency objective, with a confidence interval.
 
@@ -103,7 +113,7 @@ def search(
     from clipper.bench.capacity import find_capacity
 
     how = _search_options(repeats, resolution, start_rate, max_rate)
-    plan = plan_of(target, options, is_slo_needed=True)
+    plan = plan_of(target, options, is_slo_needed=True, least_queries=min_queries)
     if plan.objective is None:
         raise InvalidArgumentError("a search needs an objective", hint="--slo 20ms")
     with _measuring(plan) as (bench, progress):
@@ -130,6 +140,7 @@ def curve(
     ] = 2,
     start_rate: StartRateOption = 100.0,
     max_rate: MaxRateOption = None,
+    min_queries: MinQueriesOption = 500,
 ) -> None:
     """Measure goodput and latency from a part of the capacity to beyond it."""
     from clipper.bench.capacity import find_capacity
@@ -139,7 +150,7 @@ def curve(
     if repeats < 1 or (capacity is not None and not capacity > 0):
         raise InvalidArgumentError("--repeats must be 1 or more, and --capacity more than 0")
     how = _search_options(1, "5%", start_rate, max_rate)
-    plan = plan_of(target, options, is_slo_needed=True)
+    plan = plan_of(target, options, is_slo_needed=True, least_queries=min_queries)
     if plan.objective is None:
         raise InvalidArgumentError("a curve needs an objective", hint="--slo 20ms")
     searched: Sequence[Any] = ()

@@ -68,8 +68,8 @@ _FIELDS: Final[dict[str, Any]] = {
     "input": _option(
         list[str] | None, "--input", "-i", panel=_SENT, metavar="INPUT",
         help="What a request holds: JSON, @FILE (.json, .npy, .npz; others as they are) or - (stdin); repeated: "
-        "in turn. {counter} in it becomes eight digits of the request's own. Default: of an application made up; of a URL "
-        "none, a GET.",
+        "in turn. {counter} in it becomes eight digits of the request's own. Default: of an application made up; of a "
+        "URL none, a GET.",
     ),
     "inputs": _option(
         Path | None, "--inputs", panel=_SENT, metavar="FILE",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class Plan:
     doubts: tuple[str, ...] = ()
 
 
-def plan_of(target: str, options: LoadOptions, is_slo_needed: bool) -> Plan:
+def plan_of(target: str, options: LoadOptions, *, is_slo_needed: bool, least_queries: int = 1) -> Plan:
     """Return what the options mean, after one request has shown that the server answers as expected.
 
     Raises
@@ -69,6 +68,7 @@ def plan_of(target: str, options: LoadOptions, is_slo_needed: bool) -> Plan:
         connections=options.connections,
         threads=options.threads,
         seed=options.seed,
+        least_queries=least_queries,
         roots=roots,
         is_local=is_local,
         metrics_url=metrics,
@@ -141,7 +141,8 @@ def _target(url: str, application: Mapping[str, Any] | None, options: LoadOption
             "the same inputs were sent again and again: a cache may have answered (--unique, or {counter} in --input)"
         )
     if answers is None and not options.expect:
-        doubts.append("answers were judged by their status alone (--expect or --answers look at what they say)")
+        seen = "by their status, and default outputs told apart" if found.check.default_text else "by their status alone"
+        doubts.append(f"answers were judged {seen} (--expect or --answers look at what they say)")
     return found, doubts
 
 
@@ -191,6 +192,8 @@ def first_answer(target: Target) -> str:
     ModelError
         The answer is not as expected.
     """
+    import http.client
+
     from clipper.bench.request_template import FIRST_COUNTER
 
     request = target.requests[0]

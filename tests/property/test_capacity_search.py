@@ -147,15 +147,21 @@ def test_void_runs_end_a_search_from_above_and_the_answer_says_so() -> None:
 def test_rate_that_only_just_holds_is_not_claimed_before_a_lower_one_is_sure() -> None:
     rates: list[float] = []
 
-    def serve(rate: float, number: int) -> Evidence:
+    def serve(rate: float, _: int) -> Evidence:
         rates.append(rate)
-        return (
-            Evidence(1_000, 9 if rate > 700 else 0 if rate < 600 else 2, 0) if rate <= 1_000 else up_to(0)(rate, number)
-        )
+        return Evidence(1_000, 500 if rate > 1_000 else 9 if rate > 900 else 2, 0)
 
     capacity, _ = searched(serve, SearchOptions())
     assert capacity.rate_per_s == rates[-1]
     assert capacity.rate_per_s is not None and capacity.rate_per_s < max(b.low_per_s or 0 for b in capacity.brackets)
+
+
+def test_too_few_queries_to_be_sure_end_the_search_at_once() -> None:
+    capacity, search = searched(lambda rate, _: Evidence(100, 0 if rate <= 500 else 50, 0), SearchOptions(repeats=1))
+    assert capacity.rate_per_s is not None
+    assert not capacity.is_confirmed
+    assert "longer runs" in capacity.remarks[0]
+    assert search.runs < 45
 
 
 def test_steps_name_their_phase_and_repeat() -> None:

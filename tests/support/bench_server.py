@@ -94,7 +94,8 @@ async def serve(options: argparse.Namespace, pipe: int, container_pid: int) -> N
     """Serve until killed."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Answers(options, pipe), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], container_pid, flush=True)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]} {container_pid}\n")
+    sys.stdout.flush()
     await server.serve_forever()
 
 

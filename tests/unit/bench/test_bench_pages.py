@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipper.bench.cost import Cost, ProcessCost
@@ -194,14 +194,13 @@ def test_log_ticks_are_few_and_within_their_axis(low: float, ratio: float) -> No
     assert all(low * 0.99 <= tick <= low * ratio * 1.01 for tick in ticks)
 
 
-@given(st.lists(st.tuples(st.floats(allow_nan=True), st.floats(allow_nan=True)), max_size=8), st.booleans())
+numbers = st.floats(-1e12, 1e12) | st.sampled_from([math.inf, -math.inf, math.nan, 0.0, 1e-300])
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(numbers, numbers), max_size=8), st.booleans())
 def test_plot_of_any_numbers_is_well_formed(points: list[tuple[float, float]], is_log: bool) -> None:
-    kept = tuple(
-        (x, y)
-        for x, y in points
-        if not ((math.isfinite(x) and abs(x) > 1e100) or (math.isfinite(y) and abs(y) > 1e100))
-    )
-    text = draw(Plot(Axis("x", is_log), Axis("y", is_log), (Series("a<b", kept, has_dots=True),)))
+    text = draw(Plot(Axis("x", is_log), Axis("y", is_log), (Series("a<b", tuple(points), has_dots=True),)))
     assert "nan" not in text and "inf" not in text
     ElementTree.fromstring(text)
 

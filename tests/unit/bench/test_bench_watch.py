@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from clipper.bench.watch import Finding, Sample, Sight, findings_of
@@ -13,7 +15,7 @@ ARRIVALS_S = np.arange(0.0, 6.0, 0.005)
 
 
 def samples(
-    frontend_ms: list[float], container_ms: list[float], container_states: dict[int, str | None] | None = None
+    frontend_ms: Sequence[float], container_ms: Sequence[float], container_states: dict[int, str | None] | None = None
 ) -> list[Sample]:
     """Return samples in which each process used so many ms between one and the next; a state of None: it is gone."""
     states = container_states or {}
