@@ -1,5 +1,5 @@
-// Where the requests go: a host name or an address, v4 or v6, and a port. Which of a name's addresses is used is decided
-// once, by connecting.
+// Where the requests go: a host name or an address, v4 or v6, and a port. Which of a name's addresses is used is
+// decided once, by connecting.
 #pragma once
 
 #include <fcntl.h>

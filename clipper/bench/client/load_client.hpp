@@ -67,9 +67,14 @@ class LoadClient {
       elapsed_ns = std::max(elapsed_ns, thread->elapsed_ns());
     }
     const uint64_t sent = work_.requests.is_fixed() ? 0 : work_.offsets.size();
-    std::fprintf(out, "{\"elapsed_us\":%llu,\"cpu_us\":%llu,\"next_counter\":%llu,\"idle_ratios\":[", wide(elapsed_ns / 1000),
-                 wide(cpu_us_), wide(RequestSet::counter_of(work_.options.first_counter, sent)));
-    for (size_t i = 0; i < threads_.size(); ++i) std::fprintf(out, i == 0 ? "%.4f" : ",%.4f", threads_[i]->idle_ratio());
+    const uint64_t next_counter = RequestSet::counter_of(work_.options.first_counter, sent);
+    std::fprintf(out, "{\"elapsed_us\":%llu,\"cpu_us\":%llu,\"next_counter\":%llu,\"idle_ratios\":[",
+                 wide(elapsed_ns / 1000), wide(cpu_us_), wide(next_counter));
+    const char* separator = "";
+    for (const auto& thread : threads_) {
+      std::fprintf(out, "%s%.4f", separator, thread->idle_ratio());
+      separator = ",";
+    }
     std::fputs("],", out);
     all.write_json(out);
     std::fputs("}\n", out);
@@ -82,7 +87,9 @@ class LoadClient {
   static uint64_t cpu_us() noexcept {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    const auto us = [](const timeval& t) { return static_cast<uint64_t>(t.tv_sec) * 1'000'000 + static_cast<uint64_t>(t.tv_usec); };
+    const auto us = [](const timeval& t) {
+      return static_cast<uint64_t>(t.tv_sec) * 1'000'000 + static_cast<uint64_t>(t.tv_usec);
+    };
     return us(usage.ru_utime) + us(usage.ru_stime);
   }
 
@@ -90,7 +97,9 @@ class LoadClient {
   void write_progress(std::FILE* out, uint64_t start_ns) const {
     std::array<uint64_t, kOutcomeCount> outcomes{};
     for (const auto& thread : threads_) {
-      for (size_t kind = 0; kind < kOutcomeCount; ++kind) outcomes[kind] += thread->progress(static_cast<Outcome>(kind));
+      for (size_t kind = 0; kind < kOutcomeCount; ++kind) {
+        outcomes[kind] += thread->progress(static_cast<Outcome>(kind));
+      }
     }
     const uint64_t now = now_ns();
     std::fprintf(out, "{\"elapsed_us\":%llu,\"progress\":", wide(now > start_ns ? (now - start_ns) / 1000 : 0));

@@ -127,7 +127,9 @@ class LoadThread {
     const uint64_t give_up_ns = now_ns() + uint64_t{Endpoint::kConnectMs} * 1'000'000;
     size_t begun = 0;
     while (idle_.size() < connections_.size()) {
-      while (begun < connections_.size() && begun - idle_.size() < kMostConnecting) begin(*connections_[begun++], now_ns());
+      while (begun < connections_.size() && begun - idle_.size() < kMostConnecting) {
+        begin(*connections_[begun++], now_ns());
+      }
       const uint64_t now = wait(give_up_ns);
       if (!retries_.empty() || now >= give_up_ns) {
         throw std::runtime_error("cannot connect to " + work_.options.host + ":" + work_.options.port + ": only " +

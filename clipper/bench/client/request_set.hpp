@@ -1,8 +1,8 @@
 // The requests that are sent, as clipper/bench/request_file.py writes them, each with a hole for a counter:
 //   "FORM COUNT\n", then COUNT lines "BYTES_BEFORE BYTES_AFTER [FORM [GROUP]]\n", then the bytes of all of them.
-// A line without a form has the first line's. `none` has no hole; `digits` fills eight bytes with the counter in decimal;
-// `double` with counter * 1e-8 as a little-endian double; `float` four bytes with a float32 in [0.5, 1) that is another
-// one for each of 2^23 counters in a row; `fixed` is `digits` with the first counter for ever.
+// A line without a form has the first line's. `none` has no hole; `digits` fills eight bytes with the counter in
+// decimal; `double` with counter * 1e-8 as a little-endian double; `float` four bytes with a float32 in [0.5, 1) that
+// is another one for each of 2^23 counters in a row; `fixed` is `digits` with the first counter for ever.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,9 @@ class RequestSet {
     std::string line, form;
     size_t count = 0;
     std::getline(in, line);
-    if (!(std::istringstream(line) >> form >> count) || count == 0) throw std::runtime_error("not a file of requests: " + path);
+    if (!(std::istringstream(line) >> form >> count) || count == 0) {
+      throw std::runtime_error("not a file of requests: " + path);
+    }
     RequestSet result;
     result.requests_.resize(count);
     std::vector<size_t> after_bytes(count);
@@ -60,8 +62,8 @@ class RequestSet {
   uint32_t group_count() const noexcept { return group_count_; }
   bool is_fixed() const noexcept { return requests_[0].form == CounterForm::Fixed; }
 
-  // The request of this counter; valid until the next call. The same counter always gives the same bytes, so that what a
-  // full socket did not take is rendered again.
+  // The request of this counter; valid until the next call. The same counter always gives the same bytes, so that what
+  // a full socket did not take is rendered again.
   const std::string& render(uint64_t counter) noexcept {
     Request& request = requests_[index_of(counter)];
     char* hole = request.text.data() + request.hole;

@@ -93,6 +93,7 @@ class ResponseReader {
     scanned_ = used_;
     if (end == nullptr) return used_ > kMostHeadBytes ? broken() : false;
     const size_t head_bytes = static_cast<size_t>(static_cast<const char*>(end) - text) + 4;
+    if (head_bytes > kMostHeadBytes) return broken();
     if (head_bytes < 16 || std::memcmp(text, "HTTP/1.", 7) != 0 || text[8] != ' ') return broken();
     status_ = 0;
     for (size_t i = 9; i < 12; ++i) {

@@ -39,9 +39,10 @@ struct Tally {
 
   void merge(const Tally& other) {
     for (size_t i = 0; i < by_group.size(); ++i) {
-      for (size_t kind = 0; kind < kOutcomeCount; ++kind) by_group[i].outcomes[kind] += other.by_group[i].outcomes[kind];
-      by_group[i].latency.merge(other.by_group[i].latency);
-      by_group[i].other_latency.merge(other.by_group[i].other_latency);
+      const Group& group = other.by_group[i];
+      for (size_t kind = 0; kind < kOutcomeCount; ++kind) by_group[i].outcomes[kind] += group.outcomes[kind];
+      by_group[i].latency.merge(group.latency);
+      by_group[i].other_latency.merge(group.other_latency);
     }
     lag.merge(other.lag);
     waited += other.waited;
