@@ -59,13 +59,20 @@ class Finding:
     is_void: bool
 
 
-def take_sample(roots: Collection[int], at_s: float) -> Sample:
-    """Look at whatever descends from the roots now."""
+def processes_under(roots: Collection[int]) -> list[Key]:
+    """Return whatever descends from the roots now, and themselves."""
     every = read_processes()
-    members = {pid: every[pid] for pid in family(every, roots)}
-    return Sample(
-        at_s, {(pid, stat.started_ticks): Sight(run_time_ns(pid), stat.state) for pid, stat in members.items()}
-    )
+    return [(pid, every[pid].started_ticks) for pid in sorted(family(every, roots))]
+
+
+def take_sample(keys: Collection[Key], at_s: float) -> Sample:
+    """Look at these processes now; only at these, as a machine may have thousands of others."""
+    seen = {}
+    for pid, started_ticks in keys:
+        stat = read_process(pid)
+        if stat is not None and stat.started_ticks == started_ticks:
+            seen[pid, started_ticks] = Sight(run_time_ns(pid), stat.state)
+    return Sample(at_s, seen)
 
 
 def findings_of(
@@ -188,13 +195,14 @@ class Watch:
     Parameters
     ----------
     roots : collection of int
-        The server's processes; those that descend from them are watched, too.
+        The server's processes; those that descend from them at the begin are watched, too.
     """
 
     def __init__(self, roots: Collection[int], interval_s: float = SAMPLE_INTERVAL_S) -> None:
         self.samples: list[Sample] = []
         self.names: dict[int, str] = {}
         self._roots = tuple(roots)
+        self._keys: list[Key] = []
         self._interval_s = interval_s
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bench-watch", daemon=True)
@@ -203,8 +211,9 @@ class Watch:
     def __enter__(self) -> Self:
         self._started_s = time.monotonic()
         if self._roots:
-            self.samples.append(take_sample(self._roots, 0.0))
-            self.names = {pid: short_command(pid) for pid, _ in self.samples[0].processes}
+            self._keys = processes_under(self._roots)
+            self.names = {pid: short_command(pid) for pid, _ in self._keys}
+            self.samples.append(take_sample(self._keys, 0.0))
             self._thread.start()
         return self
 
@@ -221,7 +230,7 @@ class Watch:
 
     def _run(self) -> None:
         while not self._is_over.wait(self._interval_s):
-            self.samples.append(take_sample(self._roots, time.monotonic() - self._started_s))
+            self.samples.append(take_sample(self._keys, time.monotonic() - self._started_s))
 
 
 def short_command(pid: int, most_characters: int = 60) -> str:

@@ -65,6 +65,41 @@ def made_up_input(application: Mapping[str, Any]) -> tuple[Any, bool]:
     return _nested(shape, 0.5), True
 
 
+def oip_inputs(url: str, inputs: Sequence[Any]) -> list[Any]:
+    """Return inputs as the tensors that the model at a URL of the Open Inference Protocol takes.
+
+    Whole bodies, and arrays by name that have types of their own, stay as they are; for others the server is asked.
+
+    Raises
+    ------
+    ClipperError
+        It does not say what its model takes, or the inputs do not fit.
+    """
+    from clipper.bench.oip_model import TensorSpec, fit_inputs, read_model_inputs
+
+    specs: tuple[TensorSpec, ...] = ()
+    found = []
+    for given in inputs:
+        value = given
+        if isinstance(value, str) and COUNTER not in value:
+            parsed = _parsed(value, "--input")
+            value = given if isinstance(parsed, dict) and "inputs" in parsed else parsed
+        if isinstance(value, str | bytes) or _has_types(value) or _is_body(value):
+            found.append(value)
+            continue
+        specs = specs or read_model_inputs(url)
+        found.append(fit_inputs(specs, value))
+    return found
+
+
+def _is_body(value: Any) -> bool:
+    return isinstance(value, dict) and "inputs" in value
+
+
+def _has_types(value: Any) -> bool:
+    return isinstance(value, dict) and all(hasattr(one, "dtype") for one in value.values())
+
+
 def parse_headers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return the headers of ``--header``.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from clipper.cli.bench_inputs import compact_answers, made_up_input, parse_headers, read_answers, read_inputs
+from clipper.cli.bench_inputs import compact_answers, made_up_input, oip_inputs, parse_headers, read_answers, read_inputs
 from clipper.cli.bench_options import LoadOptions
 from clipper.cli.durations import parse_duration_us
 from clipper.cli.ratios import parse_ratio
@@ -122,6 +122,8 @@ def _target(url: str, application: Mapping[str, Any] | None, options: LoadOption
     form = options.form
     if form == BodyForm.AUTO:
         form = choose_form(split_url(url)[2], inputs)
+    if form in (BodyForm.OIP, BodyForm.OIP_BINARY):
+        inputs = oip_inputs(url, inputs)
     if answers is not None and form in (BodyForm.JSON, BodyForm.BINARY, BodyForm.GET):
         answers = compact_answers(answers)
     found = parse_target(
@@ -141,7 +143,9 @@ def _target(url: str, application: Mapping[str, Any] | None, options: LoadOption
             "the same inputs were sent again and again: a cache may have answered (--unique, or {counter} in --input)"
         )
     if answers is None and not options.expect:
-        seen = "by their status, and default outputs told apart" if found.check.default_text else "by their status alone"
+        seen = (
+            "by their status, and default outputs told apart" if found.check.default_text else "by their status alone"
+        )
         doubts.append(f"answers were judged {seen} (--expect or --answers look at what they say)")
     return found, doubts
 

@@ -19,6 +19,7 @@ from clipper.cli.exit_codes import ExitCode
 from clipper.cli.ratios import parse_ratio
 from clipper.errors import InvalidArgumentError, NotFoundError
 from tests.support.bench_server import BenchServer, bench_server
+from tests.support.canned_server import canned_server
 
 QUICK = ("--duration", "300ms", "--warmup", "50ms", "--connections", "16", "--max-other-cores", "1000")
 SENT = ("--input", "[1]", "--form", "json")
@@ -82,6 +83,23 @@ def test_curve_tells_goodput_at_each_part_of_the_capacity(server: BenchServer) -
     assert done.exit_code == ExitCode.OK, done.output
     assert "Most goodput" in done.stdout
     assert "OF CAPACITY" in done.stdout and "50%" in done.stdout
+
+
+OIP_MODEL = {"name": "m", "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}], "outputs": []}
+
+
+@pytest.mark.parametrize("form", ["auto", "oip-binary"])
+def test_open_inference_protocol_is_spoken_with_the_types_of_the_model(form: str) -> None:
+    answer = (200, "application/json", b'{"outputs": [{"name": "y", "datatype": "INT64", "shape": [1], "data": [1]}]}')
+    model = (200, "application/json", json.dumps(OIP_MODEL).encode())
+    with canned_server({"/v2/models/m": model, "/v2/models/m/infer": answer}) as oip:
+        url = f"{oip.url}/v2/models/m/infer"
+        done = clipper("run", url, "--form", form, "--input", "[1, 2]", "--unique", "--rate", 50, *QUICK, "--json")
+    assert done.exit_code in (ExitCode.OK, ExitCode.VOID), done.output
+    assert json.loads(done.stdout)["summaries"][0]["failed"] == 0
+    bodies = [asked.body for asked in oip.asked if asked.path.endswith("/infer")]
+    assert len(set(bodies)) == len(bodies) > 5
+    assert b'"datatype":"FP32"' in bodies[0].replace(b" ", b"") and b'"shape":[1,2]' in bodies[0].replace(b" ", b"")
 
 
 @pytest.fixture
