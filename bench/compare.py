@@ -1,4 +1,4 @@
-"""Compare Clipper with nginx, Triton, Mosec, granian and blacksheep in one run: `python -m bench.compare`.
+"""Compare Clipper with what a user would pick instead, in one run: `python -m bench.compare`.
 
 Writes bench/results/<time>-<commit>.json and the Markdown rendered from it, and prints the latter. README.md tells the
 method. The exit code is 1 if a judged bar is missed or a subject that took part answered wrong.
@@ -20,11 +20,12 @@ from bench.install_peers import missing_tools
 from bench.loadgen.open_loop import build_client
 from bench.loadgen.wrk import LoadError
 from bench.machine import describe_machine
+from bench.mixed import search_mixed_rate
 from bench.open_loop import OpenLoopOptions, search_rate
 from bench.progress import Progress, format_duration
 from bench.report import render
 from bench.results import Run, SubjectInfo, median_of, save
-from bench.rows import NOOP_C128, ROWS, Row, Step, plan
+from bench.rows import LINEAR_C128, NOOP_C128, ROWS, TREES_C128, Row, Step, plan
 from bench.subjects.registry import SUBJECTS
 from bench.subjects.subject import Site, Subject, SubjectError
 from bench.workloads import fit_linear_model
@@ -69,7 +70,7 @@ class Comparison:
         self.subjects = {kind.name: kind(site) for kind in chosen}
         self.run = Run(describe_machine(), options.described(), [_info(s) for s in self.subjects.values()])
         present = [type(s) for s in self.subjects.values() if s.missing() is None]
-        self.steps = plan(present, options.rounds, options.rows)
+        self.steps = plan(present, options.rounds, options.rows, options.is_quick)
         self.progress = Progress(sum(self._cost(step) for step in self.steps))
 
     def measure(self) -> Run:
@@ -88,9 +89,10 @@ class Comparison:
         subject = self.subjects[step.subject.name]
         self.progress.show(f"round {step.round}: starting {subject.name}")
         try:
-            subject.start()
+            workloads = dict.fromkeys(workload for row in step.rows for workload in row.workloads)
+            subject.start(workloads)
             subject.wait_ready()
-            for workload in dict.fromkeys(row.workload for row in step.rows):
+            for workload in workloads:
                 subject.check(workload, ANSWERS_CHECKED)
             for row in step.rows:
                 self.progress.show(f"round {step.round}: {subject.name}, {row.title}")
@@ -99,12 +101,23 @@ class Comparison:
             subject.stop()
 
     def _measure_row(self, subject: Subject, row: Row, round_number: int) -> None:
-        if row.is_open_loop:
-            closed = median_of(cell.requests_per_s for cell in self.run.of(NOOP_C128.name, subject.name))
-            guess = closed or DEFAULT_GUESS_PER_S
+        if row.mix:
+            guess = self._mixed_guess(subject, row)
+            self.run.rates.append(search_mixed_rate(subject, row, round_number, guess, self.options.open))
+        elif row.is_open_loop:
+            guess = self._closed_loop(NOOP_C128, subject) or DEFAULT_GUESS_PER_S
             self.run.rates.append(search_rate(subject, row, round_number, guess, self.options.open))
         else:
             self.run.cells.append(measure_cell(subject, row, round_number, self.options.closed))
+
+    def _closed_loop(self, row: Row, subject: Subject) -> float | None:
+        return median_of(cell.requests_per_s for cell in self.run.of(row.name, subject.name))
+
+    def _mixed_guess(self, subject: Subject, row: Row) -> float:
+        """Add up what a query of each application costs, going by its closed-loop rate at 128 connections."""
+        alone = {closed.workload: self._closed_loop(closed, subject) for closed in (NOOP_C128, TREES_C128, LINEAR_C128)}
+        cost_s = sum(part.share / (alone.get(part.workload) or DEFAULT_GUESS_PER_S) for part in row.mix)
+        return 1 / cost_s
 
     def _cost(self, step: Step) -> float:
         cell_s = self.options.closed.duration_s + self.options.closed.warmup_s + 1
