@@ -7,6 +7,7 @@ method. The exit code is 1 if a judged bar is missed or a subject that took part
 from __future__ import annotations
 
 import argparse
+import http.client
 import sys
 import tempfile
 import time
@@ -28,11 +29,12 @@ from bench.results import Run, SubjectInfo, median_of, save
 from bench.rows import LINEAR_C128, NOOP_C128, ROWS, TREES_C128, Row, Step, plan
 from bench.subjects.registry import SUBJECTS
 from bench.subjects.subject import Site, Subject, SubjectError
-from bench.workloads import fit_linear_model
+from bench.workloads import fit_linear_model, missing_module
 
 RESULTS = Path(__file__).with_name("results")
 ANSWERS_CHECKED = 64  # of each workload, one after another, before anything is measured
 START_COST_S = 5.0
+FAILURES = (SubjectError, LoadError, OSError, http.client.HTTPException, ValueError, KeyError)
 DEFAULT_GUESS_PER_S = 10_000.0  # where the open-loop search begins if no closed-loop figure is there
 
 
@@ -46,6 +48,7 @@ class CompareOptions:
     rows: frozenset[str]
     subjects: tuple[str, ...]
     is_quick: bool
+    left_out: tuple[str, ...] = ()  # rows that cannot be measured here, and why
 
     def described(self) -> dict[str, object]:
         """Return what the report says of them."""
@@ -58,7 +61,7 @@ class CompareOptions:
             "others at most, cores": self.closed.max_other_cores,
             "seed": self.open.seed,
             "quick": self.is_quick,
-        }
+        } | ({"left out": "; ".join(self.left_out)} if self.left_out else {})
 
 
 class Comparison:
@@ -74,31 +77,42 @@ class Comparison:
         self.progress = Progress(sum(self._cost(step) for step in self.steps))
 
     def measure(self) -> Run:
-        """Take every step; a subject that fails one is reported and tried again in the next."""
+        """Take every step; what fails is reported, and tried again in the next round."""
         for step in self.steps:
-            try:
-                self._take(step)
-            except (SubjectError, LoadError, OSError) as error:
-                rows = ", ".join(row.name for row in step.rows)
-                self.run.failures.append(f"{step.subject.name}, round {step.round}, {rows}: {error}")
+            self._take(step)
             self.progress.advance(self._cost(step))
         self.progress.end()
         return self.run
 
     def _take(self, step: Step) -> None:
+        """One life of a subject. A row that fails does not keep the others from being measured while it lives."""
         subject = self.subjects[step.subject.name]
         self.progress.show(f"round {step.round}: starting {subject.name}")
+        workloads = tuple(dict.fromkeys(workload for row in step.rows for workload in row.workloads))
+        rows = step.rows
         try:
-            workloads = dict.fromkeys(workload for row in step.rows for workload in row.workloads)
             subject.start(workloads)
             subject.wait_ready()
-            for workload in workloads:
-                subject.check(workload, ANSWERS_CHECKED)
-            for row in step.rows:
+            for position, row in enumerate(rows):
                 self.progress.show(f"round {step.round}: {subject.name}, {row.title}")
-                self._measure_row(subject, row, step.round)
+                try:
+                    for workload in row.workloads:
+                        subject.check(workload, ANSWERS_CHECKED)
+                    self._measure_row(subject, row, step.round)
+                except FAILURES as error:
+                    self._note(step, [row], error)
+                    if not subject.is_running():
+                        rows = rows[position + 1 :]
+                        raise
+        except FAILURES as error:
+            if rows:
+                self._note(step, rows, error)
         finally:
             subject.stop()
+
+    def _note(self, step: Step, rows: Sequence[Row], error: Exception) -> None:
+        names = ", ".join(row.name for row in rows)
+        self.run.failures.append(f"{step.subject.name}, round {step.round}, {names}: {error}")
 
     def _measure_row(self, subject: Subject, row: Row, round_number: int) -> None:
         if row.mix:
@@ -128,23 +142,24 @@ class Comparison:
 def _info(subject: Subject) -> SubjectInfo:
     missing = subject.missing()
     version = "" if missing else subject.version()
-    return SubjectInfo(subject.name, subject.role.value, version, subject.settings, missing)
+    cannot = {workload.value: reason for workload, reason in subject.cannot.items()}
+    return SubjectInfo(subject.name, subject.role.value, version, subject.settings, missing, cannot)
 
 
 def parse_options(arguments: Sequence[str] | None) -> CompareOptions:
     """Read the command line."""
     names, rows = [kind.name for kind in SUBJECTS], [row.name for row in ROWS]
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smoke: one round, 2 s cells, short searches")
+    parser.add_argument("--quick", action="store_true", help="smoke: one round, 1 s cells, short searches")
     parser.add_argument("--rounds", type=int, help="default: 2, the second in reverse order; 1 with --quick")
-    parser.add_argument("--seconds", type=int, help="of a cell; default: 10, or 2 with --quick")
+    parser.add_argument("--seconds", type=int, help="of a cell; default: 10, or 1 with --quick")
     parser.add_argument("--subjects", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--rows", nargs="+", choices=rows, default=rows, metavar="ROW", help=", ".join(rows))
     parser.add_argument("--max-other-cores", type=float, default=0.2, help="what other processes may use (%(default)s)")
     given = parser.parse_args(arguments)
     quick: bool = given.quick
     closed = ClosedLoopOptions(
-        duration_s=given.seconds or (2 if quick else 10),
+        duration_s=given.seconds or (1 if quick else 10),
         warmup_s=1 if quick else 2,
         max_other_cores=given.max_other_cores,
         attempts=1 if quick else 4,
@@ -152,10 +167,21 @@ def parse_options(arguments: Sequence[str] | None) -> CompareOptions:
     searching = OpenLoopOptions(max_other_cores=given.max_other_cores)
     if quick:
         searching = OpenLoopOptions(
-            duration_s=1.5, warmup_s=0.5, max_runs=6, resolution_ratio=1.15, max_other_cores=given.max_other_cores
+            duration_s=1.0, warmup_s=0.5, max_runs=5, resolution_ratio=1.2, max_other_cores=given.max_other_cores
         )
     rounds = given.rounds or (1 if quick else 2)
-    return CompareOptions(rounds, closed, searching, frozenset(given.rows), tuple(given.subjects), quick)
+    possible, left_out = possible_rows(given.rows)
+    return CompareOptions(rounds, closed, searching, possible, tuple(given.subjects), quick, left_out)
+
+
+def possible_rows(names: Sequence[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Split rows into those that this program can make models for, and the others with what they need."""
+    reasons = {
+        row.name: reason
+        for row in ROWS
+        if row.name in names and (reason := next(filter(None, map(missing_module, row.workloads)), None))
+    }
+    return frozenset(names) - set(reasons), tuple(f"{name}: {reason}" for name, reason in reasons.items())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -165,8 +191,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     build_client()
     with tempfile.TemporaryDirectory(prefix="clipper-bench-") as directory:
         site = Site(Path(directory), fit_linear_model())
-        site.model.save(site.model_file)
+        site.save_models({workload for row in ROWS if row.name in options.rows for workload in row.workloads})
         comparison = Comparison(options, site)
+        for line in options.left_out:
+            sys.stderr.write(f"left out: {line}\n")
         for info in comparison.run.subjects:
             if info.missing:
                 sys.stderr.write(f"left out: {info.name}: {info.missing}\n")

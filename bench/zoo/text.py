@@ -25,7 +25,7 @@ def _weights() -> dict[str, list[float]]:
     random = np.random.default_rng(SEED)
     weights: dict[str, list[float]] = {}
     while len(weights) < VOCABULARY:
-        word = "".join(random.choice(SYLLABLES, random.integers(2, 4)))
+        word = "".join(random.choice(SYLLABLES, random.integers(2, 5)))
         topic = int(random.integers(len(TOPICS)))
         weights.setdefault(word, [round(float(w), 3) for w in random.random(len(TOPICS)) + 2 * np.eye(4)[topic]])
     return weights
