@@ -48,6 +48,7 @@ class CompareOptions:
     rows: frozenset[str]
     subjects: tuple[str, ...]
     is_quick: bool
+    results: Path = RESULTS
     left_out: tuple[str, ...] = ()  # rows that cannot be measured here, and why
 
     def described(self) -> dict[str, object]:
@@ -156,6 +157,7 @@ def parse_options(arguments: Sequence[str] | None) -> CompareOptions:
     parser.add_argument("--subjects", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--rows", nargs="+", choices=rows, default=rows, metavar="ROW", help=", ".join(rows))
     parser.add_argument("--max-other-cores", type=float, default=0.2, help="what other processes may use (%(default)s)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where JSON and page go (default: bench/results)")
     given = parser.parse_args(arguments)
     quick: bool = given.quick
     closed = ClosedLoopOptions(
@@ -171,7 +173,7 @@ def parse_options(arguments: Sequence[str] | None) -> CompareOptions:
         )
     rounds = given.rounds or (1 if quick else 2)
     possible, left_out = possible_rows(given.rows)
-    return CompareOptions(rounds, closed, searching, possible, tuple(given.subjects), quick, left_out)
+    return CompareOptions(rounds, closed, searching, possible, tuple(given.subjects), quick, given.results, left_out)
 
 
 def possible_rows(names: Sequence[str]) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -201,10 +203,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"about {format_duration(comparison.progress.total_cost)} in all\n")
         run = comparison.measure()
     name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{run.machine.commit[:8]}"
-    save(run, RESULTS / f"{name}.json")
+    save(run, options.results / f"{name}.json")
     page = render(run)
-    (RESULTS / f"{name}.md").write_text(page, encoding="utf-8")
-    sys.stdout.write(f"{page}\nwritten to {RESULTS / name}.json and .md\n")
+    (options.results / f"{name}.md").write_text(page, encoding="utf-8")
+    sys.stdout.write(f"{page}\nwritten to {options.results / name}.json and .md\n")
     return exit_code(run, options.is_quick)
 
 

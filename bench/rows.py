@@ -56,7 +56,9 @@ class Row:
 # Searches are the dearest cells: a smoke run makes them where a bar needs them, and where something is there to see.
 SEARCHED_QUICKLY = frozenset({"clipper", "triton", "mosec"})
 CACHING = frozenset({"clipper", "triton", "granian"})
-ONE_AT_A_TIME = frozenset({"nginx", "uvloop", "zeromq", "triton", "clipper", "mosec", "granian", "blacksheep", "fastapi"})
+ONE_AT_A_TIME = frozenset(
+    {"nginx", "uvloop", "zeromq", "triton", "clipper", "mosec", "granian", "blacksheep", "fastapi"}
+)
 
 NOOP_C1 = Row("noop-c1", "NOOP, c=1", Workload.NOOP, 1, quick=ONE_AT_A_TIME)
 NOOP_C32 = Row("noop-c32", "NOOP, c=32", Workload.NOOP, 32, quick=frozenset({"clipper"}))
@@ -116,9 +118,7 @@ class Step:
     rows: tuple[Row, ...]
 
 
-def plan(
-    subjects: Sequence[type[Subject]], rounds: int, wanted: frozenset[str], is_quick: bool = False
-) -> list[Step]:
+def plan(subjects: Sequence[type[Subject]], rounds: int, wanted: frozenset[str], is_quick: bool = False) -> list[Step]:
     """Return the steps of a run: block by block, subject by subject, each second round in reverse order.
 
     Parameters

@@ -17,7 +17,16 @@ class Blacksheep(PeerSubject):
     role = Role.INLINE
     settings = "uvicorn (uvloop, httptools) + orjson, model inline, 1 worker, no access log"
     paths: ClassVar[Mapping[Workload, str]] = EVERY_ROUTE
-    distributions = ("blacksheep", "uvicorn", "uvloop", "httptools", "orjson", "scikit-learn", "lightgbm", "onnxruntime")
+    distributions = (
+        "blacksheep",
+        "uvicorn",
+        "uvloop",
+        "httptools",
+        "orjson",
+        "scikit-learn",
+        "lightgbm",
+        "onnxruntime",
+    )
 
     def command(self) -> list[str]:
         """Return uvicorn's command line."""

@@ -24,8 +24,8 @@ class Clipper(Subject):
     name = "clipper"
     role = Role.OURS
     settings = (
-        "defaults as shipped, SLO 20 ms (IMAGE 100 ms, the mixed row as it says), 1 frontend worker, 1 replica a model, "
-        "process containers"
+        "defaults as shipped, SLO 20 ms (IMAGE 100 ms, the mixed row as it says), 1 frontend worker, "
+        "1 replica a model, process containers"
     )
     paths: ClassVar[Mapping[Workload, str]] = {workload: f"/{workload.model}/predict" for workload in Workload}
 

@@ -17,7 +17,9 @@ class LitServe(PeerSubject):
 
     name = "litserve"
     role = Role.BATCHING
-    settings = "max_batch_size 512, batch_timeout 1 ms (with 0 its workers poll without end), fast_queue, 1 worker a model"
+    settings = (
+        "max_batch_size 512, batch_timeout 1 ms (with 0 its workers poll without end), fast_queue, 1 worker a model"
+    )
     paths: ClassVar[Mapping[Workload, str]] = JSON_ROUTES
     cannot: ClassVar[Mapping[Workload, str]] = {Workload.LINEAR_BINARY: NO_RAW_BODY, Workload.IMAGE: NO_RAW_BODY}
     distributions = ("litserve", "scikit-learn", "lightgbm", "onnxruntime")

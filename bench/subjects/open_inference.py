@@ -8,7 +8,15 @@ from typing import Any
 from bench.loadgen.request import RequestTemplate
 from bench.subjects.peer import PeerSubject
 from bench.subjects.servers import image_model, network_model, trees_model
-from bench.workloads import BINARY_FORMS, LINEAR_DIMENSION, NOOP_DIMENSION, Workload, inputs_around_hole, json_template, wrap
+from bench.workloads import (
+    BINARY_FORMS,
+    LINEAR_DIMENSION,
+    NOOP_DIMENSION,
+    Workload,
+    inputs_around_hole,
+    json_template,
+    wrap,
+)
 
 # Data type and shape of one input, by model.
 TENSORS: dict[str, tuple[str, tuple[int, ...]]] = {

@@ -91,6 +91,7 @@ class Subject(ABC):
     settings: ClassVar[str]  # how it is set up, for the report
     paths: ClassVar[Mapping[Workload, str]]  # the workloads it serves, and where
     cannot: ClassVar[Mapping[Workload, str]] = {}  # workloads that it does not serve, and why
+    start_limit_s: ClassVar[int] = START_LIMIT_S  # how long it may take until its answers are right
     metrics_path: ClassVar[str | None] = None  # where it tells its counters in Prometheus text format
 
     def __init__(self, site: Site) -> None:
@@ -202,12 +203,18 @@ class Subject(ABC):
         return True
 
     def wait_ready(self) -> None:
-        """Wait until it is ready, for at most START_LIMIT_S."""
-        deadline = time.monotonic() + START_LIMIT_S
+        """Wait until it is ready, for at most `start_limit_s`.
+
+        Raises
+        ------
+        SubjectError
+            If it died, or is not ready by then.
+        """
+        deadline = time.monotonic() + self.start_limit_s
         while not self.ready():
             if time.monotonic() > deadline:
                 reason = f"{self._not_ready}; its log ends: {self.log_tail()}"
-                raise SubjectError(f"{self.name} is not ready after {START_LIMIT_S} s: {reason}")
+                raise SubjectError(f"{self.name} is not ready after {self.start_limit_s} s: {reason}")
             time.sleep(0.1)
 
     def stop(self) -> None:

@@ -18,8 +18,8 @@ HANDLER_FILE = Path(__file__).with_name("servers") / "torchserve_handler.py"
 MAX_BATCH_SIZE = 512
 MAX_BATCH_WAIT_MS = 1
 JOB_QUEUE = 1_024  # its default of 100 refuses a part of 128 connections
-# The worker imports torch for tensors among the outputs and for timers on a GPU. Neither is here, and the wheel with its
-# CUDA libraries is 3 GB; this is what the worker then asks of it.
+# The worker imports torch for tensors among the outputs and for timers on a GPU. Neither is here, and the wheel with
+# its CUDA libraries is 3 GB; this is what the worker then asks of it.
 TORCH_STAND_IN = """\
 class Tensor: ...
 class cuda:

@@ -23,7 +23,9 @@ class ZeroMqEcho(PeerSubject):
 
     name = "zeromq"
     role = Role.FLOOR
-    settings = "a ROUTER in Python that echoes; asked by one DEALER in Python, c messages in flight; no HTTP, no JSON read"
+    settings = (
+        "a ROUTER in Python that echoes; asked by one DEALER in Python, c messages in flight; no HTTP, no JSON read"
+    )
     paths: ClassVar[Mapping[Workload, str]] = {Workload.NOOP: "noop", Workload.LINEAR: "linear"}
     distributions = ("pyzmq",)
 
@@ -35,7 +37,7 @@ class ZeroMqEcho(PeerSubject):
         self, connection: http.client.HTTPConnection, workload: Workload, template: RequestTemplate, counter: int
     ) -> None:
         """What was sent comes back; the connection, being one of HTTP, is not used."""
-        import zmq  # noqa: PLC0415 - the comparison's other subjects do without
+        import zmq
 
         body = template.body(counter)
         with zmq.Context() as context, context.socket(zmq.DEALER) as socket:

@@ -30,7 +30,7 @@ def _layers() -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]:
 
 def save(directory: Path) -> None:
     """Write what bench/subjects/servers/network_model.py reads."""
-    from onnx import TensorProto, helper, numpy_helper, save_model  # noqa: PLC0415 - an extra
+    from onnx import TensorProto, helper, numpy_helper, save_model
 
     nodes, constants, value = [], [], network_model.INPUT
     for number, (weights, biases) in enumerate(_layers()):

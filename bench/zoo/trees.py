@@ -21,7 +21,7 @@ CERTAIN_BY = 0.2  # how far from one half the score of an input is that we ask
 @cache
 def _booster() -> Any:
     """Fit the same trees each time. The first number is the counter's: it was constant, so no tree looks at it."""
-    import lightgbm  # noqa: PLC0415 - an extra: who does not measure this row needs it not
+    import lightgbm
 
     random = np.random.default_rng(SEED)
     numbers = _rounded(random.normal(size=(ROWS, trees_model.DIMENSION)))

@@ -1,11 +1,11 @@
 """LitServe: an API for each model."""
 
-from __future__ import annotations
-
+# LitServe looks at annotations as they are, so here they are not text: no `from __future__ import annotations`.
 import sys
 from typing import Any
 
 import litserve  # type: ignore[import-not-found, unused-ignore]
+from fastapi import Request
 
 from bench.subjects.servers import models
 
@@ -24,8 +24,8 @@ class ModelApi(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
         """Load the model."""
         self.endpoint = models.load_endpoint(self.model_name)
 
-    def decode_request(self, request: Any) -> Any:
-        """JSON to input."""
+    def decode_request(self, request: Request) -> Any:
+        """JSON to input: what stands here for a request is what was in its body."""
         return request["input"]
 
     def batch(self, inputs: list[Any]) -> list[Any]:

@@ -15,7 +15,7 @@ INPUT, OUTPUT = "input", "scores"
 
 def load(directory: Path) -> Callable[[Any], list[Any]]:
     """Return the model: numbers, shape (batch, 64), to a list of class numbers."""
-    import onnxruntime  # noqa: PLC0415 - only in the environments that serve it
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

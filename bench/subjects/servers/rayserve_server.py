@@ -51,8 +51,12 @@ def main() -> None:
     )
     logging_config = {"enable_access_log": False, "log_level": "WARNING"}
     serve.start(http_options={"host": "127.0.0.1", "port": port}, logging_config=logging_config)
-    for name in models.served_names():
-        serve.run(Model.bind(name), name=name, route_prefix=f"/{name}")
+    serve.run_many(
+        [
+            serve.RunTarget(Model.bind(name), name=name, route_prefix=f"/{name}")  # type: ignore[attr-defined, unused-ignore]
+            for name in models.served_names()
+        ]
+    )
     while True:
         signal.pause()
 

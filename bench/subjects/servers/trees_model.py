@@ -14,7 +14,7 @@ DIMENSION = 28
 
 def load(directory: Path) -> Callable[[Any], list[Any]]:
     """Return the model: numbers, shape (batch, 28), to a list of classes, 0 or 1."""
-    import lightgbm  # noqa: PLC0415 - only in the environments that serve it
+    import lightgbm
 
     booster = lightgbm.Booster(model_file=str(directory / FILE))
 

@@ -28,6 +28,7 @@ class TritonPythonModel:
         """Answer one batch."""
         arrays = [pb_utils.get_input_tensor_by_name(request, "INPUT0").as_numpy() for request in requests]
         inputs = np.concatenate(arrays)
+        outputs: Any
         if self.is_text:
             labels = self.predict([text.decode() for text in inputs[:, 0]])
             outputs = np.array([label.encode() for label in labels], self.output_type)

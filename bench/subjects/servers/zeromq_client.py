@@ -71,7 +71,13 @@ def main() -> None:
         duration_s = clock() - started
     latencies.sort()
     report = {f"p{name}_us": _percentile_us(latencies, ratio) for name, ratio in PERCENTILES.items()}
-    report |= {"requests": answered, "duration_us": round(duration_s * 1e6), "status": wrong, "bytes": 0, "max_us": report["p999_us"]}
+    report |= {
+        "requests": answered,
+        "duration_us": round(duration_s * 1e6),
+        "status": wrong,
+        "bytes": 0,
+        "max_us": report["p999_us"],
+    }
     report |= dict.fromkeys(("connect", "read", "write", "timeout"), 0)
     sys.stdout.write(f"BENCH {json.dumps(report)}\n")
 
