@@ -33,6 +33,7 @@ from bench.workloads import fit_linear_model, missing_module
 
 RESULTS = Path(__file__).with_name("results")
 ANSWERS_CHECKED = 64  # of each workload, one after another, before anything is measured
+ANSWERS_CHECKED_QUICKLY = 16
 START_COST_S = 5.0
 FAILURES = (SubjectError, LoadError, OSError, http.client.HTTPException, ValueError, KeyError)
 DEFAULT_GUESS_PER_S = 10_000.0  # where the open-loop search begins if no closed-loop figure is there
@@ -50,6 +51,11 @@ class CompareOptions:
     is_quick: bool
     results: Path = RESULTS
     left_out: tuple[str, ...] = ()  # rows that cannot be measured here, and why
+
+    @property
+    def answers_checked(self) -> int:
+        """How many answers to each workload are looked at before it is measured."""
+        return ANSWERS_CHECKED_QUICKLY if self.is_quick else ANSWERS_CHECKED
 
     def described(self) -> dict[str, object]:
         """Return what the report says of them."""
@@ -98,7 +104,7 @@ class Comparison:
                 self.progress.show(f"round {step.round}: {subject.name}, {row.title}")
                 try:
                     for workload in row.workloads:
-                        subject.check(workload, ANSWERS_CHECKED)
+                        subject.check(workload, self.options.answers_checked)
                     self._measure_row(subject, row, step.round)
                 except FAILURES as error:
                     self._note(step, [row], error)

@@ -69,8 +69,8 @@ SAVERS: dict[Workload, Callable[[Path], None]] = {
     Workload.TREES: trees.save,
     Workload.NETWORK: network.save,
 }
-# Extras of the project that this side needs to make a model and its questions.
-MODULES_NEEDED = {Workload.TREES: "lightgbm", Workload.NETWORK: "onnx"}
+# What is needed here to make a model, and in Clipper's containers, which have this same environment, to serve it.
+MODULES_NEEDED = {Workload.TREES: ("lightgbm",), Workload.NETWORK: ("onnx", "onnxruntime")}
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ def mixed_application(part: Part) -> str:
 
 
 def missing_module(workload: Workload) -> str | None:
-    """Tell why this program cannot make a workload's model, and what to install; None if it can."""
-    module = MODULES_NEEDED.get(workload)
-    if module is None or importlib.util.find_spec(module) is not None:
+    """Tell why a workload's model cannot be made and served here, and what to install; None if it can."""
+    missing = [name for name in MODULES_NEEDED.get(workload, ()) if importlib.util.find_spec(name) is None]
+    if not missing:
         return None
-    return f"{module} is not installed: pip install 'clipper[bench]'"
+    return f"{' and '.join(missing)} not installed: pip install 'clipper[bench]'"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import cast
 
 import uvloop
 
@@ -21,8 +22,9 @@ class ConstantAnswer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way back."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self.transport = transport
+        self.transport = cast(
+            asyncio.WriteTransport, transport
+        )  # uvloop's is one, but derives from no class of asyncio
 
     def data_received(self, data: bytes) -> None:
         """Requests come one after another on a connection: the load generators do not pipeline."""

@@ -22,7 +22,9 @@ from bench.subjects.peer import PeerSubject
 from bench.subjects.registry import SUBJECTS
 from bench.workloads import MIX, Workload
 
-MACHINE = Machine("a processor", 2, 24.0, "6.1", "Debian", "3.11", "wrk", "g++", "0123456789ab", False, "2026-01-01", {})
+MACHINE = Machine(
+    "a processor", 2, 24.0, "6.1", "Debian", "3.11", "wrk", "g++", "0123456789ab", False, "2026-01-01", {}
+)
 
 
 def a_cell(row: str, subject: str, requests_per_s: float, p50_us: float = 1_000.0) -> Cell:
@@ -46,7 +48,9 @@ def a_run(*cells: Cell) -> Run:
 
 
 def test_lead_is_over_the_best_peer_and_floors_are_none() -> None:
-    run = a_run(*(a_cell("noop-c128", *of) for of in (("clipper", 90.0), ("triton", 30.0), ("bentoml", 1.0), ("nginx", 99.0))))
+    run = a_run(
+        *(a_cell("noop-c128", *of) for of in (("clipper", 90.0), ("triton", 30.0), ("bentoml", 1.0), ("nginx", 99.0)))
+    )
     found = standing(run, NOOP_C128)
     assert found is not None
     assert (found.best, found.advantage, found.ahead, found.reason) == (("triton", 30.0), 3.0, [], "")
@@ -69,7 +73,9 @@ def test_peer_ahead_without_a_known_reason_is_unexplained() -> None:
 
 def test_search_is_judged_by_the_highest_rate() -> None:
     run = a_run()
-    run.rates += [RateCell(OPEN_LOOP.name, name, 1, rate, False, ()) for name, rate in (("clipper", 50.0), ("triton", 10.0))]
+    run.rates += [
+        RateCell(OPEN_LOOP.name, name, 1, rate, False, ()) for name, rate in (("clipper", 50.0), ("triton", 10.0))
+    ]
     found = standing(run, OPEN_LOOP)
     assert found is not None
     assert found.advantage == 5.0
@@ -171,9 +177,10 @@ def test_peer_that_cannot_be_installed_keeps_its_reason_until_it_can(
     assert why_not_installed("toy") == "not installed: python -m bench.install_peers toy"
     monkeypatch.setattr(install_peers, "_run_steps", lambda steps: "ERROR: no matching distribution")
     assert install(Peer("toy", ("toy",)), again=False) == "ERROR: no matching distribution"
-    assert str(why_not_installed("toy")).startswith("cannot be installed: ERROR: no matching distribution; to try again")
-    (peers_dir / "toy").mkdir()
-    monkeypatch.setattr(install_peers, "_run_steps", lambda steps: None)
+    assert str(why_not_installed("toy")).startswith(
+        "cannot be installed: ERROR: no matching distribution; to try again"
+    )
+    monkeypatch.setattr(install_peers, "_run_steps", lambda steps: (peers_dir / "toy").mkdir())
     assert install(Peer("toy", ("toy",)), again=False) is None
     assert why_not_installed("toy") is None
 

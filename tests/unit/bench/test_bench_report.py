@@ -11,8 +11,9 @@ from bench.bars import BARS, Outcome, judge_all, judge_bar
 from bench.compare import exit_code, parse_options
 from bench.machine import Machine
 from bench.prometheus import StageSummary
-from bench.report import number, render, render_summary
+from bench.report import render, render_summary
 from bench.results import Cell, RateCell, RateProbe, Run, SubjectInfo, load, save
+from bench.row_tables import number
 from bench.rows import ROWS, plan
 from bench.subjects.registry import SUBJECTS
 

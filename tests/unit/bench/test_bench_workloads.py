@@ -116,7 +116,8 @@ def test_models_of_workloads_that_are_not_asked_for_are_not_made(tmp_path: Path)
 
 def test_workload_whose_library_is_missing_names_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert missing_module(Workload.TREES) == "lightgbm is not installed: pip install 'clipper[bench]'"
+    assert missing_module(Workload.TREES) == "lightgbm not installed: pip install 'clipper[bench]'"
+    assert str(missing_module(Workload.NETWORK)).startswith("onnx and onnxruntime not installed")
     assert missing_module(Workload.NOOP) is None
 
 
