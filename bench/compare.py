@@ -34,7 +34,6 @@ from bench.workloads import fit_linear_model, missing_module
 RESULTS = Path(__file__).with_name("results")
 ANSWERS_CHECKED = 64  # of each workload, one after another, before anything is measured
 ANSWERS_CHECKED_QUICKLY = 16
-START_COST_S = 5.0
 FAILURES = (SubjectError, LoadError, OSError, http.client.HTTPException, ValueError, KeyError)
 DEFAULT_GUESS_PER_S = 10_000.0  # where the open-loop search begins if no closed-loop figure is there
 
@@ -143,7 +142,7 @@ class Comparison:
     def _cost(self, step: Step) -> float:
         cell_s = self.options.closed.duration_s + self.options.closed.warmup_s + 1
         search_s = (self.options.open.duration_s + self.options.open.warmup_s + 1) * self.options.open.max_runs * 0.7
-        return START_COST_S + sum(search_s if row.is_open_loop else cell_s for row in step.rows)
+        return step.subject.start_cost_s + sum(search_s if row.is_open_loop else cell_s for row in step.rows)
 
 
 def _info(subject: Subject) -> SubjectInfo:

@@ -52,6 +52,10 @@ class Row:
         """Whether a subject can be measured on it."""
         return subject.role in self.roles and all(workload in subject.paths for workload in self.workloads)
 
+    def is_quick_for(self, subject: type[Subject]) -> bool:
+        """Whether a smoke run measures the subject here."""
+        return (not self.quick or subject.name in self.quick) and subject.quick_workloads.issuperset(self.workloads)
+
 
 # Searches are the dearest cells: a smoke run makes them where a bar needs them, and where something is there to see.
 SEARCHED_QUICKLY = frozenset({"clipper", "triton", "mosec"})
@@ -126,7 +130,7 @@ def plan(subjects: Sequence[type[Subject]], rounds: int, wanted: frozenset[str],
     wanted : frozenset of str
         Names of the rows to measure.
     is_quick : bool
-        One life of each subject for all its rows, and on each row the subjects that it names for that.
+        One life of each subject for all its rows, and only what row and subject say of a smoke run.
     """
     forward = []
     for block in [ROWS] if is_quick else BLOCKS:
@@ -136,7 +140,7 @@ def plan(subjects: Sequence[type[Subject]], rounds: int, wanted: frozenset[str],
                 for row in block
                 if row.name in wanted
                 and row.takes(subject)
-                and not (is_quick and row.quick and subject.name not in row.quick)
+                and (not is_quick or row.is_quick_for(subject))
             )
             if rows:
                 forward.append((subject, rows))

@@ -27,6 +27,7 @@ class Clipper(Subject):
         "defaults as shipped, SLO 20 ms (IMAGE 100 ms, the mixed row as it says), 1 frontend worker, "
         "1 replica a model, process containers"
     )
+    start_cost_s = 10.0
     paths: ClassVar[Mapping[Workload, str]] = {workload: f"/{workload.model}/predict" for workload in Workload}
 
     metrics_path = "/metrics"

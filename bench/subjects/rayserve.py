@@ -20,7 +20,9 @@ class RayServe(PeerSubject):
         "RAY_SERVE_THROUGHPUT_OPTIMIZED=1, no access log, no dashboard"
     )
     paths: ClassVar[Mapping[Workload, str]] = EVERY_ROUTE
-    start_limit_s = 240  # each of its processes imports all of Ray
+    start_limit_s = 240  # each of its processes imports all of Ray, and each model has one
+    start_cost_s = 40.0
+    quick_workloads = frozenset({Workload.NOOP, Workload.LINEAR})
     distributions = ("ray", "scikit-learn", "lightgbm", "onnxruntime")
 
     def command(self) -> list[str]:

@@ -92,6 +92,8 @@ class Subject(ABC):
     paths: ClassVar[Mapping[Workload, str]]  # the workloads it serves, and where
     cannot: ClassVar[Mapping[Workload, str]] = {}  # workloads that it does not serve, and why
     start_limit_s: ClassVar[int] = START_LIMIT_S  # how long it may take until its answers are right
+    start_cost_s: ClassVar[float] = 5.0  # how long it usually takes, for the estimate of the time left
+    quick_workloads: ClassVar[frozenset[Workload]] = frozenset(Workload)  # what `--quick` measures of it
     metrics_path: ClassVar[str | None] = None  # where it tells its counters in Prometheus text format
 
     def __init__(self, site: Site) -> None:

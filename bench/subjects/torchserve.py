@@ -37,6 +37,7 @@ class TorchServe(PeerSubject):
         "batchSize 512, maxBatchDelay 1 ms, 1 worker a model, job_queue_size 1024, no token authorisation, metrics to "
         "the log; a stand-in for the module torch, which these models do not use"
     )
+    start_cost_s = 8.0
     paths: ClassVar[Mapping[Workload, str]] = {workload: f"/predictions/{workload.value}" for workload in Workload}
     distributions = ("torchserve", "scikit-learn", "lightgbm", "onnxruntime")
 

@@ -42,6 +42,7 @@ class Triton(OpenInferenceSubject):
         "Python backend, max_batch_size 512, max_queue_delay_microseconds 0, 1 instance, 8 HTTP threads; "
         "its response cache (32 MiB) in the rows of inputs that come again"
     )
+    start_cost_s = 8.0
     paths: ClassVar[Mapping[Workload, str]] = INFER_PATHS
     distributions = ("nvidia-pytriton", "scikit-learn", "lightgbm", "onnxruntime")
 
