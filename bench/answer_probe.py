@@ -44,7 +44,7 @@ class AnswerProbe:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.subject.port, timeout=10)
+        connection = self.subject.connect()
         while not self._ended.wait(INTERVAL_S):
             fixed = self.fixed_counter
             counter = self.subject.take_counters(1) if fixed is None else fixed

@@ -82,8 +82,8 @@ class Bar:
         return ratio <= self.limit if self.is_ceiling else ratio >= self.limit
 
 
-BATCHING = ("triton", "mosec")
-INLINE = ("granian", "blacksheep")
+BATCHING = ("triton", "mosec", "torchserve", "bentoml", "litserve", "mlserver", "rayserve")
+INLINE = ("granian", "blacksheep", "fastapi")
 NGINX = ("nginx",)
 TRITON = ("triton",)
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.answer_probe import AnswerProbe
-from bench.loadgen.wrk import WrkResult, run_wrk
+from bench.loadgen.wrk import WrkResult
 from bench.prometheus import counter_lines, growth, misses, parse_metrics, stage_summaries
 from bench.results import Cell
 from bench.rows import Row
 from bench.subjects.subject import Subject, SubjectError
+from bench.traffic import Traffic
 from clipper.bench.usage import Snapshot, usage_between
 
 COUNTERS_PER_S = 250_000  # more than any server answers here, so that no counter comes twice
@@ -42,14 +43,12 @@ def measure_cell(subject: Subject, row: Row, round_number: int, options: ClosedL
     SubjectError
         If the subject does not serve the row, or died under the load.
     """
-    template = subject.template(row.workload)
+    template = subject.requests(row.workload, row.traffic)
     if template is None:
         raise SubjectError(f"{subject.name} does not serve {row.workload}")
-    if row.is_repeated:
-        template = template.repeated()
     file = subject.directory / f"{row.name}.requests"
     template.write(file, subject.port)
-    first = subject.take_counters(1) if row.is_repeated else None
+    first = subject.take_counters(1) if row.traffic is Traffic.REPEATED else None
     _load(subject, row, file, options.warmup_s, first)
     best: Cell | None = None
     for attempt in range(1, options.attempts + 1):
@@ -100,4 +99,4 @@ def measure_cell(subject: Subject, row: Row, round_number: int, options: ClosedL
 
 def _load(subject: Subject, row: Row, file: Path, duration_s: int, first_counter: int | None) -> WrkResult:
     first = subject.take_counters(COUNTERS_PER_S * duration_s) if first_counter is None else first_counter
-    return run_wrk(subject.port, file, row.connections, duration_s, first)
+    return subject.run_load(file, row.connections, duration_s, first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,14 +39,14 @@ class OpenLoopOptions:
     seed: int = 20_17
 
 
-def judge(run: OpenLoopRun, is_disturbed: bool) -> tuple[Verdict, str]:
-    """Decide what a run showed, and say why.
+def judge(run: OpenLoopRun, is_disturbed: bool, limit_us: float = P99_LIMIT_US) -> tuple[Verdict, str]:
+    """Decide what a run showed, and say why: it holds with p99 below the limit.
 
     A run that holds although it was disturbed, or although the client lagged, holds all the more. Unanswered, refused
     and wrong answers count as infinitely late, so that p99 under the bar leaves room for less than one in a hundred.
     """
     p99_us = run.latency_us(99)
-    if run.scheduled and p99_us < P99_LIMIT_US and run.completed >= MIN_COMPLETED_RATIO * run.scheduled:
+    if run.scheduled and p99_us < limit_us and run.completed >= MIN_COMPLETED_RATIO * run.scheduled:
         return Verdict.HOLDS, ""
     if run.void_reason:
         return Verdict.VOID, run.void_reason
@@ -69,19 +70,41 @@ def search_rate(
         raise SubjectError(f"{subject.name} does not serve {row.workload}")
     file = subject.directory / f"{row.name}.requests"
     template.write(file, subject.port)
-    search = RateSearch(
-        max(10.0, closed_loop_per_s * options.first_guess_ratio),
+
+    def run_once(rate_per_s: float, seed: int) -> tuple[Verdict, RateProbe]:
+        return _run_once(subject, row, file, rate_per_s, options, seed)
+
+    return search(subject, row, round_number, closed_loop_per_s, options, run_once)
+
+
+def search(
+    subject: Subject,
+    row: Row,
+    round_number: int,
+    guess_per_s: float,
+    options: OpenLoopOptions,
+    run_once: Callable[[float, int], tuple[Verdict, RateProbe]],
+) -> RateCell:
+    """Search with runs made by `run_once(rate_per_s, seed)`.
+
+    Raises
+    ------
+    SubjectError
+        If the subject died.
+    """
+    rates = RateSearch(
+        max(10.0, guess_per_s * options.first_guess_ratio),
         resolution_ratio=options.resolution_ratio,
         max_runs=options.max_runs,
     )
     probes: list[RateProbe] = []
-    while (rate := search.next_rate()) is not None:
-        verdict, probe = _run_once(subject, row, file, rate, options, seed=options.seed + len(probes))
-        search.observe(verdict)
+    while (rate := rates.next_rate()) is not None:
+        verdict, probe = run_once(rate, options.seed + len(probes))
+        rates.observe(verdict)
         probes.append(probe)
         if not subject.is_running():
             raise SubjectError(f"{subject.name} died at {rate:.0f} requests/s; its log ends: {subject.log_tail()}")
-    return RateCell(row.name, subject.name, round_number, search.best, search.is_limited_by_client, tuple(probes))
+    return RateCell(row.name, subject.name, round_number, rates.best, rates.is_limited_by_client, tuple(probes))
 
 
 def _run_once(

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bench.bars import OURS, Outcome, judge_all
+from bench.document import DOCUMENTS, write_into
 from bench.prometheus import StageSummary
-from bench.results import Cell, Run, load, median_of
-from bench.rows import ROWS, Row
+from bench.results import Run, load
+from bench.row_tables import DISTURBED_MARK, every_row, lead, markdown_table, number, overview
+from bench.rows import ROWS
 
-DISTURBED_MARK = "*"
+DOCUMENT = DOCUMENTS / "benchmarks.md"
+MARK = "bench/report.py"
 
 
 def render(run: Run) -> str:
     """Return the page of a run."""
-    sections = [_head(run), _table(run), _bars(run), _open_loop(run), _server_side(run), _subjects(run), _doubts(run)]
+    sections = [_head(run), *_comparison(run), _open_loop(run), _server_side(run), _subjects(run), _doubts(run)]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def render_for_document(run: Run) -> str:
+    """Return what docs/benchmarks.md holds of a run: the page without its head, the searches and the server's view."""
+    sections = [_facts(run), *_comparison(run), _subjects(run), _doubts(run)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def render_summary(run: Run) -> str:
     """Return the short table for the README: throughput by row, and what it was measured on."""
-    names = _names(run)
-    lines = []
-    for row in ROWS:
-        if row.is_open_loop:
-            figures = [number(median_of(run.best_rates(row.name, name))) for name in names]
-        else:
-            figures = [_median(run, row, name, lambda cell: cell.requests_per_s, 0) for name in names]
-        if any(figure != "-" for figure in figures):
-            lines.append([row.title, *figures])
     machine = run.machine
     day = machine.started_at.split(" ")[0]
     note = (
@@ -44,26 +42,21 @@ def render_summary(run: Run) -> str:
     bars = [
         [j.bar.title, f"{number(j.ratio, 2)}x", f"{'<=' if j.bar.is_ceiling else '>='} {j.bar.limit}x"] for j in judged
     ]
-    tables = [markdown_table(["", *names], lines)]
+    tables = [overview(run)]
     if bars:
         tables.append(markdown_table(["Clipper beside", "ratio", "wanted"], bars))
     return "\n\n".join([note, *tables]) + "\n"
 
 
-def number(value: float | None, digits: int = 0) -> str:
-    """Write a figure with thousands separated; a dash for none."""
-    if value is None or math.isnan(value):
-        return "-"
-    return "no bound" if math.isinf(value) else f"{value:,.{digits}f}"
-
-
-def markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table; the first column is text, the others stand to the right."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *lines])
+def _comparison(run: Run) -> list[str]:
+    return [f"## At a glance\n\n{overview(run)}", lead(run), _bars(run), every_row(run)]
 
 
 def _head(run: Run) -> str:
+    return f"# Clipper beside its peers\n\n{_facts(run)}"
+
+
+def _facts(run: Run) -> str:
     machine = run.machine
     changes = " with local changes" if machine.has_local_changes else ""
     facts = [
@@ -75,40 +68,7 @@ def _head(run: Run) -> str:
     ]
     if machine.variables:
         facts.append("Environment: " + ", ".join(f"`{k}={v}`" for k, v in machine.variables.items()) + ".")
-    return "# Clipper beside its peers\n\n" + "\n".join(facts)
-
-
-def _names(run: Run) -> list[str]:
-    return [subject.name for subject in run.subjects if subject.missing is None]
-
-
-def _table(run: Run) -> str:
-    names = _names(run)
-    figures: list[tuple[str, Callable[[Cell], float], int]] = [
-        ("requests/s", lambda cell: cell.requests_per_s, 0),
-        ("p50 ms", lambda cell: cell.p50_us / 1e3, 2),
-        ("p99 ms", lambda cell: cell.p99_us / 1e3, 2),
-        ("server CPU us/query", lambda cell: cell.server_cpu_us_per_query, 1),
-        ("load generator, cores", lambda cell: cell.load_cores, 2),
-    ]
-    lines = []
-    for row in ROWS:
-        if row.is_open_loop:
-            rates = [number(median_of(run.best_rates(row.name, name))) for name in names]
-            if any(rate != "-" for rate in rates):
-                lines.append([f"{row.title}: requests/s", *rates])
-            continue
-        for title, figure, digits in figures:
-            values = [_median(run, row, name, figure, digits) for name in names]
-            if any(value != "-" for value in values):
-                lines.append([f"{row.title}: {title}", *values])
-    return f"## Medians of {run.options.get('rounds', '?')} rounds\n\n" + markdown_table(["", *names], lines)
-
-
-def _median(run: Run, row: Row, name: str, figure: Callable[[Cell], float], digits: int) -> str:
-    cells = run.of(row.name, name)
-    mark = DISTURBED_MARK if any(cell.is_disturbed for cell in cells) else ""
-    return number(median_of(figure(cell) for cell in cells), digits) + mark
+    return "\n".join(facts)
 
 
 def _bars(run: Run) -> str:
@@ -211,8 +171,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="JSON of a run")
     parser.add_argument("--output", type=Path, help="where to write; default: standard output")
     parser.add_argument("--summary", action="store_true", help="only the short table, for the README")
+    parser.add_argument("--document", action="store_true", help="write the tables of docs/benchmarks.md")
     options = parser.parse_args(arguments)
     run = load(options.file)
+    if options.document:
+        write_into(DOCUMENT, MARK, render_for_document(run))
+        return 0
     page = render_summary(run) if options.summary else render(run)
     if options.output:
         options.output.write_text(page, encoding="utf-8")

@@ -24,6 +24,7 @@ class SubjectInfo:
     version: str
     settings: str
     missing: str | None  # why it did not take part
+    cannot: dict[str, str] = field(default_factory=dict)  # workloads that it does not serve, and why
 
 
 @dataclass(frozen=True)

@@ -158,14 +158,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_options(arguments)
     with tempfile.TemporaryDirectory(prefix="clipper-soak-") as directory:
         site = Site(Path(directory), fit_linear_model())
-        site.model.save(site.model_file)
+        site.save_models()
         subject = Clipper(site)
         if options.port is not None:
             subject.port = options.port
             result = soak(subject, lambda: options.frontend_pid, options)
         else:
             try:
-                subject.start()
+                subject.start((Workload.NOOP, Workload.LINEAR))
                 subject.wait_ready()
                 pids = subject.frontend_pids()
                 result = soak(subject, lambda: pids, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from bench.subjects.peer import PeerSubject
+from bench.subjects.peer import EVERY_ROUTE, PeerSubject
 from bench.subjects.subject import Role
 from bench.workloads import Workload
 
@@ -16,8 +16,17 @@ class Blacksheep(PeerSubject):
     name = "blacksheep"
     role = Role.INLINE
     settings = "uvicorn (uvloop, httptools) + orjson, model inline, 1 worker, no access log"
-    paths: ClassVar[Mapping[Workload, str]] = {Workload.NOOP: "/noop", Workload.LINEAR: "/linear"}
-    distributions = ("blacksheep", "uvicorn", "uvloop", "httptools", "orjson", "scikit-learn")
+    paths: ClassVar[Mapping[Workload, str]] = EVERY_ROUTE
+    distributions = (
+        "blacksheep",
+        "uvicorn",
+        "uvloop",
+        "httptools",
+        "orjson",
+        "scikit-learn",
+        "lightgbm",
+        "onnxruntime",
+    )
 
     def command(self) -> list[str]:
         """Return uvicorn's command line."""

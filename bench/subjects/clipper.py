@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import sys
@@ -9,25 +10,25 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from bench.loadgen.open_loop import Expectation
-from bench.loadgen.request import CounterForm, RequestTemplate
+from bench.loadgen.request import RequestTemplate
 from bench.subjects.subject import DefaultAnswerError, Role, Subject, free_port
-from bench.workloads import Workload
+from bench.workloads import Part, Workload, mixed_application
 from clipper.bench.procfs import command_line
 
 FRONTEND_MODULE = "clipper.frontend"
 
 
 class Clipper(Subject):
-    """Defaults as shipped; two applications with an SLO of 20 ms, one replica each."""
+    """Defaults as shipped; applications with an SLO of 20 ms, one replica a model."""
 
     name = "clipper"
     role = Role.OURS
-    settings = "defaults as shipped, SLO 20 ms, 1 frontend worker, 1 replica a model, process containers"
-    paths: ClassVar[Mapping[Workload, str]] = {
-        Workload.NOOP: "/noop/predict",
-        Workload.LINEAR: "/linear/predict",
-        Workload.LINEAR_BINARY: "/linear/predict",
-    }
+    settings = (
+        "defaults as shipped, SLO 20 ms (IMAGE 100 ms, the mixed row as it says), 1 frontend worker, "
+        "1 replica a model, process containers"
+    )
+    start_cost_s = 10.0
+    paths: ClassVar[Mapping[Workload, str]] = {workload: f"/{workload.model}/predict" for workload in Workload}
 
     metrics_path = "/metrics"
 
@@ -46,16 +47,10 @@ class Clipper(Subject):
         ports = ["--query-port", str(self.port), "--management-port", str(free_port())]
         return [sys.executable, "-m", "bench.subjects.clipper_server", *ports]
 
-    def template(self, workload: Workload) -> RequestTemplate | None:
-        """Binary bodies are the raw doubles; JSON as everywhere."""
-        if workload is not Workload.LINEAR_BINARY:
-            return super().template(workload)
-        return RequestTemplate(
-            path=self.paths[workload],
-            headers=(("Content-Type", "application/octet-stream"),),
-            bodies=tuple(self.site.model.bytes_around_hole()),
-            counter_form=CounterForm.DOUBLE,
-        )
+    def mixed_template(self, part: Part) -> RequestTemplate | None:
+        """Ask the application that has the part's own objective."""
+        template = self.template(part.workload)
+        return template and dataclasses.replace(template, path=f"/{mixed_application(part)}/predict")
 
     def output_of(self, workload: Workload, answer: bytes) -> Any:
         """Return the output; a default output is no answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from bench.subjects.peer import PeerSubject
+from bench.subjects.peer import EVERY_ROUTE, PeerSubject
 from bench.subjects.subject import Role
 from bench.workloads import Workload
 
@@ -16,8 +16,8 @@ class Granian(PeerSubject):
     name = "granian"
     role = Role.INLINE
     settings = "RSGI + orjson, model inline, 1 worker, uvloop, HTTP/1, no access log"
-    paths: ClassVar[Mapping[Workload, str]] = {Workload.NOOP: "/noop", Workload.LINEAR: "/linear"}
-    distributions = ("granian", "uvloop", "orjson", "scikit-learn")
+    paths: ClassVar[Mapping[Workload, str]] = EVERY_ROUTE
+    distributions = ("granian", "uvloop", "orjson", "scikit-learn", "lightgbm", "onnxruntime")
 
     def command(self) -> list[str]:
         """Return granian's own command line."""

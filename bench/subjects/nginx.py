@@ -24,7 +24,8 @@ events {{ worker_connections 4096; }}
 http {{
   access_log off;
   keepalive_requests 1000000000;
-  client_body_buffer_size 32k;
+  client_body_buffer_size 1m;
+  client_max_body_size 1m;
   client_body_temp_path {directory}/body;
   proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
   uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
@@ -42,7 +43,11 @@ class Nginx(Subject):
     name = "nginx"
     role = Role.FLOOR
     settings = "`return 200` with a constant body of a Clipper answer's size, 1 worker, the request's body read"
-    paths: ClassVar[Mapping[Workload, str]] = {Workload.NOOP: "/noop", Workload.LINEAR: "/linear"}
+    paths: ClassVar[Mapping[Workload, str]] = {
+        Workload.NOOP: "/noop",
+        Workload.LINEAR: "/linear",
+        Workload.IMAGE: "/image",
+    }
 
     @staticmethod
     def program() -> str | None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from bench.install_peers import PEERS_DIR, is_installed, peer_python
+from bench.install_peers import PEERS_DIR, peer_python, why_not_installed
 from bench.subjects.subject import Subject
+from bench.workloads import Workload
+
+# Servers written in Python have a route of each workload's name: bench/subjects/servers/models.py.
+EVERY_ROUTE: Mapping[Workload, str] = {workload: f"/{workload.value}" for workload in Workload}
+JSON_ROUTES: Mapping[Workload, str] = {
+    workload: path for workload, path in EVERY_ROUTE.items() if not workload.is_binary
+}
 
 
 class PeerSubject(Subject):
@@ -16,10 +24,8 @@ class PeerSubject(Subject):
     distributions: ClassVar[tuple[str, ...]]  # whose versions are told
 
     def missing(self) -> str | None:
-        """Whether its environment is there."""
-        if is_installed(self.environment_name()):
-            return None
-        return f"not installed: python -m bench.install_peers {self.environment_name()}"
+        """Whether its environment is there, and why not."""
+        return why_not_installed(self.environment_name())
 
     def environment_name(self) -> str:
         """Return the name of its environment."""

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +19,19 @@ from typing import Any, ClassVar
 
 from bench.loadgen.open_loop import Expectation
 from bench.loadgen.request import FIRST_COUNTER, LAST_COUNTER, RequestTemplate
-from bench.workloads import LinearModel, Workload, json_template, noop_array_around_hole, right_answer, wrap
+from bench.loadgen.wrk import WrkResult, run_wrk
+from bench.traffic import Traffic, input_counter, shaped
+from bench.workloads import (
+    LinearModel,
+    Part,
+    Workload,
+    inputs_around_hole,
+    json_template,
+    octet_template,
+    right_answer,
+    save_models,
+    wrap,
+)
 from clipper.bench.procfs import family, read_processes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -59,9 +71,13 @@ class Site:
     model: LinearModel
 
     @property
-    def model_file(self) -> Path:
-        """The saved model."""
-        return self.run_dir / "linear_model.npz"
+    def models_dir(self) -> Path:
+        """The saved models."""
+        return self.run_dir / "models"
+
+    def save_models(self, workloads: Collection[Workload] = ()) -> None:
+        """Write the linear model, and those of other workloads, for the servers to load."""
+        save_models(self.models_dir, self.model, workloads)
 
 
 class Subject(ABC):
@@ -74,6 +90,10 @@ class Subject(ABC):
     role: ClassVar[Role]
     settings: ClassVar[str]  # how it is set up, for the report
     paths: ClassVar[Mapping[Workload, str]]  # the workloads it serves, and where
+    cannot: ClassVar[Mapping[Workload, str]] = {}  # workloads that it does not serve, and why
+    start_limit_s: ClassVar[int] = START_LIMIT_S  # how long it may take until its answers are right
+    start_cost_s: ClassVar[float] = 5.0  # how long it usually takes, for the estimate of the time left
+    quick_workloads: ClassVar[frozenset[Workload]] = frozenset(Workload)  # what `--quick` measures of it
     metrics_path: ClassVar[str | None] = None  # where it tells its counters in Prometheus text format
 
     def __init__(self, site: Site) -> None:
@@ -82,6 +102,7 @@ class Subject(ABC):
         self.log_file = self.directory / "log"
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
+        self.serving: tuple[Workload, ...] = tuple(self.paths)
         self._next_counter = FIRST_COUNTER
         self._not_ready = "no answer yet"
 
@@ -106,10 +127,20 @@ class Subject(ABC):
     def template(self, workload: Workload) -> RequestTemplate | None:
         """Return the requests of a workload, or None where the subject does not serve it."""
         path = self.paths.get(workload)
-        if path is None or workload is Workload.LINEAR_BINARY:
+        if path is None:
             return None
-        arrays = noop_array_around_hole() if workload is Workload.NOOP else self.site.model.array_around_hole()
-        return json_template(path, wrap(arrays, b'{"input":', b"}"))
+        if workload.is_binary:
+            return octet_template(path, workload, self.site.model)
+        return json_template(path, wrap(inputs_around_hole(workload, self.site.model), b'{"input":', b"}"))
+
+    def requests(self, workload: Workload, traffic: Traffic) -> RequestTemplate | None:
+        """Return the requests of a workload with its inputs following each other as the traffic says."""
+        template = self.template(workload)
+        return None if template is None else shaped(template, traffic)
+
+    def mixed_template(self, part: Part) -> RequestTemplate | None:
+        """Return the requests of one application of a mixed row; who has no objectives asks as ever."""
+        return self.template(part.workload)
 
     def output_of(self, workload: Workload, answer: bytes) -> Any:
         """Return the model's output as it stands in an answer; raise WrongAnswerError if it was not the model's."""
@@ -121,15 +152,23 @@ class Subject(ABC):
 
     # -- life ----------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Start the server on a free port."""
+    def start(self, workloads: Collection[Workload] | None = None) -> None:
+        """Start the server on a free port.
+
+        Parameters
+        ----------
+        workloads : collection of Workload, optional
+            What it is to serve; default: all that it can.
+        """
+        self.serving = tuple(w for w in self.paths if workloads is None or w in workloads)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         command = self.command()
         setpriv = shutil.which("setpriv")
         if setpriv:  # nothing outlives the harness, however that ends
             command = [setpriv, "--pdeathsig", "TERM", *command]
-        environment = {**os.environ, **ONE_THREAD, "BENCH_LINEAR_MODEL": str(self.site.model_file)}
+        environment = {**os.environ, **ONE_THREAD, "BENCH_MODELS": str(self.site.models_dir)}
+        environment["BENCH_SERVES"] = ",".join(self.routes())
         environment["PYTHONPATH"] = str(REPOSITORY)
         environment.update(self.environment())
         with self.log_file.open("ab") as log:
@@ -143,8 +182,12 @@ class Subject(ABC):
                 start_new_session=True,
             )
 
+    def routes(self) -> list[str]:
+        """Return the names of the endpoints that it is to have."""
+        return [workload.value for workload in self.serving]
+
     def ready(self) -> bool:
-        """Whether every workload is answered rightly.
+        """Whether every workload that it was started for is answered rightly.
 
         Raises
         ------
@@ -154,7 +197,7 @@ class Subject(ABC):
         if not self.is_running():
             raise SubjectError(f"{self.name} died while starting; its log ends: {self.log_tail()}")
         try:
-            for workload in self.paths:
+            for workload in self.serving:
                 self.check(workload, 1)
         except (OSError, http.client.HTTPException, WrongAnswerError, ValueError, KeyError) as error:
             self._not_ready = str(error) or repr(error)
@@ -162,12 +205,18 @@ class Subject(ABC):
         return True
 
     def wait_ready(self) -> None:
-        """Wait until it is ready, for at most START_LIMIT_S."""
-        deadline = time.monotonic() + START_LIMIT_S
+        """Wait until it is ready, for at most `start_limit_s`.
+
+        Raises
+        ------
+        SubjectError
+            If it died, or is not ready by then.
+        """
+        deadline = time.monotonic() + self.start_limit_s
         while not self.ready():
             if time.monotonic() > deadline:
                 reason = f"{self._not_ready}; its log ends: {self.log_tail()}"
-                raise SubjectError(f"{self.name} is not ready after {START_LIMIT_S} s: {reason}")
+                raise SubjectError(f"{self.name} is not ready after {self.start_limit_s} s: {reason}")
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -251,7 +300,7 @@ class Subject(ABC):
         template = self.template(workload)
         if template is None:
             return
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = self.connect()
         try:
             first = self.take_counters(count)
             for counter in range(first, first + count):
@@ -265,6 +314,10 @@ class Subject(ABC):
         finally:
             connection.close()
 
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection on which `ask` asks."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+
     def ask(
         self, connection: http.client.HTTPConnection, workload: Workload, template: RequestTemplate, counter: int
     ) -> None:
@@ -274,9 +327,14 @@ class Subject(ABC):
         answer = response.read()
         if response.status != 200:
             raise WrongAnswerError(f"{self.name} answers {response.status} to {workload}: {answer[:200]!r}")
-        output, wanted = self.output_of(workload, answer), right_answer(workload, counter, self.site.model)
+        output = self.output_of(workload, answer)
+        wanted = right_answer(workload, input_counter(template, counter), self.site.model)
         if output != wanted:
             raise WrongAnswerError(f"{self.name} answers {output!r} to {workload} where the model says {wanted!r}")
+
+    def run_load(self, file: Path, connections: int, duration_s: int, first_counter: int) -> WrkResult:
+        """Put a closed loop's load on the server, of the requests in a file."""
+        return run_wrk(self.port, file, connections, duration_s, first_counter)
 
 
 def free_port() -> int:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Awaitable, Callable
 
-import numpy as np
 import orjson  # type: ignore[import-not-found, unused-ignore]
 from blacksheep import Application, Content, Request, Response  # type: ignore[import-not-found, unused-ignore]
 
-from bench.subjects.servers import linear_model
-
-MODEL = linear_model.load(os.environ["BENCH_LINEAR_MODEL"])
+from bench.subjects.servers import models
 
 
-async def noop(request: Request) -> Response:
-    """Answer with the first number."""
-    numbers = orjson.loads(await request.read() or b"")["input"]
-    return Response(200, content=Content(b"application/json", orjson.dumps({"output": numbers[0]})))
+def handler(endpoint: models.Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    """Return the function of one route."""
 
+    async def predict(request: Request) -> Response:
+        (output,) = endpoint.answer([endpoint.decode(await request.read() or b"", orjson.loads)])
+        return Response(200, content=Content(b"application/json", orjson.dumps({"output": output})))
 
-async def linear(request: Request) -> Response:
-    """Answer with the class."""
-    numbers = orjson.loads(await request.read() or b"")["input"]
-    label = int(MODEL.predict(np.asarray([numbers]))[0])
-    return Response(200, content=Content(b"application/json", orjson.dumps({"output": label})))
+    return predict
 
 
 app = Application()
-app.router.add_post("/noop", noop)
-app.router.add_post("/linear", linear)
+for name, served in models.load_endpoints().items():
+    app.router.add_post(f"/{name}", handler(served))

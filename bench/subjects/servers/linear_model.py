@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+FILE = "linear_model.npz"
+
 
 def load(file: str) -> LogisticRegression:
     """Return a fitted classifier; the same numbers in every version of scikit-learn."""

@@ -2,64 +2,79 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 import orjson  # type: ignore[import-not-found, unused-ignore]
 from mosec import Runtime, Server, Worker  # type: ignore[import-not-found, unused-ignore]
 
-from bench.subjects.servers import linear_model
+from bench.subjects.servers import models
 
 MAX_BATCH_SIZE = 512
 MAX_WAIT_MS = 1
 
 
-class Noop(Worker):  # type: ignore[misc, unused-ignore]
-    """Answer with the first number."""
+class ModelWorker(Worker):  # type: ignore[misc, unused-ignore]
+    """Answers the batches of one route, whose model it loads in its own process."""
+
+    route: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.endpoint = models.load_endpoint(self.route)
 
     def deserialize(self, data: bytes) -> Any:
-        """Body to list of numbers."""
-        return orjson.loads(data)["input"]
+        """Body to input."""
+        return self.endpoint.decode(data, orjson.loads)
 
     def serialize(self, data: Any) -> bytes:
         """Output to body."""
         body: bytes = orjson.dumps({"output": data})
         return body
 
-    def forward(self, data: list[list[float]]) -> list[float]:
-        """Answer one batch."""
-        return [numbers[0] for numbers in data]
-
-
-class Linear(Noop):
-    """Answer with the class."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.model = linear_model.load(os.environ["BENCH_LINEAR_MODEL"])
-
     def forward(self, data: list[Any]) -> list[Any]:
         """Answer one batch."""
-        labels: list[Any] = self.model.predict(np.asarray(data)).tolist()
-        return labels
+        return self.endpoint.answer(data)
 
 
-class LinearBinary(Linear):
-    """The same with the numbers as raw little-endian doubles."""
+# A class for each route, by name in this module: Mosec starts its processes anew and sends them the class.
+class Noop(ModelWorker):
+    route = "noop"
 
-    def deserialize(self, data: bytes) -> Any:
-        """Body to array, without a copy."""
-        return np.frombuffer(data)
+
+class Linear(ModelWorker):
+    route = "linear"
+
+
+class LinearBinary(ModelWorker):
+    route = "linear-binary"
+
+
+class Image(ModelWorker):
+    route = "image"
+
+
+class Text(ModelWorker):
+    route = "text"
+
+
+class Trees(ModelWorker):
+    route = "trees"
+
+
+class Network(ModelWorker):
+    route = "network"
+
+
+WORKERS: tuple[type[ModelWorker], ...] = (Noop, Linear, LinearBinary, Image, Text, Trees, Network)
 
 
 def main() -> None:
-    routes: dict[str, type[Worker]] = {"/noop": Noop, "/linear": Linear, "/linear-binary": LinearBinary}
     server = Server()
     server.register_runtime(
         {
-            route: [Runtime(worker, num=1, max_batch_size=MAX_BATCH_SIZE, max_wait_time=MAX_WAIT_MS)]
-            for route, worker in routes.items()
+            f"/{worker.route}": [Runtime(worker, num=1, max_batch_size=MAX_BATCH_SIZE, max_wait_time=MAX_WAIT_MS)]
+            for worker in WORKERS
+            if worker.route in models.served_names()
         }
     )
     server.run()
