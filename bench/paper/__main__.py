@@ -17,7 +17,8 @@ from bench.paper.stage import START_LIMIT_US, Stage
 from clipper import Clipper
 
 DOCUMENT = DOCUMENTS / "paper.md"
-SUMMARIES = (DOCUMENT, DOCUMENTS / "selection.md")
+SELECTION = ("figure-7", "figure-8", "figure-9", "figure-10")
+SUMMARIES = {DOCUMENT: tuple(FIGURES), DOCUMENTS / "selection.md": SELECTION}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             faults += measure(figure, options)
     if options.record or options.render:
         render_into(DOCUMENT, _records(figures))
-        for document in SUMMARIES:
-            render_summary_into(document, _records(FIGURES.values()))
+        for document, names in SUMMARIES.items():
+            render_summary_into(document, _records(FIGURES[name] for name in names))
     if options.plots:
         from bench.paper.plots import draw_all
 

@@ -136,7 +136,7 @@ def _target(way: Way, model: str) -> Target:
 
 def _by_input(stage: Stage, way: Way, model: str, slowest: Line) -> Row:
     line = Line(slowest.name, slowest.base_us, slowest.per_item_us * PER_ITEM_FACTOR)
-    guess = line.two_batch_rate_per_s() * (2 if way.is_cached else 0.9) if stage.is_full else 100.0
+    guess = line.two_batch_rate_per_s() * (3 if way.is_cached else 0.9) if stage.is_full else 100.0
     seconds, max_runs = (2.0, 6) if stage.is_full else (0.4, 1)
     target, folded = _target(way, model), []
     with Prober(stage) as prober:

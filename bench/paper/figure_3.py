@@ -195,7 +195,7 @@ async def _profile(stage: Stage, subject: Subject, application: str, sizes: Sequ
     async with QueryConnection(stage.port) as connection:
         for size in sizes:
             request = _batch_request(application, subject.inputs(size), size)
-            seen[size] = [await _duration_us(stage, application, connection, request, size) for _ in range(repeats)]
+            seen[size] = await _durations_us(stage, application, connection, request, size, repeats)
             if float(np.mean(seen[size])) > SLO_US and len(seen) > 1:
                 break
     return Profile(
@@ -216,15 +216,22 @@ def _batch_request(application: str, inputs: bytes, size: int) -> bytes:
     return head.encode("ascii") + inputs
 
 
-async def _duration_us(stage: Stage, application: str, connection: QueryConnection, request: bytes, size: int) -> float:
-    """Send one batch, and return how long it took from sent to answered."""
+async def _durations_us(
+    stage: Stage, application: str, connection: QueryConnection, request: bytes, size: int, repeats: int
+) -> list[float]:
+    """Send batches one at a time, and return how long each took from sent to answered."""
+    durations_us = []
     before = parse_metrics(stage.clipper.metrics())
-    (answer,) = await connection.exchange(request)
-    outputs = answer.or_raise()["batch_predictions"]
-    seen = batches_of(growth(before, parse_metrics(stage.clipper.metrics())), application)
-    if any(output["default"] for output in outputs) or round(seen.count) != 1 or round(seen.items) != size:
-        raise StageError(
-            f"{application}: {size} inputs were answered in {seen.count:.0f} batches of {seen.items:.0f} in all, "
-            f"{sum(bool(output['default']) for output in outputs)} of them with the default output; expected one batch"
-        )
-    return seen.duration_us
+    for _ in range(repeats):
+        (answer,) = await connection.exchange(request)
+        defaults = sum(bool(output["default"]) for output in answer.or_raise()["batch_predictions"])
+        after = parse_metrics(stage.clipper.metrics())
+        seen = batches_of(growth(before, after), application)
+        if defaults or round(seen.count) != 1 or round(seen.items) != size:
+            raise StageError(
+                f"{application}: {size} inputs were answered in {seen.count:.0f} batches of {seen.items:.0f} in all, "
+                f"{defaults} of them with the default output; expected one batch"
+            )
+        durations_us.append(seen.duration_us)
+        before = after
+    return durations_us

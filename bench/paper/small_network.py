@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from bench.loadgen.request import Body
 
-INPUTS, HIDDEN, CLASSES = 784, 512, 10
+INPUTS, HIDDEN, CLASSES = 784, 1_024, 10
 MAX_BATCH: Final = 512
 IMAGES: Final = 16
 SEED: Final = 11
@@ -74,7 +74,7 @@ def served_by_onnx_runtime() -> Callable[[Any], Any]:
 
     def classes(inputs: Any) -> Any:
         if not sessions:
-            import onnxruntime
+            import onnxruntime  # type: ignore[import-untyped, unused-ignore]
 
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = options.inter_op_num_threads = 1
