@@ -45,6 +45,11 @@ class Way:
     is_cached: bool
     by_id: bool = False
 
+    @property
+    def application(self) -> str:
+        """The name of its application."""
+        return f"feedback-{self.name}"
+
 
 WAYS: Final = (
     Way("uncached", "about inputs, no cache", is_cached=False),
@@ -113,7 +118,7 @@ def measure(stage: Stage) -> FeedbackRates:
     rows = []
     for way in WAYS:
         learning = {"feedback_deadline_us": JOINED_WITHIN_US}
-        stage.register(way.name, models, POLICY, SLO_US, 4, learning, cache=way.is_cached)
+        stage.register(way.application, models, POLICY, SLO_US, 4, learning, cache=way.is_cached)
         row = _by_id(stage, way) if way.by_id else _by_input(stage, way, models[0], lines[0])
         stage.tell(f"{way.title}: {row.joined_per_s:,.0f}/s joined, {row.folded_per_s:,.0f}/s folded")
         rows.append(row)
@@ -130,8 +135,8 @@ def _target(way: Way, model: str) -> Target:
     if way.is_cached:
         hot = [Body(b'{"input":[%d,2.5,3.5,4.5],"label":%d,"n":' % (number, LABEL), b"}") for number in range(HOT)]
         bodies = [*hot, *bodies * (BODIES - HOT)]
-    template = RequestTemplate(f"/{way.name}/update", JSON, tuple(bodies), CounterForm.DIGITS)
-    return Target(way.name, model, JOINED_WITHIN_US, template, Expectation(accept=('"missing":[]',)))
+    template = RequestTemplate(f"/{way.application}/update", JSON, tuple(bodies), CounterForm.DIGITS)
+    return Target(way.application, model, JOINED_WITHIN_US, template, Expectation(accept=('"missing":[]',)))
 
 
 def _by_input(stage: Stage, way: Way, model: str, slowest: Line) -> Row:
@@ -178,10 +183,10 @@ async def _tell_by_id(port: int, way: Way, until_s: float) -> None:
             while time.monotonic() < until_s:
                 numbers = range(number, number + AT_ONCE)
                 number += AT_ONCE
-                asked = [request(f"/{way.name}/predict", {"input": _input(one)}) for one in numbers]
+                asked = [request(f"/{way.application}/predict", {"input": _input(one)}) for one in numbers]
                 answers = [answer.or_raise() for answer in await connection.exchange(*asked)]
                 told = [{"query_id": answer["query_id"], "label": LABEL} for answer in answers if not answer["default"]]
-                for answer in await connection.exchange(*(request(f"/{way.name}/update", one) for one in told)):
+                for answer in await connection.exchange(*(request(f"/{way.application}/update", one) for one in told)):
                     answer.or_raise()
 
     async with asyncio.TaskGroup() as group:
@@ -200,7 +205,7 @@ def _told(stage: Stage, way: Way) -> int:
     joined = 0.0
     for (name, labels), value in samples.items():
         known = dict(labels)
-        if name == "clipper_feedback_total" and known["application"] == way.name and "joined" in known["outcome"]:
+        if name == "clipper_feedback_total" and known["application"] == way.application and "joined" in known["outcome"]:
             joined += value
     return round(joined)
 
@@ -214,7 +219,7 @@ def _wait_folded(stage: Stage, way: Way) -> None:
         It does not come.
     """
     told, until_s = _told(stage, way), time.monotonic() + FOLD_LIMIT_S
-    while (seen := int(stage.policy_of(way.name)["observations"])) < told:
+    while (seen := int(stage.policy_of(way.application)["observations"])) < told:
         if time.monotonic() > until_s:
             raise StageError(f"{way.name}: after {FOLD_LIMIT_S:.0f} s the learner has {seen} of {told} observations")
         time.sleep(POLL_S)

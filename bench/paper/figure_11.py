@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bench.install_peers import is_installed
 from bench.loadgen.open_loop import Arrivals, Expectation, run_open_loop
 from bench.loadgen.request import FIRST_COUNTER, CounterForm, RequestTemplate
 from bench.paper import in_process, small_network
 from bench.paper.network_triton import NetworkTriton
 from bench.paper.probes import CONNECTIONS, OCTETS, search_rate
 from bench.paper.stage import Stage, StageError
-from bench.subjects.subject import Site, free_port
+from bench.subjects.subject import Site
 from bench.workloads import fit_linear_model
 
 SLO_US: Final = 20_000
@@ -148,7 +149,7 @@ def measure(stage: Stage) -> Figure11:
 
 def _loops(stage: Stage, missing: dict[str, str]) -> Iterator[Loop]:
     seconds, batches = (1.5, BATCHES) if stage.is_full else (0.1, BATCHES[1:2])
-    for runtime in in_process.RUNTIMES:
+    for runtime in in_process.RUNTIMES if stage.is_full else ("numpy",):
         if runtime == "onnxruntime" and not _has_onnx():
             missing["ONNX Runtime"] = "not installed: pip install 'clipper[images]' onnx"
             continue
@@ -177,16 +178,14 @@ def _clippers(stage: Stage, missing: dict[str, str]) -> Iterator[Asked]:
 @contextmanager
 def _triton(missing: dict[str, str]) -> Iterator[Asked | None]:
     """Start Triton if it is installed; idle it takes nothing from the others."""
+    if not is_installed(NetworkTriton.name):
+        missing["Triton"] = f"not installed: python -m bench.install_peers {NetworkTriton.name}"
+        yield None
+        return
     with tempfile.TemporaryDirectory(prefix="clipper-figure-11-") as directory:
         site = Site(Path(directory), fit_linear_model())
         site.model.save(site.model_file)
         server = NetworkTriton(site)
-        reason = server.missing()
-        if reason is not None:
-            missing["Triton"] = reason
-            yield None
-            return
-        server.port = free_port()
         server.start()
         try:
             server.wait_ready()
