@@ -205,7 +205,11 @@ def _told(stage: Stage, way: Way) -> int:
     joined = 0.0
     for (name, labels), value in samples.items():
         known = dict(labels)
-        if name == "clipper_feedback_total" and known["application"] == way.application and "joined" in known["outcome"]:
+        if (
+            name == "clipper_feedback_total"
+            and known["application"] == way.application
+            and "joined" in known["outcome"]
+        ):
             joined += value
     return round(joined)
 

@@ -183,12 +183,9 @@ def _triton(missing: dict[str, str]) -> Iterator[Asked | None]:
         yield None
         return
     with tempfile.TemporaryDirectory(prefix="clipper-figure-11-") as directory:
-        site = Site(Path(directory), fit_linear_model())
-        site.model.save(site.model_file)
-        server = NetworkTriton(site)
+        server = NetworkTriton(Site(Path(directory), fit_linear_model()))
         server.start()
         try:
-            server.wait_ready()
             server.wait_network()
             title = "Triton, numpy in its Python backend"
             # Its answers carry the class as `"data":[7]`: only a model's answer has it.

@@ -1,4 +1,4 @@
-"""The Triton of the harness with one model more: a network of two hidden layers, in numpy, as Clipper has it."""
+"""The Triton of the harness with another model: a network of two hidden layers, in numpy, as Clipper has it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import http.client
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from bench.loadgen.request import Body, CounterForm, RequestTemplate
 from bench.paper import small_network
 from bench.subjects.subject import START_LIMIT_S, SubjectError
-from bench.subjects.triton import Triton
+from bench.subjects.triton import PYTHON_VERSION, Triton
+from bench.workloads import Workload
 
 NAME: Final = "network"
 PATH: Final = f"/v2/models/{NAME}/infer"
@@ -27,17 +29,31 @@ dynamic_batching {{{{ max_queue_delay_microseconds: 0 }}}}
 
 
 class NetworkTriton(Triton):
-    """Everything else is as the harness sets it."""
+    """Everything else is as the harness sets it: 8 HTTP threads, one instance, batches of at most 512, no delay."""
+
+    paths: ClassVar[Mapping[Workload, str]] = {}  # none of the comparison's models is loaded
 
     def command(self) -> list[str]:
-        """Add the network to the model repository."""
-        command = super().command()
-        version = self.directory / "models" / NAME / "1"
+        """Lay out the backend and a repository of this one model, then return the server's command line."""
+        wheel = self.packages() / "pytriton" / "tritonserver"
+        backends, version = self.directory / "backends", self.directory / "models" / NAME / "1"
+        shutil.copytree(wheel / "backends", backends, dirs_exist_ok=True)
+        stub = wheel / "python_backend_stubs" / PYTHON_VERSION / "triton_python_backend_stub"
+        shutil.copy(stub, backends / "python")
         version.mkdir(parents=True, exist_ok=True)
         config = CONFIG.format(batch=small_network.MAX_BATCH)
         (version.parent / "config.pbtxt").write_text(config, encoding="ascii")
         shutil.copy(Path(__file__).with_name("triton_network_model.py"), version / "model.py")
-        return command
+        return [
+            str(wheel / "bin" / "tritonserver"),
+            f"--model-repository={version.parents[1]}",
+            f"--backend-directory={backends}",
+            "--http-address=127.0.0.1",
+            f"--http-port={self.port}",
+            "--allow-grpc=false",
+            "--allow-metrics=false",
+            "--log-info=false",
+        ]
 
     def wait_network(self) -> None:
         """Wait until the server answers for the network.
