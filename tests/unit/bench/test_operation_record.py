@@ -11,7 +11,6 @@ from bench.document import replace_between
 from bench.micro.callgrind_profile import Profile
 from bench.micro.http_bench import Bench, Case, cases, check, cpu_us
 from bench.micro.instructions_per_operation import (
-    DOCUMENT,
     MALLOC_TOLERANCE,
     RECORD,
     SOURCE,
@@ -24,6 +23,7 @@ from bench.micro.instructions_per_operation import (
     judge,
     render_section,
 )
+from bench.micro.instructions_per_query import DOCUMENT
 from bench.micro.query_cost import MeasurementError
 
 MADE_BY = {"compiler": "GCC 12"}
