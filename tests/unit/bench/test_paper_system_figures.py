@@ -48,6 +48,16 @@ def test_line_is_slowed_until_two_cores_can_serve_it(line: Any) -> None:
     assert factor in figure_4.SLOW_MOTIONS
 
 
+# What the simulator of bench/simulate finds for these lines without batching, docs/batching.md.
+@pytest.mark.parametrize(("line", "rate_per_s"), [(FOREST, 38.7), (LINEAR, 1_733), (SPARK, 1_281), (KERNEL_SVM, 43.4)])
+def test_search_without_batching_begins_near_what_the_simulator_finds(line: Any, rate_per_s: float) -> None:
+    subject = figure_4.Subject(line.name, line.name, line)
+    capacity = line.capacity_per_s(1)
+    guess = figure_4.likely_share(subject, "none", capacity) * capacity
+    assert rate_per_s / 1.3 < guess < rate_per_s * 1.3
+    assert (figure_4.likely_share(subject, "aimd", capacity) == 0.85) is (line is not KERNEL_SVM)
+
+
 def test_replica_of_figure_6_takes_as_long_for_its_batch_as_the_papers() -> None:
     assert figure_6.CONV.duration_us(figure_6.BATCH) == pytest.approx(51 / 1_947.8 * 1e6)
     assert figure_6.CONV.capacity_per_s(figure_6.BATCH) == pytest.approx(figure_6.PAPER_RATE_PER_S / figure_6.SHARE)
