@@ -42,6 +42,10 @@ class Line:
         """Return the line with its cost per item multiplied."""
         return self if factor == 1 else Line(self.name, self.base_us, self.per_item_us * factor)
 
+    def slowed(self, factor: float) -> Line:
+        """Return the line in slow motion: whatever it takes takes so many times as long."""
+        return self if factor == 1 else Line(self.name, self.base_us * factor, self.per_item_us * factor)
+
     def __str__(self) -> str:
         return f"{self.base_us:,.0f} + {self.per_item_us:,.1f} b us".replace(".0 b", " b")
 
@@ -51,4 +55,6 @@ FOREST = Line("forest", 7_237, 21.4)
 LINEAR = Line("linear", 558, 12.4)
 SPARK = Line("spark", 735, 23.6)
 KERNEL_SVM = Line("kernel-svm", 2_283, 4_703)
+NOOP = Line("noop", 393, 9.69)
+LOGISTIC = Line("logistic", 896, 11.33)
 PAPER_LINES = (FOREST, LINEAR, SPARK, KERNEL_SVM)

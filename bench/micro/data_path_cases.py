@@ -44,6 +44,8 @@ class Case:
         Turns that are measured.
     warm_up_turns : int
         Turns before those: the batch size has grown, the cache is full, every free list has what it needs.
+    is_found : bool
+        Whether the path is an application's; else the answer is 404.
     """
 
     title: str
@@ -52,6 +54,7 @@ class Case:
     queries_per_request: int = 1
     turns: int = 40
     warm_up_turns: int = 40
+    is_found: bool = True
 
     @property
     def queries(self) -> int:
@@ -102,6 +105,11 @@ CASES = {
     "batch": Case(
         "one request of 32 inputs of 4 doubles a turn", batch_request, queries_per_turn=1, queries_per_request=32
     ),
+    "not_found": Case(
+        "4 doubles to a path that no application has, answered 404, 32 a turn",
+        lambda counter: http_request("/nobody/predict", f'{{"input":{noop_body(counter)}}}'.encode()),
+        is_found=False,
+    ),
 }
 
 
@@ -130,11 +138,15 @@ class Runner:
         Raises
         ------
         RuntimeError
-            If a query was not answered by the model.
+            If a query was not answered by the model (or, of a path that is nobody's, by a 404).
         """
         for _ in range(turns):
             answers = self._data_path.turn(list(self._requests(case)))
             for answer in answers:
+                if not case.is_found:
+                    if not answer.startswith(b"HTTP/1.1 404 Not Found\r\n"):
+                        raise RuntimeError(f"{case.title}: {answer!r}")
+                    continue
                 good = answer.count(b'"default":false')
                 if not answer.startswith(b"HTTP/1.1 200 OK\r\n") or good != case.queries_per_request:
                     raise RuntimeError(f"{case.title}: not every query was answered by the model: {answer!r}")

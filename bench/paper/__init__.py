@@ -1,1 +1,1 @@
-"""The paper's figures on model selection (Crankshaw 2017, Figures 7 to 10), measured on a running Clipper."""
+"""The figures of the paper (Crankshaw et al., NSDI 2017), measured on a running Clipper."""

@@ -8,11 +8,19 @@ from typing import Any, Final
 
 import numpy as np
 
+from bench.paper import system_plots
+from bench.paper.cache_rates import CacheRates
 from bench.paper.failing_model import ERROR_RATIOS
+from bench.paper.feedback_rates import FeedbackRates
+from bench.paper.figure_3 import Figure3
+from bench.paper.figure_4 import Figure4
+from bench.paper.figure_5 import Figure5
+from bench.paper.figure_6 import Figure6
 from bench.paper.figure_7 import Figure7
 from bench.paper.figure_8 import Figure8
 from bench.paper.figure_9 import Figure9
 from bench.paper.figure_10 import Figure10
+from bench.paper.figure_11 import Figure11
 from bench.paper.records import Record
 
 SIZE_INCHES: Final = (7.0, 3.6)
@@ -114,8 +122,15 @@ def _figure_10(figure: Figure10, panels: Any) -> None:
 
 
 _DRAWINGS: Final[Mapping[str, tuple[Callable[[dict[str, Any]], Any], Callable[[Any, Any], None]]]] = {
+    "figure-3": (Figure3.from_json, system_plots.figure_3),
+    "figure-4": (Figure4.from_json, system_plots.figure_4),
+    "figure-5": (Figure5.from_json, system_plots.figure_5),
+    "figure-6": (Figure6.from_json, system_plots.figure_6),
     "figure-7": (Figure7.from_json, _figure_7),
     "figure-8": (Figure8.from_json, _figure_8),
     "figure-9": (Figure9.from_json, _figure_9),
     "figure-10": (Figure10.from_json, _figure_10),
+    "figure-11": (Figure11.from_json, system_plots.figure_11),
+    "cache": (CacheRates.from_json, system_plots.cache_rates),
+    "feedback": (FeedbackRates.from_json, system_plots.feedback_rates),
 }

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
+from bench.lines import Line
 from bench.query_client import port_of
 from clipper import Clipper
 from clipper.client.api_paths import API
+from clipper.config import ClipperConfig, CoreConfig, ListenConfig
+from clipper.supervisor.launch import make_run_dir
 
+START_LIMIT_US: Final = 300_000_000  # the machine may do other work, and how long a start takes is not the question
 SAMPLE_INTERVAL_US: Final = 1_000_000
 DEFAULT_OUTPUT: Final = -1  # no label of any figure
 
@@ -31,18 +36,36 @@ class Stage:
     bars_only: bool = False  # leave out of Figure 8 what is there to compare with, and has no bar
     seeds: int | None = None  # of Figure 8, at most; None = as many as it promises
 
+    @classmethod
+    @contextmanager
+    def with_options(cls, like: Stage, core: CoreConfig) -> Iterator[Stage]:
+        """Start a Clipper of its own whose data path has these options; the stage is otherwise like the other one."""
+        config = ClipperConfig(
+            make_run_dir(), remove_run_dir=True, listen=ListenConfig(query_port=0, management_port=0), core=core
+        )
+        with Clipper.start(config=config, start_limit_us=START_LIMIT_US) as clipper:
+            yield replace(like, clipper=clipper)
+
     @property
     def port(self) -> int:
         """The query port."""
         return port_of(self.clipper.query_url)
 
-    def deploy_simulated(self, name: str, environment: Mapping[str, str]) -> None:
-        """Deploy a simulated container."""
-        self.clipper.deploy_model(name, 1, container="simulated", environment=dict(environment))
+    def deploy_simulated(self, name: str, environment: Mapping[str, str], **options: Any) -> None:
+        """Deploy a simulated container; options are those of `Clipper.deploy_model`."""
+        self.clipper.deploy_model(name, 1, container="simulated", environment=dict(environment), **options)
 
-    def deploy_fitted(self, name: str, estimator: Any, length: int) -> None:
+    def deploy_line(self, name: str, line: Line, **options: Any) -> None:
+        """Deploy a simulated container that sleeps for what a line says."""
+        environment = {
+            "CLIPPER_SIMULATED_BASE_US": str(round(line.base_us)),
+            "CLIPPER_SIMULATED_PER_ITEM_US": repr(float(line.per_item_us)),
+        }
+        self.deploy_simulated(name, environment, **options)
+
+    def deploy_fitted(self, name: str, estimator: Any, length: int, **options: Any) -> None:
         """Deploy a fitted scikit-learn model of inputs of this length."""
-        self.clipper.deploy_model(name, 1, model=estimator, sample_input=[0.0] * length)
+        self.clipper.deploy_model(name, 1, model=estimator, sample_input=[0.0] * length, **options)
 
     def register(
         self,
@@ -52,6 +75,8 @@ class Stage:
         slo_us: int,
         length: int,
         learning: Mapping[str, Any] | None = None,
+        *,
+        cache: bool = True,
     ) -> None:
         """Register an application on models that are deployed."""
         body = {
@@ -61,6 +86,7 @@ class Stage:
             "latency_slo_us": slo_us,
             "shape": [length],
             "policy": dict(policy),
+            "cache": cache,
         }
         if learning is not None:
             body["learning"] = dict(learning)

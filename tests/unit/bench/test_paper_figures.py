@@ -36,6 +36,7 @@ from bench.selection_cost import WAYS, Cell, SelectionCost
 from bench.selection_cost import render as render_cost
 from model_containers.simulated.container import SimulatedSettings
 from model_containers.simulated.labels import answer_labels
+from tests.support import paper_examples
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "paper.md"
 
@@ -139,6 +140,7 @@ LINE = figure_10.Line("ensemble", "all models, by writer: `hedge`", [0.35, 0.28,
 ROW = figure_9.Row(3, "majority", "`majority`, 20 ms", 4_600.0, 4_300.0, 19_000.0, {}, 0.3, 900.0, None, [])
 MACHINE = describe_machine()
 EXAMPLES: dict[str, Any] = {
+    **paper_examples.EXAMPLES,
     "figure-7": figure_7.Figure7(
         queries=1_000,
         members={"tree": figure_7.Group(1_000, 300), "linear": figure_7.Group(1_000, 100)},
@@ -299,7 +301,7 @@ def test_summary_says_of_each_claim_whether_it_holds(tmp_path: Path) -> None:
         records.keep(name, example, MACHINE, is_full=True, directory=tmp_path)
     found = {name: record for name in FIGURES if (record := records.load(name, tmp_path))}
     lines = summary(found).splitlines()[2:]
-    assert len(lines) == 5
+    assert len(lines) == 13
     assert all(line.endswith("| yes |") for line in lines)
     figure = EXAMPLES["figure-8"]
     worse = replace(figure, outcomes=[replace(OUTCOME, overall=[0.2])])
