@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import shutil
 import socket
 import sys
@@ -18,11 +19,17 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from bench.procfs import processes_of
+from clipper.config import DockerConfig, LogConfig
+from clipper.deploy.docker import DockerManager
+from clipper.deploy.docker_daemon import Daemon
+from clipper.deploy.docker_spec import Identity, Surroundings
 from clipper.deploy.manager import ContainerManager, ManagerEvents, ReplicaExit, ReplicaSpec, RunningReplica
 from clipper.deploy.process import ProcessManager
 from clipper.errors import DeployError
+from clipper.security.container_rights import container_user
 from clipper.supervisor.launch import launch, make_run_dir
 from clipper.types import ReplicaId
+from tests.support.dockerd import NEEDS_DOCKERD, DockerDaemon
 from tests.support.processes import SUPPORT, make_config
 
 pytestmark = pytest.mark.timeout(60)
@@ -126,16 +133,82 @@ async def process_manager() -> AsyncIterator[Stage]:
         shutil.rmtree(run_dir, ignore_errors=True)
 
 
-MANAGERS: dict[str, Callable[[], AbstractAsyncContextManager[Stage]]] = {"process": process_manager}
+@contextlib.asynccontextmanager
+async def docker_manager(dockerd: DockerDaemon) -> AsyncIterator[Stage]:
+    """A real daemon; we speak for the supervisor."""
+    run_dir = make_run_dir()
+    docker = DockerConfig(host=dockerd.host, image=dockerd.image, network="clipper_contract")
+    user = container_user(docker)
+    around = Surroundings(docker, LogConfig(), Identity("contract", "mark", "life", run_dir), run_dir, user)
+    made: list[tuple[DockerManager, asyncio.Task[None]]] = []
+    supervisor = Supervisor()
+
+    def surroundings(daemon: Daemon) -> Surroundings:
+        daemon.ensure_network()
+        return around
+
+    async def connect() -> Stage:
+        manager, heard = DockerManager(Daemon(docker), surroundings, ProcessManager(run_dir), run_dir), Heard()
+        heard.listen(manager)
+        await manager.connect(supervisor.connect())
+        made.append((manager, asyncio.create_task(manager.serve())))
+        return Stage(manager, heard, restart, close)
+
+    async def leave() -> None:
+        manager, task = made.pop()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await manager.close(0)
+
+    async def restart() -> Stage:
+        await leave()
+        return await connect()
+
+    async def close() -> None:
+        supervisor.say("draining")
+
+    try:
+        yield await connect()
+    finally:
+        await leave()
+        supervisor.close()
+        dockerd.remove_containers()
+        shutil.rmtree(run_dir, ignore_errors=True)
 
 
-@pytest.fixture(params=MANAGERS)
+class Supervisor:
+    """The other end of management's link, without containers of its own."""
+
+    def __init__(self) -> None:
+        self._ours: socket.socket | None = None
+
+    def connect(self) -> socket.socket:
+        self.close()
+        self._ours, theirs = socket.socketpair()
+        self.say("listed")
+        return theirs
+
+    def say(self, event: str) -> None:
+        assert self._ours is not None
+        self._ours.sendall(json.dumps({"event": event}).encode() + b"\n")
+
+    def close(self) -> None:
+        if self._ours is not None:
+            self._ours.close()
+
+
+@pytest.fixture(params=["process", pytest.param("docker", marks=NEEDS_DOCKERD)])
 def play(request: pytest.FixtureRequest) -> Callable[[Callable[[Stage], Awaitable[None]]], None]:
     """Run a script on a stage of each manager."""
 
+    def stage_of_kind() -> AbstractAsyncContextManager[Stage]:
+        if request.param == "process":
+            return process_manager()
+        return docker_manager(request.getfixturevalue("dockerd"))
+
     def run(script: Callable[[Stage], Awaitable[None]]) -> None:
         async def main() -> None:
-            async with MANAGERS[request.param]() as stage:
+            async with stage_of_kind() as stage:
                 await script(stage)
 
         asyncio.run(main())

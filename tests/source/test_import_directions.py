@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "registry": BASE | {"state", "monitoring", "selection"},
     "selection": BASE | {"state"},
     "evaluation": BASE | {"selection"},
-    "deploy": BASE | {"state"},
+    "deploy": BASE | {"state", "security"},
     "supervisor": BASE | {"security"},
     "frontend": BASE | {"_core", "metrics", "security", "selection"},
     "management": BASE
