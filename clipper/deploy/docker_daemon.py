@@ -82,6 +82,10 @@ class Daemon:
             raise
         except docker.errors.NotFound as error:
             raise ContainerGoneError(explanation(error)) from error
+        except docker.errors.APIError as error:  # to `requests` it is one of its own
+            if error.status_code == 503:  # on its way down
+                raise DaemonGoneError(f"the Docker daemon at {self.host} refuses: {explanation(error)}") from error
+            raise
         except (requests.exceptions.RequestException, OSError) as error:
             raise DaemonGoneError(f"the Docker daemon at {self.host} does not answer: {_root(error)}") from error
 

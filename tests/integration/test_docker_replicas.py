@@ -19,7 +19,7 @@ from tests.support.processes import pid_of, wait_until
 
 pytestmark = [pytest.mark.timeout(120), *NEEDS_DOCKERD]
 CLUSTER = "replicas"
-SLO_US = 2_000_000
+SLO_US = 1_000_000
 HUNGRY = "import sys; print('hungry', flush=True); hoard = bytearray(1 << 30); print(len(hoard))"
 
 
@@ -32,6 +32,9 @@ def config(dockerd: DockerDaemon) -> ClipperConfig:
         docker=DockerConfig(host=dockerd.host, image=dockerd.image, cluster_name=CLUSTER, network="clipper_replicas"),
         management=ManagementConfig(
             container_manager="docker",
+            stop_grace_us=500_000,
+            suspect_grace_us=200_000,
+            suspect_keep_us=200_000,
             replace_backoff_min_us=10_000,
             replace_backoff_max_us=50_000,
             containers={"hungry": ("python3", "-c", HUNGRY)},
