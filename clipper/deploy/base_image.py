@@ -25,9 +25,9 @@ from clipper.errors import InvalidArgumentError, StartError
 BASE_DISTRIBUTIONS: Final = ("numpy", "pyzmq", "cloudpickle")
 _PREFIX: Final = "usr/local"
 _LEFT_OUT: Final = frozenset(
-    {"__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "site-packages", "config"}
+    {"test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3", "site-packages", "config"}
 )
-_LEFT_OUT_SUFFIXES: Final = (".pyc", ".pyo", ".a", ".pyi", ".h", ".pxd", ".pyx", ".exe")
+_LEFT_OUT_SUFFIXES: Final = (".opt-1.pyc", ".opt-2.pyc", ".pyo", ".a", ".pyi", ".h", ".pxd", ".pyx", ".exe")
 _USER: Final = "65532:65532"
 _LDD_LINE: Final = re.compile(r"^\s*(?:\S+ => )?(/\S+) \(0x", re.MULTILINE)
 _ETC: Final = {
@@ -186,7 +186,13 @@ def shared_libraries(binaries: Sequence[Path]) -> list[Path]:
 def _library_files(library: Path) -> Iterator[Path]:
     for directory, names, files in os.walk(library):
         names[:] = sorted(name for name in names if name not in _LEFT_OUT and not name.startswith("config-"))
-        yield from (Path(directory, name) for name in sorted(files) if not name.endswith(_LEFT_OUT_SUFFIXES))
+        # With what Python has compiled: in the image nothing can be written, and each start would compile it all again.
+        yield from (Path(directory, name) for name in sorted(files) if _is_wanted(name))
+
+
+def _is_wanted(name: str) -> bool:
+    is_foreign = name.endswith(".pyc") and not name.endswith(f".{sys.implementation.cache_tag}.pyc")
+    return not (is_foreign or name.endswith(_LEFT_OUT_SUFFIXES))
 
 
 def _package_directory(name: str) -> Path:
@@ -197,7 +203,7 @@ def _package_directory(name: str) -> Path:
 
 
 def _package_files(package: Path) -> Iterator[Path]:
-    yield from sorted(path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    yield from sorted(path for path in package.rglob("*") if path.is_file() and _is_wanted(path.name))
 
 
 def _distribution_files(names: Sequence[str]) -> Iterator[tuple[str, list[tuple[str, Path]]]]:
@@ -218,8 +224,8 @@ def _distribution_files(names: Sequence[str]) -> Iterator[tuple[str, list[tuple[
         files = []
         for file in distribution.files or ():
             path = Path(str(distribution.locate_file(file)))
-            is_inside = ".." not in file.parts and "__pycache__" not in file.parts and "tests" not in file.parts
-            if is_inside and not str(file).endswith(_LEFT_OUT_SUFFIXES) and path.is_file():
+            is_inside = ".." not in file.parts and "tests" not in file.parts
+            if is_inside and _is_wanted(file.name) and path.is_file():
                 files.append((str(file), path))
         yield f"{distribution.name} {distribution.version}", files
         for requirement in distribution.requires or ():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clipper.config import DockerConfig
 from clipper.deploy.docker_spec import CLUSTER_LABEL
-from clipper.errors import DeployError, StartError
+from clipper.errors import DeployError, StartError, UnavailableError
 
 if TYPE_CHECKING:
     import docker
@@ -24,7 +24,7 @@ INSTALL_HINT: Final = "pip install 'clipper[docker]'"
 BUILD_HINT: Final = "`clipper build-image` makes the image of the built-in containers, without any network"
 
 
-class DaemonGoneError(Exception):
+class DaemonGoneError(UnavailableError):
     """The daemon does not answer; what was asked of it may have been done or not."""
 
 
@@ -54,6 +54,7 @@ class Daemon:
 
     def __init__(self, config: DockerConfig) -> None:
         self._config = config
+        self.pull_limit_s = config.pull_limit_us / 1e6
         self.host = config.host or os.environ.get("DOCKER_HOST", "") or _DEFAULT_HOST
         try:
             import docker
@@ -109,7 +110,7 @@ class Daemon:
         import docker
 
         name, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "latest")
-        puller = docker.DockerClient(base_url=self.host, timeout=self._config.pull_limit_us / 1e6)
+        puller = docker.DockerClient(base_url=self.host, timeout=self.pull_limit_s)
         try:
             with self.told():
                 puller.images.pull(name, tag=tag)
@@ -117,6 +118,18 @@ class Daemon:
             raise no_image(image, explanation(error)) from error
         finally:
             puller.close()
+
+    def push(self, image: str) -> None:
+        """Push an image to the registry that its name begins with; `DeployError` says why it cannot be."""
+        import docker
+
+        try:
+            with self.told():
+                for step in self.client.images.push(image, stream=True, decode=True):
+                    if "error" in step:
+                        raise DeployError(f"the image {image!r} cannot be pushed: {step['error']}")
+        except (docker.errors.APIError, ContainerGoneError) as error:
+            raise DeployError(f"the image {image!r} cannot be pushed: {explanation(error)}") from error
 
     # -- containers --------------------------------------------------------------------------------------------------
 
@@ -149,7 +162,7 @@ class Daemon:
                 params={"path": path},
                 timeout=api.timeout,
             )
-        return answer.status_code != 404
+        return bool(answer.status_code != 404)
 
     def state(self, container: Container) -> ContainerState:
         """Ask how a container is."""

@@ -41,7 +41,8 @@ ALLOWED: dict[str, set[str]] = {
     "client": BASE | {"registry", "security", "deploy", "deployers", "supervisor"},
     "__init__": BASE | {"client"},
     "admin": BASE | {"__init__", "client", "deploy", "registry", "supervisor"},
-    "cli": BASE | {"__init__", "client", "deployers", "evaluation", "metrics", "security", "selection", "supervisor"},
+    "cli": BASE
+    | {"__init__", "client", "deploy", "deployers", "evaluation", "metrics", "security", "selection", "supervisor"},
     "__main__": {"cli"},
     "demo": BASE | {"__init__", "client", "management", "metrics"},
 }
