@@ -123,7 +123,9 @@ class DockerContainerManager(ProcessContainerManager):
             f"{registry}{cluster}-{name}:{version}", base_image, Path(model_data_path), tuple(pkgs_to_install or ())
         )
         with told_as_original():
-            daemon = Daemon(load_config(environment=os.environ, overrides=self._more_options(), run_dir=self._run_dir).config.docker)
+            daemon = Daemon(
+                load_config(environment=os.environ, overrides=self._more_options(), run_dir=self._run_dir).config.docker
+            )
             try:
                 build_model_image(daemon, model, _logger.info)
                 if registry:

@@ -17,6 +17,7 @@ from clipper.errors import DeployError, InvalidArgumentError
 
 Say = Callable[[str], None]
 _USER: Final = "65532:65532"
+_TAIL_LINES: Final = 20
 # Runs in the image: there may be neither a shell nor pip in it. Layers of the same packages come from the cache.
 _INSTALL: Final = (
     "import importlib.util as util, subprocess, sys; "
@@ -94,7 +95,7 @@ def build_model_image(daemon: Daemon, image: ModelImage, say: Say) -> int:
     InvalidArgumentError
         There is no model at its path.
     DeployError
-        It cannot be built; carries the end of what the build said.
+        It cannot be built; says the end of what the build said.
     """
     import docker
 
@@ -126,7 +127,8 @@ def build_model_image(daemon: Daemon, image: ModelImage, say: Say) -> int:
 
 
 def _failed(image: ModelImage, cause: str, said: Sequence[str]) -> DeployError:
-    return DeployError(f"the image {image.tag!r} cannot be built: {cause}", log_tail="\n".join(said[-40:]))
+    tail = "".join(f"\n  {line}" for line in said[-_TAIL_LINES:])
+    return DeployError(f"the image {image.tag!r} cannot be built: {cause}; the build said at last:{tail}")
 
 
 def _write_context(target: IO[bytes], image: ModelImage) -> None:

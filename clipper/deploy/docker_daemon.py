@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 _DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
 _CONNECTIONS: Final = 64  # kept open beside those that follow logs
 INSTALL_HINT: Final = "pip install 'clipper[docker]'"
-BUILD_HINT: Final = "`clipper build-image` makes the image of the built-in containers, without any network"
+BUILD_HINT: Final = "and none is pulled for built-in containers: `clipper build-image` makes it, without any network"
 
 
 class DaemonGoneError(UnavailableError):
@@ -209,8 +209,9 @@ def explanation(error: Exception) -> str:
 
 def no_image(image: str, cause: str = "") -> DeployError:
     """Return the error of an image that is not there."""
-    why = f", and it cannot be pulled: {cause}" if cause else ""
-    return DeployError(f"the container cannot be started: there is no image {image!r}{why}", hint=BUILD_HINT)
+    # In the message: of a failure that is told later, hints are not kept.
+    why = f"and it cannot be pulled: {cause}" if cause else BUILD_HINT
+    return DeployError(f"the container cannot be started: there is no image {image!r}, {why}")
 
 
 def _root(error: BaseException) -> str:

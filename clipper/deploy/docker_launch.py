@@ -75,7 +75,7 @@ def _create(daemon: Daemon, spec: ReplicaSpec, arguments: dict[str, Any], around
             daemon.ensure_network()
             if is_last:
                 raise DeployError(f"the container cannot be started: {error}") from error
-        except (docker.errors.APIError, TypeError) as error:
+        except (docker.errors.DockerException, TypeError, ValueError) as error:
             if is_last or not _has_made_room(daemon, error, arguments, spec, around):
                 raise DeployError(f"the container cannot be started: {explanation(error)}") from error
     raise DeployError(f"the container cannot be started: there is no image {arguments['image']!r}")
@@ -95,8 +95,8 @@ def _has_made_room(
     is_ours = labels.get(INSTANCE_LABEL) == around.identity.instance
     if not is_ours or labels.get(REPLICA_LABEL) != spec.replica_id:
         raise DeployError(
-            f"the container cannot be started: its name {arguments['name']!r} is taken by another container",
-            hint="remove that one, or choose another docker.cluster_name",
+            f"the container cannot be started: its name {arguments['name']!r} is taken by another container; remove "
+            "that one, or choose another docker.cluster_name"
         ) from error
     if daemon.state(other).is_running:  # an answer of the daemon was lost: nobody follows that one
         daemon.kill(other, "SIGKILL")

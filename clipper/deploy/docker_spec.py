@@ -136,7 +136,7 @@ def create_arguments(spec: ReplicaSpec, around: Surroundings) -> dict[str, Any]:
         },
         "network": config.network,
         "user": around.user,
-        "mounts": _mounts(around, model_path if model_path.is_dir() else None),
+        "mounts": _mounts(around, model_path if _has_files(model_path) else None),
         "tmpfs": {"/tmp": f"rw,nosuid,nodev,size={config.tmp_bytes}"},
         "read_only": True,
         "cap_drop": ["ALL"],
@@ -197,6 +197,11 @@ def _mounts(around: Surroundings, model_path: Path | None) -> list[dict[str, Any
     if model_path is not None:
         mounts.append(_mount(model_path, MODEL_PATH))
     return mounts
+
+
+def _has_files(path: Path) -> bool:
+    """Whether there is a model to show; an empty directory would hide the one that an image brings."""
+    return path.is_dir() and any(path.iterdir())
 
 
 def _mount(source: Path, target: str) -> dict[str, Any]:

@@ -92,8 +92,8 @@ class ProcessManager(ContainerManager):
             raise DeployError(f"the replica {spec.replica_id!r} runs already")
         if spec.argv[0].startswith(IMAGE_PREFIX):
             raise DeployError(
-                f"{spec.argv[0]!r} is a Docker image, and replicas are processes here",
-                hint="start Clipper with --container-manager docker",
+                f"{spec.argv[0]!r} is a Docker image, and replicas are processes here: start Clipper with "
+                "--container-manager docker"
             )
         started: asyncio.Future[RunningReplica] = asyncio.get_running_loop().create_future()
         command = {

@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from bench.procfs import processes_of
-from clipper.config import DockerConfig, LogConfig
-from clipper.deploy.docker import DockerManager
-from clipper.deploy.docker_daemon import Daemon
-from clipper.deploy.docker_spec import Identity, Surroundings
-from clipper.deploy.manager import ContainerManager, ManagerEvents, ReplicaExit, ReplicaSpec, RunningReplica
+from clipper.deploy.manager import ContainerManager, ReplicaExit, ReplicaSpec
 from clipper.deploy.process import ProcessManager
 from clipper.errors import DeployError
-from clipper.security.container_rights import container_user
 from clipper.supervisor.launch import launch, make_run_dir
 from clipper.types import ReplicaId
+from tests.support.docker_stage import DockerStage, Heard
 from tests.support.dockerd import NEEDS_DOCKERD, DockerDaemon
 from tests.support.processes import SUPPORT, make_config
 
@@ -47,21 +42,6 @@ SCRIPTS = {
     "shows its environment": "import os, signal; print(*map(os.getenv, ('CLIPPER_X', 'OMP_NUM_THREADS')), flush=True)"
     + WAIT,
 }
-
-
-@dataclass
-class Heard:
-    """What a manager has told."""
-
-    running: list[RunningReplica] = field(default_factory=list)
-    exits: list[ReplicaExit] = field(default_factory=list)
-    closed: int = 0
-
-    def listen(self, manager: ContainerManager) -> None:
-        manager.events = ManagerEvents(self.running.append, self.exits.append, self._on_closed)
-
-    def _on_closed(self) -> None:
-        self.closed += 1
 
 
 @dataclass
@@ -106,7 +86,7 @@ async def process_manager() -> AsyncIterator[Stage]:
             await wait_until(lambda: door.connect_ex(str(run_dir / "link.sock")) == 0)
             _, descriptors, _, _ = await asyncio.to_thread(socket.recv_fds, door, 1, 1)
         manager, heard = ProcessManager(config.log_dir), Heard()
-        heard.listen(manager)
+        manager.events = heard.events()
         await manager.connect(socket.socket(fileno=descriptors[0]))
         tasks.append(asyncio.create_task(manager.serve()))
         return Stage(manager, heard, restart, close)
@@ -137,64 +117,25 @@ async def process_manager() -> AsyncIterator[Stage]:
 async def docker_manager(dockerd: DockerDaemon) -> AsyncIterator[Stage]:
     """A real daemon; we speak for the supervisor."""
     run_dir = make_run_dir()
-    docker = DockerConfig(host=dockerd.host, image=dockerd.image, network="clipper_contract")
-    user = container_user(docker)
-    around = Surroundings(docker, LogConfig(), Identity("contract", "mark", "life", run_dir), run_dir, user)
-    made: list[tuple[DockerManager, asyncio.Task[None]]] = []
-    supervisor = Supervisor()
-
-    def surroundings(daemon: Daemon) -> Surroundings:
-        daemon.ensure_network()
-        return around
+    made: list[DockerStage] = []
 
     async def connect() -> Stage:
-        manager, heard = DockerManager(Daemon(docker), surroundings, ProcessManager(run_dir), run_dir), Heard()
-        heard.listen(manager)
-        await manager.connect(supervisor.connect())
-        made.append((manager, asyncio.create_task(manager.serve())))
-        return Stage(manager, heard, restart, close)
-
-    async def leave() -> None:
-        manager, task = made.pop()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await manager.close(0)
+        made.append(await DockerStage(dockerd, run_dir).__aenter__())
+        return Stage(made[-1].manager, made[-1].heard, restart, close)
 
     async def restart() -> Stage:
-        await leave()
+        await made.pop().leave()
         return await connect()
 
     async def close() -> None:
-        supervisor.say("draining")
+        made[-1].say("draining")
 
     try:
         yield await connect()
     finally:
-        await leave()
-        supervisor.close()
+        await made.pop().leave()
         dockerd.remove_containers()
         shutil.rmtree(run_dir, ignore_errors=True)
-
-
-class Supervisor:
-    """The other end of management's link, without containers of its own."""
-
-    def __init__(self) -> None:
-        self._ours: socket.socket | None = None
-
-    def connect(self) -> socket.socket:
-        self.close()
-        self._ours, theirs = socket.socketpair()
-        self.say("listed")
-        return theirs
-
-    def say(self, event: str) -> None:
-        assert self._ours is not None
-        self._ours.sendall(json.dumps({"event": event}).encode() + b"\n")
-
-    def close(self) -> None:
-        if self._ours is not None:
-            self._ours.close()
 
 
 @pytest.fixture(params=["process", pytest.param("docker", marks=NEEDS_DOCKERD)])

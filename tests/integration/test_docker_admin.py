@@ -78,7 +78,7 @@ def test_script_of_the_original_builds_deploys_scales_and_stops(
 def test_build_that_fails_says_what_it_said(manager: DockerContainerManager, tmp_path: Path) -> None:
     (tmp_path / "weights").write_text("1")
     conn = ClipperConnection(manager)
-    with pytest.raises(ClipperException, match=r"cannot be built: .*nobody/has-it"):
+    with pytest.raises(ClipperException, match=r"(?s)cannot be built: .*nobody/has-it"):
         conn.build_model("digits", 1, str(tmp_path / "weights"), "localhost:1/nobody/has-it:1")
     with pytest.raises(ClipperException, match="there is no model at"):
         conn.build_model("digits", 1, str(tmp_path / "no-such"), manager.container_of("x").removeprefix("docker://"))
