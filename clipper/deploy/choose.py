@@ -28,7 +28,7 @@ def make_manager(config: ClipperConfig, instance: str) -> ProcessManager | Docke
     Raises
     ------
     StartError
-        The Docker SDK is not installed, or docker.host is no address.
+        The Docker SDK is not installed.
     """
     link = ProcessManager(config.log_dir)
     if not config.uses_docker:

@@ -67,6 +67,7 @@ class DockerManager(ContainerManager):
         self._running: dict[ReplicaId, ContainerWatch] = {}
         self._starting: dict[ReplicaId, _Starting] = {}
         self._gone: dict[ReplicaId, asyncio.Event] = {}
+        self._insisting: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._threads = ThreadPoolExecutor(_THREADS, "docker")
         link.events = ManagerEvents(lambda _: None, lambda _: None, self._on_closed)
@@ -98,6 +99,14 @@ class DockerManager(ContainerManager):
 
     async def close(self, grace_us: int) -> None:
         """End: with Clipper every container, and none if it is only management that is started again."""
+        for task in self._insisting:
+            task.cancel()
+        # What is on its way up now would run on with nobody to stop it.
+        for starting in self._starting.values():
+            starting.stop.set()
+        waits = [starting.done.wait() for starting in self._starting.values()]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*waits), grace_us / 1e6 + _CLOSE_LIMIT_S)
         if self._is_closed:
             results = await asyncio.gather(
                 *(self.stop_replica(replica_id, grace_us) for replica_id in list(self._running)), return_exceptions=True
@@ -110,6 +119,7 @@ class DockerManager(ContainerManager):
             watch.close()
         for watch in watches:
             await asyncio.to_thread(watch.join, _CLOSE_LIMIT_S)
+        await self._link.close(grace_us)
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._daemon.close()
 
@@ -158,6 +168,10 @@ class DockerManager(ContainerManager):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._end(watch, signal, gone), limit_us / 1e6)
         if not gone.is_set():
+            # Who asked need not wait any longer; the container is killed when the daemon can be told to.
+            task = self._loop.create_task(self._end(watch, "SIGKILL", gone))
+            self._insisting.add(task)
+            task.add_done_callback(self._insisting.discard)
             raise UnavailableError(
                 f"the Docker daemon at {self._daemon.host} did not report the end of {replica_id!r} in time"
             )

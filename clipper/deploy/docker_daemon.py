@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -49,27 +50,42 @@ class Daemon:
     Raises
     ------
     StartError
-        The Docker SDK is not installed, or the address is none.
+        The Docker SDK is not installed.
     """
 
     def __init__(self, config: DockerConfig) -> None:
         self._config = config
         self.pull_limit_s = config.pull_limit_us / 1e6
         self.host = config.host or os.environ.get("DOCKER_HOST", "") or _DEFAULT_HOST
+        self._lock = threading.Lock()
+        self._client: docker.DockerClient | None = None
         try:
-            import docker
+            import docker  # noqa: F401
         except ImportError as error:
             raise StartError("containers in Docker need the Docker SDK for Python", hint=INSTALL_HINT) from error
+
+    @property
+    def client(self) -> docker.DockerClient:
+        """The SDK's client, made when it is first needed: it asks the daemon which version of its API it speaks."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect(self._config.call_limit_us / 1e6)
+            return self._client
+
+    def _connect(self, limit_s: float) -> docker.DockerClient:
+        import docker
+
         try:
-            self.client: docker.DockerClient = docker.DockerClient(
-                base_url=self.host, timeout=config.call_limit_us / 1e6, max_pool_size=_CONNECTIONS
-            )
+            return docker.DockerClient(base_url=self.host, timeout=limit_s, max_pool_size=_CONNECTIONS)
         except docker.errors.DockerException as error:
-            raise StartError(f"docker.host={self.host!r} is no address of a Docker daemon: {error}") from error
+            if error.__cause__ is None:
+                raise StartError(f"docker.host={self.host!r} is no address of a Docker daemon: {error}") from error
+            raise DaemonGoneError(f"the Docker daemon at {self.host} does not answer: {_root(error)}") from error
 
     def close(self) -> None:
         """Close all connections."""
-        self.client.close()
+        if self._client is not None:
+            self._client.close()
 
     @contextlib.contextmanager
     def told(self) -> Iterator[None]:
@@ -110,11 +126,11 @@ class Daemon:
         import docker
 
         name, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, "", "latest")
-        puller = docker.DockerClient(base_url=self.host, timeout=self.pull_limit_s)
+        puller = self._connect(self.pull_limit_s)
         try:
             with self.told():
                 puller.images.pull(name, tag=tag)
-        except (docker.errors.APIError, ContainerGoneError, DaemonGoneError) as error:
+        except (docker.errors.APIError, ContainerGoneError) as error:
             raise no_image(image, explanation(error)) from error
         finally:
             puller.close()

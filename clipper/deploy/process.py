@@ -85,7 +85,10 @@ class ProcessManager(ContainerManager):
                     future.set_exception(UnavailableError(self._refusal))
 
     async def close(self, grace_us: int) -> None:
-        """Leave the containers to the supervisor, which ends them, with Clipper, in its own time."""
+        """Let go of the link. Containers are the supervisor's, who ends them, with Clipper, in its own time."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
     async def start_replica(self, spec: ReplicaSpec) -> RunningReplica:
         if spec.replica_id in self._starting or spec.replica_id in self._running:

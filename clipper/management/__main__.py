@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(_serve(config, guard, registry, learner_store, listener, supervisor))
     except ClipperError as error:
         _logger.critical("%s", error)
-        return 1
+        return os.EX_CONFIG if isinstance(error, StartError) else 1
     finally:
         registry.close()
     return 0

@@ -76,7 +76,7 @@ class TestOnADaemon:
                     await asyncio.sleep(0.01)
                 assert [one.code for one in stage.heard.exits] == [-9]
                 docker.containers.create(dockerd.image, ["python3"], name="stage.model_1_0")
-                with pytest.raises(DeployError, match="name 'stage.model_1_0' is taken by another container"):
+                with pytest.raises(DeployError, match=r"name 'stage\.model_1_0' is taken by another container"):
                     await stage.manager.start_replica(WAITS)
                 ended = ReplicaSpec(ReplicaId("model:1:1"), ("/no/such/program",), {})
                 with pytest.raises(DeployError, match="no '/no/such/program' in the image"):

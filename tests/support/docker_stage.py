@@ -54,7 +54,11 @@ class DockerStage:
 
     async def __aenter__(self) -> Self:
         self.say("listed")
-        await self.manager.connect(self._link)
+        try:
+            await self.manager.connect(self._link)
+        except BaseException:
+            await self.leave()
+            raise
         self._task = asyncio.create_task(self.manager.serve())
         return self
 
