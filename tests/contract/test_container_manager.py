@@ -230,12 +230,12 @@ def test_program_that_is_not_there_cannot_be_started_and_leaves_no_replica(play:
 
 def test_many_replicas_are_started_and_stopped_side_by_side(play: Play) -> None:
     async def script(stage: Stage) -> None:
-        names = [ReplicaId(f"model:1:{index}") for index in range(5)]
+        names = [ReplicaId(f"model:1:{index}") for index in range(3)]
         await asyncio.gather(*(stage.manager.start_replica(stage.spec("waits", name)) for name in names))
         assert {one.replica_id for one in stage.manager.list_replicas()} == set(names)
-        assert len({one.pid for one in stage.manager.list_replicas()}) == 5
-        await asyncio.gather(*(stage.manager.stop_replica(name, 0) for name in names[:3]))
-        assert {one.replica_id for one in stage.manager.list_replicas()} == set(names[3:])
+        assert len({one.pid for one in stage.manager.list_replicas()}) == 3
+        await asyncio.gather(*(stage.manager.stop_replica(name, 0) for name in names[:2]))
+        assert {one.replica_id for one in stage.manager.list_replicas()} == set(names[2:])
 
     play(script)
 

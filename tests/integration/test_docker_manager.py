@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from clipper import Clipper
-from clipper.config import ClipperConfig, DockerConfig, ListenConfig, ManagementConfig
+from clipper.config import ClipperConfig, DockerConfig, ManagementConfig
+from clipper.deploy.choose import make_manager
 from clipper.deploy.manager import ReplicaSpec
 from clipper.errors import DeployError, StartError
 from clipper.supervisor.launch import make_run_dir
@@ -106,13 +107,18 @@ class TestOnADaemon:
         asyncio.run(script())
 
 
-def test_start_without_a_daemon_says_where_it_was_looked_for(tmp_path: Path) -> None:
+def test_management_without_a_daemon_says_where_it_was_looked_for(tmp_path: Path) -> None:
     config = ClipperConfig(
-        make_run_dir(),
-        remove_run_dir=True,
-        listen=ListenConfig(query_port=0, management_port=0),
-        management=ManagementConfig(container_manager="docker"),
-        docker=DockerConfig(host=f"unix://{tmp_path}/no.sock"),
+        tmp_path, management=ManagementConfig(container_manager="docker"), docker=DockerConfig(host="tcp://127.0.0.1:1")
     )
-    with pytest.raises(StartError, match=rf"Docker daemon at unix://{tmp_path}/no.sock does not answer"):
-        Clipper.start(config=config)
+
+    async def script() -> None:
+        ours, theirs = socket.socketpair()
+        with ours:
+            ours.sendall(b'{"event": "listed"}\n')
+            manager = make_manager(config, "mark")
+            with pytest.raises(StartError, match=r"Docker daemon at tcp://127\.0\.0\.1:1 does not answer: .*refused"):
+                await manager.connect(theirs)
+            await manager.close(0)
+
+    asyncio.run(script())

@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clipper import Clipper, DeployError
-from clipper.config import ClipperConfig, DockerConfig, ListenConfig, ManagementConfig, RpcConfig, SecurityConfig
-from clipper.security.rpc_keys import make_rpc_keys
+from clipper.config import ClipperConfig, DockerConfig, ListenConfig, ManagementConfig
 from clipper.supervisor.launch import make_run_dir
 from tests.support.dockerd import NEEDS_DOCKERD, DockerDaemon
 from tests.support.processes import pid_of, wait_until
@@ -46,12 +43,14 @@ def config(dockerd: DockerDaemon) -> ClipperConfig:
 
 
 @pytest.fixture(scope="module")
-def clipper(config: ClipperConfig) -> Iterator[Clipper]:
+def clipper(config: ClipperConfig, docker: Any) -> Iterator[Clipper]:
     with Clipper.start(config=config) as running:
         running.register_application("sums", "doubles", -1.0, SLO_US)
         running.deploy_model("sum", 1, container="sum")
         running.link_model_to_app("sums", "sum")
         yield running
+        assert containers(docker)
+    assert containers(docker) == [], "none is left when Clipper has ended"
 
 
 @pytest.fixture(scope="module")
@@ -155,36 +154,6 @@ def test_daemon_that_ends_and_comes_back_has_its_replicas_again(
     dockerd.start()
     wait_until(answers(clipper, 2.0, 9.0), 30)
     assert replica(docker).status == "running"
-
-
-def test_replica_over_tcp_proves_its_key_and_outlives_a_cut_network(
-    config: ClipperConfig, docker: Any, tmp_path: Path
-) -> None:
-    make_rpc_keys(tmp_path / "keys")
-    with socket.create_server(("0.0.0.0", 0)) as free:
-        port = free.getsockname()[1]
-    over_tcp = replace(
-        config,
-        run_dir=make_run_dir(),
-        docker=replace(config.docker, cluster_name="far", rpc="tcp"),
-        rpc=RpcConfig(tcp_host="0.0.0.0", tcp_port=port),
-        security=SecurityConfig(rpc_keys_dir=tmp_path / "keys"),
-        management=replace(config.management, suspect_grace_us=60_000_000),
-    )
-    with Clipper.start(config=over_tcp) as clipper:
-        clipper.register_application("sums", "doubles", -1.0, SLO_US)
-        clipper.deploy_model("sum", 1, container="sum", environment={"CLIPPER_RPC_FRONTEND_SILENCE_US": "700000"})
-        clipper.link_model_to_app("sums", "sum")
-        assert clipper.predict("sums", [1.0, 2.0]).output == 3.0
-        (container,) = of_cluster(docker, "far")
-        assert [mount["Destination"] for mount in container.attrs["Mounts"]] == ["/run/clipper.keys"]
-        network = docker.networks.get(config.docker.network)
-        network.disconnect(container)
-        assert clipper.predict("sums", [1.0, 3.0]).is_default
-        network.connect(container)
-        wait_until(answers(clipper, 1.0, 4.0))
-        assert [one.id for one in of_cluster(docker, "far")] == [container.id]
-    assert of_cluster(docker, "far") == [], "none is left when Clipper has ended"
 
 
 def _commands(run_dir: Path) -> str:

@@ -18,6 +18,7 @@ import pytest
 
 _START_LIMIT_S: Final = 30
 _STOP_LIMIT_S: Final = 20
+_ROOM_BYTES: Final = 1 << 30
 _RIGHTS: Final = (
     '[ "$(id -u)" = 0 ] && unshare --mount --net mount -t tmpfs none /mnt && '
     "{ [ -d /sys/fs/cgroup/memory ] || [ -f /sys/fs/cgroup/cgroup.controllers ]; }"
@@ -103,7 +104,9 @@ class DockerDaemon:
 @pytest.fixture(scope="session")
 def dockerd() -> Iterator[DockerDaemon]:
     """The daemon of this session, with the base image in it."""
-    directory = Path(tempfile.mkdtemp(prefix="clipper-dockerd-", dir="/tmp"))  # a socket's path is short
+    # In memory where there is room: the daemon waits for the disk at each step of a container's life.
+    in_memory = os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > _ROOM_BYTES
+    directory = Path(tempfile.mkdtemp(prefix="clipper-dockerd-", dir="/dev/shm" if in_memory else "/tmp"))
     daemon = DockerDaemon(directory)
     try:
         daemon.start()

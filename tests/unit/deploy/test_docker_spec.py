@@ -53,7 +53,8 @@ def test_named_image_keeps_its_own_program() -> None:
 def test_paths_and_addresses_are_those_inside_the_container(tmp_path: Path) -> None:
     (tmp_path / "func.pkl").write_text("")
     env = {"CLIPPER_RPC_ADDRESS": f"ipc://{SOCKETS}/rpc-1.sock,ipc://{SOCKETS}/rpc-0.sock"}
-    arguments = create_arguments(spec(CLIPPER_MODEL_PATH=str(tmp_path), **env), around())
+    env["CLIPPER_MODEL_PATH"] = str(tmp_path)
+    arguments = create_arguments(ReplicaSpec(ID, (sys.executable,), env), around())
     inside = arguments["environment"]
     assert inside["CLIPPER_RPC_ADDRESS"] == "ipc:///run/clipper/rpc-1.sock,ipc:///run/clipper/rpc-0.sock"
     assert inside["CLIPPER_MODEL_PATH"] == "/model"
@@ -67,7 +68,7 @@ def test_addresses_over_tcp_keep_their_order_and_bring_the_keys() -> None:
     addresses = ("tcp://10.0.0.1:70", "tcp://10.0.0.1:71")
     tcp = replace(around(rpc="tcp"), keys_file=Path("/state/keys"), tcp_addresses=addresses)
     env = {"CLIPPER_RPC_ADDRESS": f"ipc://{SOCKETS}/rpc-1.sock,ipc://{SOCKETS}/rpc-0.sock"}
-    arguments = create_arguments(spec(**env), tcp)
+    arguments = create_arguments(ReplicaSpec(ID, ("docker://mine",), env), tcp)
     assert arguments["environment"]["CLIPPER_RPC_ADDRESS"] == "tcp://10.0.0.1:71,tcp://10.0.0.1:70"
     assert arguments["environment"]["CLIPPER_RPC_KEYS"] == "/run/clipper.keys"
     assert [one["Target"] for one in arguments["mounts"]] == ["/run/clipper.keys"]
