@@ -7,7 +7,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["pytester", "tests.support.left_out", "tests.support.leaks"]
+pytest_plugins = ["pytester", "tests.support.left_out", "tests.support.leaks", "tests.support.dockerd"]
 
 # No deadline per example: it would measure the machine's other work. pytest-timeout bounds the test as a whole.
 settings.register_profile("quick", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from clipper.admin.admin_calls import call
 from clipper.admin.exceptions import UnconnectedException, told_as_original
+from clipper.admin.images import refuse_to_build
 from clipper.client.clipper import Clipper
 
 
@@ -50,6 +51,18 @@ class ContainerManager(ABC):
     @abstractmethod
     def container_of(self, image: str) -> str:
         """Return what runs a Docker image's program here; `ClipperException` if nothing does."""
+
+    def build_image(
+        self,
+        name: str,
+        version: str,
+        model_data_path: str,
+        base_image: str,
+        container_registry: str | None,
+        pkgs_to_install: Sequence[str] | None,
+    ) -> str:
+        """Build a model into an image and return its name; `ClipperException` if it cannot be, or nothing here can."""
+        refuse_to_build(name, version)
 
     @abstractmethod
     def stop_all(self, graceful: bool = True) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from clipper.admin.exceptions import ClipperException, told_as_original
-from clipper.admin.images import is_containerless, refuse_to_build
+from clipper.admin.images import is_containerless
 from clipper.admin.model_calls import ModelCalls
 from clipper.admin.names import CONTAINERLESS_MODEL_IMAGE, DEFAULT_BATCH_SIZE, check_batch_size, check_versioned_name
 
@@ -30,7 +30,7 @@ class DeploymentCalls(ModelCalls):
         batch_size: int = DEFAULT_BATCH_SIZE,
         pkgs_to_install: Sequence[str] | None = None,
     ) -> None:
-        """Raise: images come with Docker. See `build_model`."""
+        """Do `build_model`, then `deploy_model`."""
         self._require_connection()
         image = self.build_model(name, version, model_data_path, base_image, container_registry, pkgs_to_install)
         self.deploy_model(name, version, input_type, image, labels, num_replicas, batch_size)
@@ -44,9 +44,18 @@ class DeploymentCalls(ModelCalls):
         container_registry: str | None = None,
         pkgs_to_install: Sequence[str] | None = None,
     ) -> str:
-        """Raise `ClipperException`: there are no images without Docker. Bad names are refused as such first."""
+        """Build a model's files, and packages, into a Docker image on top of another, and return its name.
+
+        The image is pushed if ``container_registry`` names a registry. Only `DockerContainerManager` has images; no
+        connection is needed.
+
+        Raises
+        ------
+        ClipperException
+            It cannot be built, or a name is not valid: that is told first.
+        """
         check_versioned_name(name, str(version))
-        refuse_to_build(name, str(version))
+        return self.cm.build_image(name, str(version), model_data_path, base_image, container_registry, pkgs_to_install)
 
     def deploy_model(
         self,
@@ -63,8 +72,8 @@ class DeploymentCalls(ModelCalls):
         Parameters
         ----------
         image : str
-            A program of the container manager, or ``noop``, ``sum``, ``simulated``; the original's images of
-            ``noop-container`` and ``sum-container`` mean these.
+            An image, with `DockerContainerManager`; a program of the container manager, or ``noop``, ``sum``,
+            ``simulated``; the original's images of ``noop-container`` and ``sum-container`` mean these.
         """
         self._require_connection()
         check_versioned_name(name, str(version))

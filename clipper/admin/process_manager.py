@@ -90,16 +90,8 @@ class ProcessContainerManager(ContainerManager):
         ca_file: str | Path | None = None,
     ) -> None:
         given = (docker_ip_address, use_centralized_log, fluentd_port, clipper_rpc_port, redis_port, prometheus_port)
-        for (name, default), value in zip(
-            _WITHOUT_EFFECT.items(), (*given, docker_network, extra_container_kwargs), strict=True
-        ):
-            if value != default:
-                _logger.warning("%s=%r has no effect: containers are processes, not Docker's", name, value)
-        if redis_ip is not None:
-            raise ClipperException(
-                f"redis_ip={redis_ip!r} cannot be used: the registry is in the cluster's run directory. "
-                "For a registry in Redis set CLIPPER_STATE__URL=redis://..."
-            )
+        self._warn(dict(zip(_WITHOUT_EFFECT, (*given, docker_network, extra_container_kwargs), strict=True)))
+        self._check_redis(redis_ip)
         if not cluster_name or "/" in cluster_name or cluster_name.startswith("."):
             raise ClipperException(f"cluster_name={cluster_name!r} is no name for a cluster: it names a directory")
         self.cluster_name = cluster_name
@@ -116,6 +108,23 @@ class ProcessContainerManager(ContainerManager):
         self._supervisor: RunningSupervisor | None = None
         with told_as_original():
             self._containers = to_programs(containers or {})
+
+    def _warn(self, given: Mapping[str, Any]) -> None:
+        """Tell of the original's arguments that have no effect here, if they are set."""
+        for name, value in given.items():
+            if value != _WITHOUT_EFFECT[name]:
+                _logger.warning("%s=%r has no effect: containers are processes, not Docker's", name, value)
+
+    def _check_redis(self, redis_ip: str | None) -> None:
+        if redis_ip is not None:
+            raise ClipperException(
+                f"redis_ip={redis_ip!r} cannot be used: the registry is in the cluster's run directory. "
+                "For a registry in Redis set CLIPPER_STATE__URL=redis://..."
+            )
+
+    def _more_options(self) -> Mapping[str, str]:
+        """Return what else the cluster is started with: texts by the names of options."""
+        return {}
 
     def start_clipper(self, cache_size: int, qf_http_timeout_request: int) -> None:
         self._require_own("started")
@@ -192,6 +201,7 @@ class ProcessContainerManager(ContainerManager):
             "http.request_timeout_us": (qf_http_timeout_request * 1_000_000, DEFAULT_HTTP_TIMEOUT_REQUEST * 1_000_000),
         }
         overrides = {key: str(value) for key, (value, default) in said.items() if value != default}
+        overrides.update(self._more_options())
         config = load_config(environment=os.environ, overrides=overrides, run_dir=self._run_dir).config
         listen = replace(
             config.listen,

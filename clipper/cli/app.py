@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from clipper.cli import apps, bench, decisions, models, monitor, policy
+from clipper.cli.build_image import build_image
 from clipper.cli.config import config
 from clipper.cli.deploy import deploy
 from clipper.cli.evaluate import evaluate
@@ -62,6 +63,7 @@ for command, panel in (
     (stop, _INSTANCE),
     (status, _INSTANCE),
     (config, _INSTANCE),
+    (build_image, _SERVING),
     (deploy, _SERVING),
     (link, _SERVING),
     (unlink, _SERVING),
@@ -73,7 +75,7 @@ for command, panel in (
     (logs, _WATCHING),
     (top, _WATCHING),
 ):
-    app.command(command.__name__, rich_help_panel=panel)(command)
+    app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
 app.add_typer(apps.app, name="apps", rich_help_panel=_SERVING)
 app.add_typer(models.app, name="models", rich_help_panel=_SERVING)
 app.add_typer(policy.app, name="policy", rich_help_panel=_LEARNING)

@@ -53,6 +53,14 @@ def start(
         str | None,
         typer.Option("--state", help="Where state lies: sqlite:PATH, redis://HOST or memory:.", metavar="URL"),
     ] = None,
+    container_manager: Annotated[
+        str | None,
+        typer.Option(
+            "--container-manager",
+            help="What replicas run as: process or docker. Default: process.",
+            metavar="NAME",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,7 +82,12 @@ def start(
     from clipper.supervisor.launch import launch
     from clipper.supervisor.running import find_running
 
-    named = {"listen.query_port": query_port, "listen.management_port": management_port, "state.url": state}
+    named = {
+        "listen.query_port": query_port,
+        "listen.management_port": management_port,
+        "state.url": state,
+        "management.container_manager": container_manager,
+    }
     overrides = overrides_of(settings or []) | {key: value for key, value in named.items() if value is not None}
     config = load_config(file=config_file, environment=os.environ, overrides=overrides, run_dir=run_dir).config
     running = find_running(config.run_dir)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from clipper.config.control_path import LogConfig, ManagementConfig, SupervisorConfig
 from clipper.config.data_path import CoreConfig, FrontendConfig, RpcConfig
+from clipper.config.docker import DockerConfig
 from clipper.config.document import parse_config, read_config
 from clipper.config.instance import CONFIG_FILE_NAME, CONTROL_SOCKET_NAME, MAX_SOCKET_PATH_BYTES, ClipperConfig
 from clipper.config.keys import Key, keys
@@ -26,6 +27,7 @@ __all__ = [
     "MAX_SOCKET_PATH_BYTES",
     "ClipperConfig",
     "CoreConfig",
+    "DockerConfig",
     "FrontendConfig",
     "HttpConfig",
     "Key",

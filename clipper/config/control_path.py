@@ -123,6 +123,11 @@ class ManagementConfig:
     staging_ttl_us: int = duration(
         3_600_000_000, "uploaded files that no deployment has taken are removed after this", minimum=1
     )
+    container_manager: str = option(
+        "process",
+        "what replicas run as: processes of this user, or Docker containers (section docker)",
+        choices=("process", "docker"),
+    )
     containers: Mapping[str, tuple[str, ...]] = option_made_by(
         dict, "containers of your own by name, beside the built-in ones: a program and its arguments"
     )

@@ -10,6 +10,7 @@ from typing import Final
 
 from clipper.config.control_path import LogConfig, ManagementConfig, SupervisorConfig
 from clipper.config.data_path import CoreConfig, FrontendConfig, RpcConfig
+from clipper.config.docker import DockerConfig
 from clipper.config.network import HttpConfig, ListenConfig, is_loopback
 from clipper.config.option import check, describe
 from clipper.config.security import SecurityConfig
@@ -41,6 +42,7 @@ class ClipperConfig:
     core: CoreConfig = CoreConfig()
     rpc: RpcConfig = RpcConfig()
     management: ManagementConfig = field(default_factory=ManagementConfig)
+    docker: DockerConfig = DockerConfig()
     state: StateConfig = StateConfig()
     security: SecurityConfig = SecurityConfig()
     supervisor: SupervisorConfig = SupervisorConfig()
@@ -78,6 +80,12 @@ class ClipperConfig:
                 "them by",
                 hint="set security.rpc_keys_dir, or leave rpc.tcp_host empty: containers of this machine need none",
             )
+        if self.uses_docker and self.docker.rpc == "tcp" and not (self.rpc.tcp_host and self.rpc.tcp_port):
+            raise InvalidArgumentError(
+                "docker.rpc='tcp' needs an address and a port that containers can reach: "
+                f"rpc.tcp_host={self.rpc.tcp_host!r}, rpc.tcp_port={self.rpc.tcp_port}",
+                hint="for example rpc.tcp_host=0.0.0.0 and rpc.tcp_port=7000, with security.rpc_keys_dir",
+            )
 
     @property
     def query_url(self) -> str:
@@ -112,9 +120,19 @@ class ClipperConfig:
         """Where a client puts a model's files before it deploys them."""
         return self.model_dir / ".staging"
 
+    @property
+    def uses_docker(self) -> bool:
+        """Whether replicas are Docker containers."""
+        return self.management.container_manager == "docker"
+
+    @property
+    def rpc_socket_dir(self) -> Path:
+        """Where the sockets for containers lie; Docker containers see this directory, and nothing beside it."""
+        return self.run_dir / "rpc" if self.uses_docker else self.run_dir
+
     def rpc_socket_path(self, worker: int) -> Path:
         """The socket that worker ``worker`` binds for its containers."""
-        return self.run_dir / f"rpc-{worker}.sock"
+        return self.rpc_socket_dir / f"rpc-{worker}.sock"
 
     def to_json(self) -> str:
         """Return the text that `parse_config` reads."""

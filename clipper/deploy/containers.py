@@ -10,6 +10,7 @@ from typing import Final
 from clipper.errors import InvalidArgumentError
 from clipper.types import ModelId, ReplicaId
 
+IMAGE_PREFIX: Final = "docker://"  # of a container that is an image, with its own program
 _BUILT_IN: Final = ("image_classifier", "noop", "python_function", "simulated", "sklearn", "sum")
 # What a caller may set: the parameters of our containers, and the size of their thread pools. Anything else
 # (LD_PRELOAD, PYTHONPATH) would let a caller of the management API run a program of its own.
@@ -23,6 +24,8 @@ _SETTABLE: Final = frozenset({*THREAD_VARIABLES, "CUDA_VISIBLE_DEVICES"})
 def container_argv(container: str, extra: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Return the program of a container, from the configured ``extra`` ones or the built-in modules.
 
+    ``docker://IMAGE`` is the program of that image; whether images can be run is the container manager's to say.
+
     Raises
     ------
     InvalidArgumentError
@@ -30,6 +33,8 @@ def container_argv(container: str, extra: Mapping[str, Sequence[str]]) -> tuple[
     """
     if container in extra:
         return tuple(extra[container])
+    if container.startswith(IMAGE_PREFIX):
+        return (container,)
     if container not in _BUILT_IN:
         known = ", ".join(sorted({*_BUILT_IN, *extra}))
         raise InvalidArgumentError(f"there is no container {container!r}", hint=f"known: {known}")

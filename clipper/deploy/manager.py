@@ -38,9 +38,11 @@ class ReplicaExit:
 
     replica_id: ReplicaId
     code: int
+    note: str = ""  # what the manager knows beside it, such as that memory ran out
 
     def __str__(self) -> str:
-        return f"was killed by signal {-self.code}" if self.code < 0 else f"exited with code {self.code}"
+        text = f"was killed by signal {-self.code}" if self.code < 0 else f"exited with code {self.code}"
+        return f"{text}: {self.note}" if self.note else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,11 @@ class ContainerManager(ABC):
     """Runs on management's event loop; tells ``events``, which its user sets first, what happens to replicas."""
 
     events: ManagerEvents
-    process_restarts: Mapping[str, int] = {}  # by process of Clipper itself, where they are known
+
+    @property
+    def process_restarts(self) -> Mapping[str, int]:
+        """How often each process of Clipper itself was restarted, where that is known."""
+        return {}
 
     @abstractmethod
     async def start_replica(self, spec: ReplicaSpec) -> RunningReplica:

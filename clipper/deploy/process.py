@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from clipper.deploy.containers import THREAD_VARIABLES
+from clipper.deploy.containers import IMAGE_PREFIX
 from clipper.deploy.manager import (
     ContainerManager,
     ReplicaExit,
     ReplicaSpec,
     RunningReplica,
 )
+from clipper.deploy.resources import thread_environment
 from clipper.errors import DeployError, UnavailableError
 from clipper.log_file import is_start_line, read_tail
 from clipper.types import ReplicaId
@@ -48,6 +48,11 @@ class ProcessManager(ContainerManager):
         self._writer: asyncio.StreamWriter | None = None
         self._is_listed = False
         self._refusal = "there is no link to the supervisor"
+        self._restarts: Mapping[str, int] = {}
+
+    @property
+    def process_restarts(self) -> Mapping[str, int]:
+        return self._restarts
 
     async def connect(self, connection: socket.socket) -> None:
         """Take over the link and learn which replicas run already; call `serve` afterwards.
@@ -79,15 +84,26 @@ class ProcessManager(ContainerManager):
                 if not future.done():
                     future.set_exception(UnavailableError(self._refusal))
 
+    async def close(self, grace_us: int) -> None:
+        """Let go of the link. Containers are the supervisor's, who ends them, with Clipper, in its own time."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
     async def start_replica(self, spec: ReplicaSpec) -> RunningReplica:
         if spec.replica_id in self._starting or spec.replica_id in self._running:
             raise DeployError(f"the replica {spec.replica_id!r} runs already")
+        if spec.argv[0].startswith(IMAGE_PREFIX):
+            raise DeployError(
+                f"{spec.argv[0]!r} is a Docker image, and replicas are processes here: start Clipper with "
+                "--container-manager docker"
+            )
         started: asyncio.Future[RunningReplica] = asyncio.get_running_loop().create_future()
         command = {
             "op": "start",
             "id": spec.replica_id,
             "argv": list(spec.argv),
-            "env": {**_thread_environment(spec.resources), **spec.env},
+            "env": {**thread_environment(spec.resources), **spec.env},
             "log": str(self.log_path(spec.replica_id)),
         }
         self._starting[spec.replica_id] = started
@@ -114,9 +130,7 @@ class ProcessManager(ContainerManager):
         return tuple(self._running.values())
 
     def logs(self, replica_id: ReplicaId, line_count: int) -> str:
-        lines = read_tail(self.log_path(replica_id), line_count).split("\n")
-        starts = [number for number, line in enumerate(lines) if is_start_line(line)]
-        return "\n".join(lines[starts[-1] + 1 :] if starts else lines)
+        return last_life(self.log_path(replica_id), line_count)
 
     def log_path(self, replica_id: ReplicaId) -> Path:
         """Return the replica's log file; names hold no ``_``, so two replicas never share one."""
@@ -144,7 +158,7 @@ class ProcessManager(ContainerManager):
                 if gone is not None:
                     gone.set()
             case "restarts":
-                self.process_restarts = dict(event["counts"])
+                self._restarts = dict(event["counts"])
             case "listed":
                 self._is_listed = True
             case "draining":
@@ -162,12 +176,8 @@ class ProcessManager(ContainerManager):
             future.set_result(replica)
 
 
-def _thread_environment(resources: Mapping[str, int | str]) -> dict[str, str]:
-    """Return the sizes of thread pools for an amount of ``cpu``: 2, "1.5" or "1500m" (thousandths)."""
-    amount = str(resources.get("cpu", ""))
-    try:
-        cpus = float(amount.removesuffix("m")) / (1000 if amount.endswith("m") else 1)
-        threads = max(1, math.ceil(cpus))
-    except (ValueError, OverflowError):
-        return {}
-    return dict.fromkeys(THREAD_VARIABLES, str(threads))
+def last_life(path: Path, line_count: int) -> str:
+    """Return the last lines of a log, as far as the newest process has written them."""
+    lines = read_tail(path, line_count).split("\n")
+    starts = [number for number, line in enumerate(lines) if is_start_line(line)]
+    return "\n".join(lines[starts[-1] + 1 :] if starts else lines)

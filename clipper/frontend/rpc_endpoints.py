@@ -13,6 +13,7 @@ from clipper._core.rpc_unix import UnixTransport
 from clipper._core.rpc_zmq import ZmqTransport
 from clipper.config import ClipperConfig
 from clipper.errors import StartError
+from clipper.security.container_rights import container_user, share_socket
 from clipper.security.rpc_keys import FrontendKeys, read_frontend_keys, secure_router
 from clipper.security.zap import ContainerGate
 
@@ -40,6 +41,8 @@ class RpcEndpoints:
                 raise AssertionError("a configuration with rpc.tcp_host has keys")
             self._open_tcp(config.rpc.tcp_host, port, read_frontend_keys(keys_dir))
         self.transports.insert(0, UnixTransport(self.local_address))
+        if config.uses_docker:
+            self._share_with_containers(config, worker)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer on this loop who may join over TCP."""
@@ -50,6 +53,16 @@ class RpcEndpoints:
         """Let nobody join any more; whoever serves the transports closes them."""
         if self._gate is not None:
             self._gate.close()
+
+    def _share_with_containers(self, config: ClipperConfig, worker: int) -> None:
+        user = container_user(config.docker)
+        try:
+            share_socket(config.rpc_socket_path(worker), user)
+        except OSError as error:
+            raise StartError(
+                f"the containers' user docker.user={user!r} cannot be let use the sockets: {error.strerror}",
+                hint="leave docker.user empty, or start Clipper as root or as that user",
+            ) from error
 
     def _open_tcp(self, host: str, port: int, keys: FrontendKeys) -> None:
         gate = ContainerGate(zmq.Context.instance(), keys.authorized.value)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from clipper.config import ClipperConfig, LogConfig, read_config
+from clipper.deploy.choose import make_manager
 from clipper.deploy.fleet import Fleet, FrontendLink
-from clipper.deploy.process import ProcessManager
 from clipper.errors import ClipperError, StartError
 from clipper.logs import start_logging
 from clipper.management.app import make_app
@@ -35,6 +35,7 @@ from clipper.registry.registry import Registry
 from clipper.registry.snapshot import to_snapshot
 from clipper.state.open import LEARNER, open_store
 from clipper.state.store import StateStore
+from clipper.supervisor.orphans import MARK_VARIABLE
 from clipper.types import ReplicaId
 
 _logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(_serve(config, guard, registry, learner_store, listener, supervisor))
     except ClipperError as error:
         _logger.critical("%s", error)
-        return 1
+        return os.EX_CONFIG if isinstance(error, StartError) else 1
     finally:
         registry.close()
     return 0
@@ -113,7 +114,7 @@ async def _serve(
         channel.tell_drain(replica_id)
 
     frontends = FrontendLink(rpc_addresses, tell_gone, tell_drain)
-    manager = ProcessManager(config.log_dir)
+    manager = make_manager(config, os.environ.get(MARK_VARIABLE, ""))
     fleet = Fleet(config.management, frontends, manager)
     channel = ControlChannel(config.frontend.workers, snapshot, fleet.on_session, fleet.on_workers)
     learning = Learning(learner_store, channel, config.management.learner_flush_interval_us)
@@ -160,6 +161,7 @@ async def _serve(
         monitoring.save_dirty()
         await learning.close()
         await query_port.close()
+        await manager.close(config.supervisor.container_stop_limit_us)
 
 
 if __name__ == "__main__":

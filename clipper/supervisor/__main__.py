@@ -78,7 +78,7 @@ def _prepare(config: ClipperConfig) -> str:
     """Make the directories, take the lock of the run directory, open the log; return the directory's mark."""
     make_private(config.run_dir)
     try:
-        for directory in (config.log_dir, config.model_dir, config.staging_dir):
+        for directory in (config.log_dir, config.model_dir, config.staging_dir, config.rpc_socket_dir):
             directory.mkdir(mode=0o700, exist_ok=True)
         take_lock(config.run_dir)
         mark = read_mark(config.run_dir)

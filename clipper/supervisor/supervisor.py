@@ -28,6 +28,7 @@ from clipper.supervisor.orphans import end_orphans
 from clipper.supervisor.service import Launch, Service
 
 _ORPHANS_LIMIT_US: Final = 2_000_000
+_DOCKER_REAP_US: Final = 10_000_000  # from SIGKILL until Docker tells of the end
 _logger = logging.getLogger("clipper.supervisor")
 
 
@@ -162,7 +163,10 @@ class Supervisor:
 
     def _stop_management(self) -> list[Child]:
         self._listeners.management.close()
-        return self._stop_all([self._management.child], self._config.supervisor.management_stop_limit_us)
+        limits = self._config.supervisor
+        # Containers of Docker's are no children of ours: it is management that ends them.
+        containers_us = limits.container_stop_limit_us + _DOCKER_REAP_US if self._config.uses_docker else 0
+        return self._stop_all([self._management.child], limits.management_stop_limit_us + containers_us)
 
     def _stop_all(self, children: list[Child | None], limit_us: int) -> list[Child]:
         alive = [child for child in children if child is not None]

@@ -13,16 +13,18 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from bench.procfs import processes_of
-from clipper.deploy.manager import ContainerManager, ManagerEvents, ReplicaExit, ReplicaSpec, RunningReplica
+from clipper.deploy.manager import ContainerManager, ReplicaExit, ReplicaSpec
 from clipper.deploy.process import ProcessManager
 from clipper.errors import DeployError
 from clipper.supervisor.launch import launch, make_run_dir
 from clipper.types import ReplicaId
+from tests.support.docker_stage import DockerStage, Heard
+from tests.support.dockerd import NEEDS_DOCKERD, DockerDaemon
 from tests.support.processes import SUPPORT, make_config
 
 pytestmark = pytest.mark.timeout(60)
@@ -40,21 +42,6 @@ SCRIPTS = {
     "shows its environment": "import os, signal; print(*map(os.getenv, ('CLIPPER_X', 'OMP_NUM_THREADS')), flush=True)"
     + WAIT,
 }
-
-
-@dataclass
-class Heard:
-    """What a manager has told."""
-
-    running: list[RunningReplica] = field(default_factory=list)
-    exits: list[ReplicaExit] = field(default_factory=list)
-    closed: int = 0
-
-    def listen(self, manager: ContainerManager) -> None:
-        manager.events = ManagerEvents(self.running.append, self.exits.append, self._on_closed)
-
-    def _on_closed(self) -> None:
-        self.closed += 1
 
 
 @dataclass
@@ -99,7 +86,7 @@ async def process_manager() -> AsyncIterator[Stage]:
             await wait_until(lambda: door.connect_ex(str(run_dir / "link.sock")) == 0)
             _, descriptors, _, _ = await asyncio.to_thread(socket.recv_fds, door, 1, 1)
         manager, heard = ProcessManager(config.log_dir), Heard()
-        heard.listen(manager)
+        manager.events = heard.events()
         await manager.connect(socket.socket(fileno=descriptors[0]))
         tasks.append(asyncio.create_task(manager.serve()))
         return Stage(manager, heard, restart, close)
@@ -126,16 +113,43 @@ async def process_manager() -> AsyncIterator[Stage]:
         shutil.rmtree(run_dir, ignore_errors=True)
 
 
-MANAGERS: dict[str, Callable[[], AbstractAsyncContextManager[Stage]]] = {"process": process_manager}
+@contextlib.asynccontextmanager
+async def docker_manager(dockerd: DockerDaemon) -> AsyncIterator[Stage]:
+    """A real daemon; we speak for the supervisor."""
+    run_dir = make_run_dir()
+    made: list[DockerStage] = []
+
+    async def connect() -> Stage:
+        made.append(await DockerStage(dockerd, run_dir).__aenter__())
+        return Stage(made[-1].manager, made[-1].heard, restart, close)
+
+    async def restart() -> Stage:
+        await made.pop().leave()
+        return await connect()
+
+    async def close() -> None:
+        made[-1].say("draining")
+
+    try:
+        yield await connect()
+    finally:
+        await made.pop().leave()
+        dockerd.remove_containers()
+        shutil.rmtree(run_dir, ignore_errors=True)
 
 
-@pytest.fixture(params=MANAGERS)
+@pytest.fixture(params=["process", pytest.param("docker", marks=NEEDS_DOCKERD)])
 def play(request: pytest.FixtureRequest) -> Callable[[Callable[[Stage], Awaitable[None]]], None]:
     """Run a script on a stage of each manager."""
 
+    def stage_of_kind() -> AbstractAsyncContextManager[Stage]:
+        if request.param == "process":
+            return process_manager()
+        return docker_manager(request.getfixturevalue("dockerd"))
+
     def run(script: Callable[[Stage], Awaitable[None]]) -> None:
         async def main() -> None:
-            async with MANAGERS[request.param]() as stage:
+            async with stage_of_kind() as stage:
                 await script(stage)
 
         asyncio.run(main())
@@ -216,12 +230,12 @@ def test_program_that_is_not_there_cannot_be_started_and_leaves_no_replica(play:
 
 def test_many_replicas_are_started_and_stopped_side_by_side(play: Play) -> None:
     async def script(stage: Stage) -> None:
-        names = [ReplicaId(f"model:1:{index}") for index in range(5)]
+        names = [ReplicaId(f"model:1:{index}") for index in range(3)]
         await asyncio.gather(*(stage.manager.start_replica(stage.spec("waits", name)) for name in names))
         assert {one.replica_id for one in stage.manager.list_replicas()} == set(names)
-        assert len({one.pid for one in stage.manager.list_replicas()}) == 5
-        await asyncio.gather(*(stage.manager.stop_replica(name, 0) for name in names[:3]))
-        assert {one.replica_id for one in stage.manager.list_replicas()} == set(names[3:])
+        assert len({one.pid for one in stage.manager.list_replicas()}) == 3
+        await asyncio.gather(*(stage.manager.stop_replica(name, 0) for name in names[:2]))
+        assert {one.replica_id for one in stage.manager.list_replicas()} == set(names[2:])
 
     play(script)
 

@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "registry": BASE | {"state", "monitoring", "selection"},
     "selection": BASE | {"state"},
     "evaluation": BASE | {"selection"},
-    "deploy": BASE | {"state"},
+    "deploy": BASE | {"state", "security"},
     "supervisor": BASE | {"security"},
     "frontend": BASE | {"_core", "metrics", "security", "selection"},
     "management": BASE
@@ -44,7 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": BASE | {"client"},
     "admin": BASE | {"__init__", "client", "deploy", "registry", "supervisor"},
     "cli": BASE
-    | {"__init__", "bench", "client", "deployers", "evaluation", "metrics", "security", "selection", "supervisor"},
+    | {"__init__", "bench", "client", "deploy", "deployers", "evaluation", "metrics", "security", "selection"}
+    | {"supervisor"},
     "__main__": {"cli"},
     "demo": BASE | {"__init__", "client", "management", "metrics"},
 }

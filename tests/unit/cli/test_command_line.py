@@ -25,7 +25,7 @@ from clipper.cli.quick_get import quick_get
 from clipper.cli.server import nearest
 from clipper.client.tokens import find_token
 from clipper.config import keys
-from clipper.deploy.process import _thread_environment
+from clipper.deploy.resources import thread_environment
 from clipper.errors import InvalidArgumentError
 from tests.support.cli_tables import commands
 from tests.support.repository import ROOT
@@ -101,7 +101,7 @@ def test_resource_that_the_help_names_is_one_that_the_process_manager_knows() ->
     deploy = typer.main.get_command(app).commands["deploy"]  # type: ignore[attr-defined]
     told = next(parameter.help for parameter in deploy.params if "--resource" in parameter.opts)
     name, amount = re.findall(r"(\w+)=(\d+)", told)[0]
-    assert set(_thread_environment({name: int(amount)}).values()) == {amount}
+    assert set(thread_environment({name: int(amount)}).values()) == {amount}
 
 
 def test_misspelt_command_is_answered_with_the_nearest() -> None:

@@ -1,0 +1,173 @@
+"""A whole Clipper whose replicas are containers of a real Docker daemon: it predicts, whatever befalls them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clipper import Clipper, DeployError
+from clipper.config import ClipperConfig, DockerConfig, ListenConfig, ManagementConfig
+from clipper.supervisor.launch import make_run_dir
+from tests.support.dockerd import NEEDS_DOCKERD, DockerDaemon
+from tests.support.processes import pid_of, wait_until
+
+pytestmark = [pytest.mark.timeout(120), *NEEDS_DOCKERD]
+CLUSTER = "replicas"
+SLO_US = 1_000_000
+HUNGRY = "import sys; print('hungry', flush=True); hoard = bytearray(1 << 30); print(len(hoard))"
+
+
+@pytest.fixture(scope="module")
+def config(dockerd: DockerDaemon) -> ClipperConfig:
+    return ClipperConfig(
+        make_run_dir(),
+        remove_run_dir=True,
+        listen=ListenConfig(query_port=0, management_port=0),
+        docker=DockerConfig(host=dockerd.host, image=dockerd.image, cluster_name=CLUSTER, network="clipper_replicas"),
+        management=ManagementConfig(
+            container_manager="docker",
+            stop_grace_us=500_000,
+            suspect_grace_us=200_000,
+            suspect_keep_us=200_000,
+            replace_backoff_min_us=10_000,
+            replace_backoff_max_us=50_000,
+            containers={"hungry": ("python3", "-c", HUNGRY)},
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def clipper(config: ClipperConfig, docker: Any) -> Iterator[Clipper]:
+    with Clipper.start(config=config) as running:
+        running.register_application("sums", "doubles", -1.0, SLO_US)
+        running.deploy_model("sum", 1, container="sum")
+        running.link_model_to_app("sums", "sum")
+        yield running
+        assert containers(docker)
+    assert containers(docker) == [], "none is left when Clipper has ended"
+
+
+@pytest.fixture(scope="module")
+def docker(dockerd: DockerDaemon) -> Iterator[Any]:
+    with contextlib.closing(dockerd.client()) as client:
+        yield client
+
+
+def of_cluster(docker: Any, name: str) -> list[Any]:
+    """Return the containers of a cluster, ended ones too."""
+    found: list[Any] = docker.containers.list(
+        all=True, filters={"label": f"ai.clipper.container.label={name}"}, ignore_removed=True
+    )
+    return found
+
+
+def containers(docker: Any) -> list[Any]:
+    return of_cluster(docker, CLUSTER)
+
+
+def replica(docker: Any, index: int = 0) -> Any:
+    return docker.containers.get(f"{CLUSTER}.sum_1_{index}")
+
+
+def answers(clipper: Clipper, *numbers: float) -> Callable[[], bool]:
+    def is_right() -> bool:
+        return bool(clipper.predict("sums", list(numbers)).output == sum(numbers))
+
+    return is_right
+
+
+def test_replica_in_a_container_answers_and_may_do_little_else(clipper: Clipper, docker: Any) -> None:
+    prediction = clipper.predict("sums", [1.0, 2.0, 4.0])
+    assert (prediction.output, prediction.is_default) == (7.0, False)
+    (container,) = containers(docker)
+    host = container.attrs["HostConfig"]
+    assert container.name == f"{CLUSTER}.sum_1_0"
+    assert container.labels["ai.clipper.model_container.label"] == "sum_1"
+    assert container.attrs["Config"]["User"].partition(":")[0] not in ("", "0")
+    assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"] and host["PidsLimit"] == 512
+    assert host["RestartPolicy"]["Name"] == "no"
+    assert {mount["Destination"]: mount["RW"] for mount in container.attrs["Mounts"]}["/run/clipper"] is False
+    assert list(container.attrs["NetworkSettings"]["Networks"]) == ["clipper_replicas"]
+
+
+def test_killed_container_is_replaced(clipper: Clipper, docker: Any) -> None:
+    before = replica(docker)
+    before.kill()
+    wait_until(lambda: [one.id for one in containers(docker)] not in ([], [before.id]))
+    wait_until(answers(clipper, 3.0, 5.0))
+
+
+def test_paused_container_is_replaced_and_what_is_asked_meanwhile_is_answered(clipper: Clipper, docker: Any) -> None:
+    paused = replica(docker)
+    paused.pause()
+    wait_until(answers(clipper, 1.0, 6.0), 30)
+    wait_until(lambda: paused.id not in [one.id for one in containers(docker)], 30)
+
+
+def test_restarted_management_adopts_the_containers_that_run(
+    clipper: Clipper, docker: Any, config: ClipperConfig
+) -> None:
+    before = [one.id for one in containers(docker)]
+    management = pid_of(config.run_dir, "clipper.management")
+    os.kill(management, signal.SIGKILL)
+    wait_until(lambda: "clipper.management" in _commands(config.run_dir) and _pid(config.run_dir) != management)
+    wait_until(lambda: _ready(clipper) == 1)
+    assert [one.id for one in containers(docker)] == before
+    clipper.set_num_replicas("sum", 2, 1)
+    assert len(containers(docker)) == 2
+    clipper.set_num_replicas("sum", 1, 1)
+    assert len(containers(docker)) == 1
+
+
+def test_program_that_takes_more_memory_than_it_may_is_killed_and_the_error_says_so(clipper: Clipper) -> None:
+    with pytest.raises(DeployError, match=r"ran out of memory \(its limit is 32 MiB\)") as raised:
+        clipper.deploy_model("hungry", 1, container="hungry", resources={"memory": "32Mi"})
+    assert "hungry" in raised.value.log_tail
+
+
+def test_image_that_is_not_there_fails_the_deployment_and_says_which(clipper: Clipper) -> None:
+    with pytest.raises(DeployError, match="there is no image 'localhost:1/nobody/has-it:1'"):
+        clipper.deploy_model("nobody", 1, container="docker://localhost:1/nobody/has-it:1")
+
+
+def test_function_and_its_files_reach_a_container(clipper: Clipper) -> None:
+    clipper.deploy_model("tripled", 1, lambda inputs: [3 * float(one.sum()) for one in inputs])
+    clipper.register_application("triples", "doubles", -1.0, SLO_US)
+    clipper.link_model_to_app("triples", "tripled")
+    assert clipper.predict("triples", [1.0, 2.0]).output == 9.0
+
+
+def test_replica_logs_are_read_as_those_of_a_process(clipper: Clipper) -> None:
+    assert "sum" in clipper.logs("sum:1:0")
+
+
+def test_daemon_that_ends_and_comes_back_has_its_replicas_again(
+    clipper: Clipper, docker: Any, dockerd: DockerDaemon
+) -> None:
+    dockerd.stop()
+    dockerd.start()
+    wait_until(answers(clipper, 2.0, 9.0), 30)
+    assert replica(docker).status == "running"
+
+
+def _commands(run_dir: Path) -> str:
+    from bench.procfs import processes_of
+
+    return " ".join(processes_of(run_dir).values())
+
+
+def _pid(run_dir: Path) -> int:
+    return pid_of(run_dir, "clipper.management")
+
+
+def _ready(clipper: Clipper) -> int:
+    try:
+        return sum(one.state == "ready" for one in clipper.get_replicas("sum", "1"))
+    except Exception:  # noqa: BLE001  # management is being started again
+        return 0
