@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from clipper.cli.bench_inputs import compact_answers, made_up_input, oip_inputs, parse_headers, read_answers, read_inputs
+from clipper.cli.bench_inputs import (
+    compact_answers,
+    made_up_input,
+    oip_inputs,
+    parse_headers,
+    read_answers,
+    read_inputs,
+)
 from clipper.cli.bench_options import LoadOptions
 from clipper.cli.durations import parse_duration_us
 from clipper.cli.ratios import parse_ratio
