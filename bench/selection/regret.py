@@ -71,7 +71,7 @@ THEORIES: Sequence[Theory] = (
         {"name": "exp3_ix", "eta": None, "share": 0.0, "floor": 0.0}, 0.5, 0.5, "2 sqrt(2 KT ln K), nearly surely",
         lambda t: 2 * math.sqrt(2 * MODELS * t * math.log(MODELS)),
     ),
-    Theory({"name": "hedge", "share": 0.0}, 0.0, 0.5, "ln K / eta + eta T / 8; constant at rest",
+    Theory({"name": "hedge", "share": 0.0, "vote_expert": False}, 0.0, 0.5, "ln K / eta + eta T / 8; constant at rest",
            lambda t: math.log(MODELS) / 0.3 + 0.3 * t / 8),
     Theory({"name": "epsilon_greedy", "discount": 1.0}, 1.0, None, "epsilon T mean gap",
            lambda t: 0.05 * t * (float(np.mean(PAPER_ERRORS)) - min(PAPER_ERRORS)) + 60),

@@ -179,7 +179,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(name: str) -> None:
     ("changes", "told"),
     [
         ({"overall": [0.14, 0.14]}, "the bar is 0.136"),
-        ({"defaults": ["query 3: late"] * 2}, "2 queries without a prediction, the first: query 3: late"),
+        ({"defaults": ["query 3: late"] * 11}, "11 queries without a prediction, the first: query 3: late"),
         ({"strange": ["query 3: independent-1:1 answered 4, possible was [5]"]}, "query 3"),
     ],
 )
