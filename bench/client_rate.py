@@ -1,14 +1,15 @@
 """How fast the load client is beside wrk: `python -m bench.client_rate` (nginx and wrk must be installed).
 
-Both send the same GET to nginx's `return 200`, from one thread, over the same number of connections, in turns. wrk
-looks at no answer; the client checks each one and writes down its latency. It is offered more than it can send, so that
-it never waits for an arrival. The bar is 80% of wrk's rate per core, in requests per CPU-second of the generator; where
-generator and server have a core each, requests per second say the same.
+Both send the same GET to nginx's `return 200`, from one thread, over the same number of connections, in turns and with
+the same priority. wrk looks at no answer; the client checks each one and writes down its latency. It is offered more
+than it can send, so that it never waits for an arrival. The bar is 80% of wrk's rate per core, in requests per
+CPU-second of the generator; where generator and server have a core each, requests per second say the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -29,6 +30,7 @@ from clipper.bench.targets import AnswerCheck, RequestTemplate, Target
 BAR_RATIO = 0.8
 OVERLOAD_RATIO = 1.5
 PATH = "/noop"
+CLIENT_PRIORITY = -10  # as in clipper/bench/client/load_client.cpp
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ def run_wrk_plain(port: int, connections: int, duration_s: int) -> GeneratorRate
     if wrk is None:
         raise LoadError("wrk is missing: apt-get install -y --no-install-recommends wrk")
     command = [wrk, "-t1", f"-c{connections}", f"-d{duration_s}s", f"http://127.0.0.1:{port}{PATH}"]
+    # Who is woken for each answer pays more for it than who comes later: with the client's priority, where it is given.
+    command = ["nice", "-n", str(CLIENT_PRIORITY - os.nice(0)), *command]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     output, load = wait_with_cpu(process)
     for line in output.splitlines():

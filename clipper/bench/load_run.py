@@ -125,7 +125,7 @@ class LoadRun(GroupResult):
     lag : LogHistogram
         ns that a request which had a connection waited for the client.
     idle_ratio : float
-        How much of the time the busiest thread slept.
+        How much of the measurement the busiest thread slept.
     waited : int
         Arrivals that found every connection in use; the wait is part of their latency.
     cpu_us, elapsed_us : int

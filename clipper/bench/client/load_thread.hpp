@@ -75,8 +75,9 @@ class LoadThread {
     const Options& options = work_.options;
     start_ns_ = idle_since_ns_ = start_ns;
     record_from_ns_ = seconds(options.warmup_s);
-    const uint64_t end_ns = start_ns + record_from_ns_ + seconds(options.duration_s);
-    const uint64_t give_up_ns = end_ns + seconds(options.drain_s);
+    measured_from_ns_ = start_ns + record_from_ns_;
+    measured_to_ns_ = measured_from_ns_ + seconds(options.duration_s);
+    const uint64_t give_up_ns = measured_to_ns_ + seconds(options.drain_s);
     const size_t arrivals = work_.offsets.size();
     uint64_t now = now_ns();
     while (now < give_up_ns) {
@@ -87,13 +88,16 @@ class LoadThread {
       now = wait(std::min(until, give_up_ns));
       if (!retries_.empty()) retry_connects(now);
     }
-    elapsed_ns_ = std::max(now_ns(), start_ns + 1) - start_ns;
+    now = now_ns();
+    elapsed_ns_ = std::max(now, start_ns + 1) - start_ns;
+    measured_to_ns_ = std::max(std::min(measured_to_ns_, now), measured_from_ns_ + 1);
     count_unanswered();
   }
 
   const Tally& tally() const noexcept { return tally_; }
+  // Of the measurement alone: waiting for the last answers afterwards must not hide that it never slept before.
   double idle_ratio() const noexcept {
-    return std::min(1.0, static_cast<double>(slept_ns_) / static_cast<double>(elapsed_ns_));
+    return std::min(1.0, static_cast<double>(slept_ns_) / static_cast<double>(measured_to_ns_ - measured_from_ns_));
   }
   uint64_t elapsed_ns() const noexcept { return elapsed_ns_; }
 
@@ -138,7 +142,6 @@ class LoadThread {
                                  (retries_.empty() ? "" : ", the next was refused"));
       }
     }
-    slept_ns_ = 0;
   }
 
   void begin(Connection& connection, uint64_t now) {
@@ -255,7 +258,10 @@ class LoadThread {
     const timespec limit{static_cast<time_t>(wait_ns / kNsPerS), static_cast<long>(wait_ns % kNsPerS)};
     const int count = epoll_wait_until(events, kMostEvents, limit);
     uint64_t now = now_ns();
-    if (wait_ns > 0) slept_ns_ += now - before;
+    if (wait_ns > 0) {
+      const uint64_t from = std::max(before, measured_from_ns_), to = std::min(now, measured_to_ns_);
+      if (to > from) slept_ns_ += to - from;
+    }
     for (int i = 0; i < count; ++i) {
       Connection& connection = *static_cast<Connection*>(events[i].data.ptr);
       if (!connection.is_connected) {
@@ -367,7 +373,9 @@ class LoadThread {
   size_t next_;                // arrival that is due next
   size_t busy_ = 0;
   uint64_t idle_since_ns_ = 0;  // when a connection became idle after none was
-  uint64_t start_ns_ = 0, record_from_ns_ = 0, elapsed_ns_ = 1, slept_ns_ = 0;
+  uint64_t start_ns_ = 0, elapsed_ns_ = 1, slept_ns_ = 0;
+  uint64_t record_from_ns_ = 0;                            // from the start; the two below by the clock
+  uint64_t measured_from_ns_ = 0, measured_to_ns_ = 0;
 };
 
 }  // namespace clipper::load
