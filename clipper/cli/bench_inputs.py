@@ -41,6 +41,18 @@ def compact_answers(answers: Iterable[Any]) -> list[Any]:
     return [a if isinstance(a, str) else json.dumps(a, separators=(",", ":")) for a in answers]
 
 
+def without_blanks(text: str) -> str:
+    """Return a piece of JSON without the white space between its tokens; that within strings stays."""
+    kept, is_in_string, is_escaped = [], False, False
+    for letter in text:
+        if is_in_string or not letter.isspace():
+            kept.append(letter)
+        if letter == '"' and not is_escaped:
+            is_in_string = not is_in_string
+        is_escaped = is_in_string and letter == "\\" and not is_escaped
+    return "".join(kept)
+
+
 def made_up_input(application: Mapping[str, Any]) -> tuple[Any, bool]:
     """Return an input that fits an application, and whether its first number is to differ from request to request.
 

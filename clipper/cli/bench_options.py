@@ -94,7 +94,7 @@ _FIELDS: Final[dict[str, Any]] = {
     ),
     "expect": _option(
         list[str] | None, "--expect", panel=_SENT, metavar="TEXT",
-        help="A right answer holds this (JSON without blanks between its tokens); repeated: one of these. Default: "
+        help="A right answer holds this (blanks between tokens of JSON do not count); repeated: one of these. Default: "
         "what has the right status is right.",
     ),
     "expect_status": _option(int, "--expect-status", panel=_SENT, metavar="CODE", help="Of a right answer."),

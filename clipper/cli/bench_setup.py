@@ -14,6 +14,7 @@ from clipper.cli.bench_inputs import (
     parse_headers,
     read_answers,
     read_inputs,
+    without_blanks,
 )
 from clipper.cli.bench_options import LoadOptions
 from clipper.cli.durations import parse_duration_us
@@ -142,7 +143,7 @@ def _target(url: str, application: Mapping[str, Any] | None, options: LoadOption
         headers=parse_headers(options.header),
         method=options.method,
         statuses=(options.expect_status,),
-        accept=tuple(text.encode("utf-8") for text in options.expect),
+        accept=tuple(text.encode("utf-8") for text in _expected(form, options)),
     )
     doubts = []
     if form != BodyForm.GET and all(not one.hole(0) for one in found.requests):
@@ -155,6 +156,14 @@ def _target(url: str, application: Mapping[str, Any] | None, options: LoadOption
         )
         doubts.append(f"answers were judged {seen} (--expect or --answers look at what they say)")
     return found, doubts
+
+
+def _expected(form: str, options: LoadOptions) -> list[str]:
+    """Return the texts of ``--expect`` as they are looked for: in JSON white space does not count."""
+    from clipper.bench.targets import BodyForm
+
+    is_json = form in (BodyForm.CLIPPER, BodyForm.JSON, BodyForm.OIP)
+    return [without_blanks(text) if is_json else text for text in options.expect]
 
 
 def _objective(application: Mapping[str, Any] | None, options: LoadOptions) -> Objective | None:

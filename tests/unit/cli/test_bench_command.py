@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from clipper.cli.app import app
-from clipper.cli.bench_inputs import COUNTER, made_up_input, parse_headers, read_answers, read_inputs
+from clipper.cli.bench_inputs import COUNTER, made_up_input, parse_headers, read_answers, read_inputs, without_blanks
 from clipper.cli.exit_codes import ExitCode
 from clipper.cli.ratios import parse_ratio
 from clipper.errors import InvalidArgumentError, NotFoundError
@@ -44,7 +46,7 @@ def server() -> Iterator[BenchServer]:
 
 def test_run_tells_latency_and_cost_and_writes_three_files(server: BenchServer, tmp_path: Path) -> None:
     base = tmp_path / "out" / "first"
-    arguments = ("run", server.url, *SENT, "--rate", 200, *QUICK, "--slo", "5s", "--expect", '"output":1')
+    arguments = ("run", server.url, *SENT, "--rate", 200, *QUICK, "--slo", "5s", "--expect", '"output":  1')
     done = clipper(*arguments, "--output", f"{base}.html")
     assert done.exit_code == ExitCode.OK, done.output
     assert "200 requests/s for 0.3 s: p50" in done.stdout
@@ -225,6 +227,19 @@ def test_inputs_are_json_files_or_arrays(tmp_path: Path) -> None:
 def test_input_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises((InvalidArgumentError, NotFoundError)):
         read_inputs([text.replace("{directory}", str(tmp_path))], None, False)
+
+
+json_values = st.recursive(
+    st.text() | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(json_values)
+def test_json_without_blanks_is_what_a_compact_writer_writes(value: Any) -> None:
+    compact = json.dumps(value, separators=(",", ":"))
+    assert without_blanks(json.dumps(value, indent=2)) == compact
+    assert without_blanks(compact) == compact
 
 
 def test_header_is_split_at_its_first_colon() -> None:
