@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.loadgen.open_loop import Arrivals, OpenLoopRun, run_open_loop
-from bench.loadgen.rate_search import Verdict
 from bench.open_loop import OpenLoopOptions, judge, search
 from bench.results import RateCell, RateProbe
 from bench.rows import Row
 from bench.subjects.subject import Subject, SubjectError
-from bench.usage import Snapshot, usage_between
 from bench.workloads import Part
+from clipper.bench.rate_search import Verdict
+from clipper.bench.usage import Snapshot, usage_between
 
 
 def search_mixed_rate(

@@ -138,9 +138,7 @@ def plan(subjects: Sequence[type[Subject]], rounds: int, wanted: frozenset[str],
             rows = tuple(
                 row
                 for row in block
-                if row.name in wanted
-                and row.takes(subject)
-                and (not is_quick or row.is_quick_for(subject))
+                if row.name in wanted and row.takes(subject) and (not is_quick or row.is_quick_for(subject))
             )
             if rows:
                 forward.append((subject, rows))

@@ -18,13 +18,13 @@ from typing import Final, Protocol, Self, TypeVar
 from bench.goodput.deployment import Batches
 from bench.loadgen.histogram import quantile_of_cumulative
 from bench.loadgen.open_loop import Arrivals, Expectation, OpenLoopRun, run_open_loop
-from bench.loadgen.rate_search import RateSearch, Verdict
 from bench.loadgen.request import FIRST_COUNTER, LAST_COUNTER, Body, CounterForm, RequestTemplate
 from bench.paper.stage import Stage
 from bench.procfs import processes_of
 from bench.prometheus import Samples, growth, parse_metrics
 from bench.simulate.search import IN_TIME_RATIO
-from bench.usage import Snapshot, usage_between
+from clipper.bench.rate_search import RateSearch, Verdict
+from clipper.bench.usage import Snapshot, usage_between
 
 CONNECTIONS: Final = 1024  # more than any load here has in flight for the whole of its objective
 MAX_OTHER_CORES: Final = 0.25

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,8 @@ from bench import install_peers
 from bench.compare import parse_options
 from bench.install_peers import PEERS, Peer, install, why_not_installed
 from bench.lead import REASONS, UNEXPLAINED, standing, standings
-from bench.loadgen.histogram import LogHistogram
+from bench.loadgen.histogram import bucket_of
 from bench.loadgen.open_loop import OpenLoopRun
-from bench.loadgen.rate_search import Verdict
 from bench.machine import Machine
 from bench.mixed import judge_parts
 from bench.report import render, render_for_document
@@ -21,10 +21,13 @@ from bench.rows import NOOP_C1, NOOP_C128, OPEN_LOOP, ROWS, TREES_C128, plan
 from bench.subjects.peer import PeerSubject
 from bench.subjects.registry import SUBJECTS
 from bench.workloads import MIX, Workload
+from clipper.bench.load_run import read_client
+from clipper.bench.rate_search import Verdict
 
 MACHINE = Machine(
-    "a processor", 2, 24.0, "6.1", "Debian", "3.11", "wrk", "g++", "0123456789ab", False, "2026-01-01", {}
-)
+    cpu="a processor", cores=2, memory_gb=24.0, kernel="6.1", system="Debian", python="3.11", wrk="wrk", compiler="g++",
+    commit="0123456789ab", has_local_changes=False, started_at="2026-01-01 00:00:00", variables={},
+)  # fmt: skip
 
 
 def a_cell(row: str, subject: str, requests_per_s: float, p50_us: float = 1_000.0) -> Cell:
@@ -101,14 +104,21 @@ def test_document_holds_the_rows_but_not_the_servers_own_view() -> None:
     assert "What Clipper says" not in page
 
 
-def a_part_run(p99_ms: float, completed: int = 1_000, idle_ratio: float = 0.5, **failures: int) -> OpenLoopRun:
-    latency = LogHistogram()
-    for _ in range(completed):
-        latency.record(int(p99_ms * 1e6))
-    return OpenLoopRun(
-        rate_per_s=100.0, scheduled=completed + sum(failures.values()), completed=completed, failures=failures,
-        latency=latency, lag=LogHistogram(), idle_ratio=idle_ratio, cpu_us=1, elapsed_us=1, next_counter=1,
-    )  # fmt: skip
+def a_part_run(p99_ms: float, answered: int = 1_000, idle_ratio: float = 0.5, **failures: int) -> OpenLoopRun:
+    seen: dict[str, Any] = {
+        "groups": [
+            {
+                "outcomes": {"answered": answered, **failures},
+                "latency_ns": [[bucket_of(round(p99_ms * 1e6)), answered]],
+                "other_latency_ns": [],
+            }
+        ],
+        "lag_ns": [],
+        "idle_ratios": [idle_ratio],
+        **dict.fromkeys(("waited", "reconnects", "received_bytes", "cpu_us", "elapsed_us", "next_counter"), 1),
+        "examples": {},
+    }
+    return read_client(seen, rate_per_s=100.0, duration_s=10.0)
 
 
 def test_mixed_run_holds_if_each_application_keeps_its_own_objective() -> None:
