@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,8 @@ from clipper.bench.load_run import read_client
 from clipper.bench.rate_search import Verdict
 
 MACHINE = Machine(
-    cpu="a processor", cores=2, memory_gb=24.0, kernel="6.1", system="Debian", python="3.11", started_at="2026-01-01",
-    variables={}, wrk="wrk", compiler="g++", commit="0123456789ab", has_local_changes=False,
+    cpu="a processor", cores=2, memory_gb=24.0, kernel="6.1", system="Debian", python="3.11", wrk="wrk", compiler="g++",
+    commit="0123456789ab", has_local_changes=False, started_at="2026-01-01 00:00:00", variables={},
 )  # fmt: skip
 
 
@@ -103,12 +104,12 @@ def test_document_holds_the_rows_but_not_the_servers_own_view() -> None:
     assert "What Clipper says" not in page
 
 
-def a_part_run(p99_ms: float, completed: int = 1_000, idle_ratio: float = 0.5, **failures: int) -> OpenLoopRun:
-    seen = {
+def a_part_run(p99_ms: float, answered: int = 1_000, idle_ratio: float = 0.5, **failures: int) -> OpenLoopRun:
+    seen: dict[str, Any] = {
         "groups": [
             {
-                "outcomes": {"answered": completed, **failures},
-                "latency_ns": [[bucket_of(round(p99_ms * 1e6)), completed]],
+                "outcomes": {"answered": answered, **failures},
+                "latency_ns": [[bucket_of(round(p99_ms * 1e6)), answered]],
                 "other_latency_ns": [],
             }
         ],
