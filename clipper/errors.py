@@ -192,3 +192,18 @@ class InternalError(ClipperError):
     """An invariant of Clipper does not hold: a bug, please report it."""
 
     code = "internal_error"
+
+
+# -- over the wire -------------------------------------------------------------------------------------------------
+
+
+def kind_of(code: str) -> type[ClipperError] | None:
+    """Return the class whose ``code`` an error answer carries; None if there is none of that code."""
+    return _KINDS.get(code)
+
+
+_KINDS = {
+    kind.code: kind
+    for kind in list(globals().values())
+    if isinstance(kind, type) and issubclass(kind, ClipperError) and kind is not ClipperError
+}

@@ -140,7 +140,6 @@ def _measure_in_turn(
     line: Line, policies: dict[str, Batching], plan: Plan, guess: float, measured: Measured, seen: list[Probe],
     tell: Callable[[str], None],
 ) -> None:  # fmt: skip
-    last = {name: measured.rates[name][-1] if measured.rates.get(name) else guess for name in policies}
     before = measured.plan["rounds"]
     with Deployment(line, {**policies, "none": NO_BATCHING}) as system:
 
@@ -149,6 +148,8 @@ def _measure_in_turn(
             seen.append(found)
             return found
 
+        guess = _guess_on(system, guess, plan)
+        last = {name: measured.rates[name][-1] if measured.rates.get(name) else guess for name in policies}
         for number in range(before, before + plan.rounds):
             names = [*policies][number % len(policies) :] + [*policies][: number % len(policies)]
             searches = [PolicySearch(name, last[name], seed=number + 1) for name in names]
@@ -165,6 +166,13 @@ def _measure_in_turn(
             lone = PolicySearch("none", 0.3 * line.capacity_per_s(1), 1, resolution_ratio=1.2, max_probes=3)
             search_in_turn([lone], probe)
             measured.rates["none"] = [lone.rate_per_s]
+
+
+def _guess_on(system: Deployment, guess: float, plan: Plan) -> float:
+    """Return a rate that the system holds, to begin with: RPC and wake-ups make a line slower than it was meant."""
+    rough = PolicySearch("aimd", guess, seed=0, resolution_ratio=1.15, max_probes=8, step_ratio=1.2)
+    search_in_turn([rough], lambda name, rate, seed: system.probe(name, rate, plan.duration_s(rate), seed))
+    return rough.rate_per_s or guess
 
 
 def _measure_side_by_side(

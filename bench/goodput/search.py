@@ -33,11 +33,12 @@ class PolicySearch:
     seed: int
     resolution_ratio: float = 1.03
     max_probes: int = 6
+    step_ratio: float = 1.1
     probes: list[Probe] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._search = RateSearch(
-            self.guess_per_s, self.resolution_ratio, self.max_probes, tries_per_rate=2, step_ratio=1.1
+            self.guess_per_s, self.resolution_ratio, self.max_probes, tries_per_rate=2, step_ratio=self.step_ratio
         )
 
     def next_rate(self) -> float | None:

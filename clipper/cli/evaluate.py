@@ -88,26 +88,23 @@ def evaluate(
     run_dir: RunDirOption = None,
 ) -> None:
     """Estimate what a policy would have earned on logged traffic."""
-    from clipper.evaluation import ReadOptions, read_log
-    from clipper.evaluation import evaluate as evaluate_log
-    from clipper.selection import make_loss, make_policy
+    from clipper.evaluation import Question
 
-    candidate = make_policy(policy_document(policy, parameters))
-    chosen_loss = None if loss is None and loss_bound is None and label_field == "label" else make_loss(
-        loss or "zero_one", loss_bound=loss_bound, label_field=label_field
-    )  # fmt: skip
     now_us = time.time_ns() // 1000
-    options = ReadOptions(
+    question = Question(
+        logs=log_paths(log, run_dir),
+        policy=policy_document(policy, parameters),
         application=application,
         since_us=None if since is None else parse_moment_us(since, "--since", now_us),
         until_us=None if until is None else parse_moment_us(until, "--until", now_us),
-        loss=chosen_loss,
+        per_context=per_context,
+        loss=loss,
+        loss_bound=loss_bound,
+        label_field=label_field,
+        confidence=confidence,
     )
     with showing_progress() as progress:
-        joined = read_log(log_paths(log, run_dir), options, progress)
-        answer = evaluate_log(
-            joined, candidate, loss=chosen_loss, is_per_context=per_context, confidence=confidence, progress=progress
-        )
+        answer = question.answer(progress)
     if as_json:
         print_json(answer.to_json())
     else:

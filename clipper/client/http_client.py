@@ -11,7 +11,6 @@ from typing import IO, Any, Final
 
 import httpx
 
-from clipper import errors
 from clipper.client.prediction import to_plain
 from clipper.errors import (
     CallerError,
@@ -22,6 +21,7 @@ from clipper.errors import (
     NotFoundError,
     ServerError,
     UnavailableError,
+    kind_of,
 )
 from clipper.security.certificates import trusting, trusting_own
 
@@ -30,11 +30,6 @@ _CONNECT_LIMIT_S: Final = 5
 # A stream says nothing for as long as a container loads; the caller only guards against a dead server.
 _SILENCE_LIMIT_S: Final = 900
 _TOKEN_HINT: Final = "give the token of its management: Clipper.connect(url, token=...), or the variable CLIPPER_TOKEN"
-_BY_CODE: dict[str, type[ClipperError]] = {
-    kind.code: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, ClipperError) and kind is not ClipperError
-}
 
 
 class HttpClient:
@@ -216,7 +211,7 @@ def _decode(response: httpx.Response) -> Any:
 
 def _to_error(status: int, answer: Mapping[str, Any]) -> ClipperError:
     code, cause, hint = (str(answer.get(key, "")) for key in ("error", "cause", "hint"))
-    kind = _BY_CODE.get(code)
+    kind = kind_of(code)
     if kind is DeployError:
         log_tail = str(answer.get("log_tail", ""))
         return DeployError(cause, hint=hint, log_tail=log_tail)

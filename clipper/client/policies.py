@@ -12,6 +12,9 @@ from clipper.client.checks import check_text
 from clipper.client.policy_info import PolicyInfo
 from clipper.errors import InvalidArgumentError
 
+# The server's own limit, management.evaluation_limit_us, is to end it first.
+_EVALUATION_LIMIT_US = 3_600_000_000
+
 PolicyOption = str | Mapping[str, Any] | None
 LearningOption = bool | Mapping[str, Any] | None
 
@@ -47,6 +50,53 @@ class PolicyCalls(Calls):
         if learning is not None:
             body["learning"] = check_learning(learning)
         return PolicyInfo.from_answer(self._manage("PUT", _path(app_name), body))
+
+    def evaluate_policy(
+        self,
+        app_name: str,
+        policy: str | Mapping[str, Any],
+        *,
+        since_us: int | None = None,
+        until_us: int | None = None,
+        per_context: bool = False,
+        loss: str | None = None,
+        loss_bound: float | None = None,
+        label_field: str | None = None,
+        confidence: float = 0.95,
+    ) -> dict[str, Any]:
+        """Estimate, on the decisions that an application has logged, what another policy would have earned.
+
+        The answer has the fields of ``clipper evaluate --json``: ``earned``, ``estimates`` and ``differences`` by
+        estimator, ``effective_sample_size``, ``remarks`` and others. The server computes it, one at a time.
+
+        Parameters
+        ----------
+        policy : str or mapping
+            The candidate, as `register_application` takes it.
+        since_us, until_us : int, optional
+            Microseconds since 1970: decisions before and from there on are left out.
+        per_context : bool
+            Whether the candidate learns for each context apart.
+        loss, loss_bound, label_field : optional
+            How labels judge outputs; by default as the log says.
+        confidence : float
+            Of the intervals, in (0, 1).
+
+        Raises
+        ------
+        UnusableLogError
+            The log cannot tell; the message says why and the hint what to do.
+        NotFoundError
+            The application has logged no decision.
+        """
+        body = {
+            "policy": check_policy(policy), "since_us": since_us, "until_us": until_us, "per_context": per_context,
+            "loss": loss, "loss_bound": loss_bound, "label_field": label_field, "confidence": confidence,
+        }  # fmt: skip
+        answer: dict[str, Any] = self._manage(
+            "POST", f"{_path(app_name)}/evaluate", body, limit_us=_EVALUATION_LIMIT_US
+        )
+        return answer
 
 
 def check_policy(policy: Any) -> dict[str, Any] | None:

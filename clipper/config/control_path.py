@@ -101,6 +101,9 @@ class ManagementConfig:
         "when management dies, and lost only if they die, too",
         minimum=10_000,
     )
+    evaluation_limit_us: int = duration(
+        600_000_000, "within this a policy must have been evaluated on a log, or the call fails", minimum=1
+    )
     # What callers of the management port may use up.
     max_connections: int = option(512, "open connections to management; beyond: 503, closed", minimum=1)
     max_head_bytes: int = option(32 << 10, "line and header fields of a management request; beyond: 431", minimum=1024)

@@ -20,6 +20,7 @@ from clipper.errors import ClipperError, StartError
 from clipper.logs import start_logging
 from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
+from clipper.management.evaluations import Evaluations
 from clipper.management.guard import Guard
 from clipper.management.learning import Learning
 from clipper.management.monitoring import Monitoring
@@ -128,7 +129,8 @@ async def _serve(
     learning.listen(monitoring)
     learning.exclude(monitoring.excluded_arms)
     query_port = QueryPort(config)
-    context = Context(config, operations, channel, fleet, uploads, learning, query_port, monitoring)
+    evaluations = Evaluations(config)
+    context = Context(config, operations, channel, fleet, uploads, learning, query_port, monitoring, evaluations)
     server = ManagementServer(guard.before(make_app(context)), config.management, operations.close)
     guard.secure(server)
     for number in (signal.SIGTERM, signal.SIGINT):

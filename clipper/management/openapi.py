@@ -33,6 +33,7 @@ MEANINGS: Final = {
     409: "The name is taken, or the request contradicts the present state, which is unchanged.",
     413: "The request's body is longer than `max_request_bytes` (an upload: `max_upload_bytes`).",
     415: "The body's Content-Type is not the one that the route takes.",
+    422: "A decision log cannot tell what a policy would have earned; the cause says why.",
     502: "A container failed; `log_tail` has its last lines. What was changed for it is undone.",
     503: "A part of Clipper cannot be reached now; the cause says what state is left.",
 }

@@ -79,6 +79,19 @@ class PolicyRequest(_Request):
     )
 
 
+class EvaluateRequest(_Request):
+    """What another policy would have earned on the decisions that an application has logged."""
+
+    policy: Policy = Field(description="the candidate")
+    since_us: int | None = Field(None, ge=0, description="decisions before it are left out; wall clock")
+    until_us: int | None = Field(None, ge=0, description="decisions at it and after it are left out")
+    per_context: bool = Field(False, description="whether the candidate learns for each context apart")
+    loss: str | None = Field(None, description="how labels judge outputs; null: as the log says, else zero_one")
+    loss_bound: float | None = Field(None, gt=0, description="losses are divided by it and clipped to 0..1")
+    label_field: str | None = Field(None, description='of an output that is an object: what is compared; "label"')
+    confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals")
+
+
 class ArmAnswer(BaseModel):
     """What is believed of one model version that may answer."""
 

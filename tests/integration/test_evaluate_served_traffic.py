@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from clipper import Clipper
 from clipper.cli.app import app as command_line
+from clipper.errors import NotFoundError, UnusableLogError
 from clipper.supervisor.launch import make_run_dir
 
 pytestmark = pytest.mark.timeout(120)
@@ -64,20 +65,23 @@ def poor(inputs: Any) -> list[int]:
 @pytest.fixture(scope="module")
 def run_dir() -> Iterator[Path]:
     directory = make_run_dir()
-    try:
-        with Clipper.start(run_dir=directory, query_port=0, management_port=0) as clipper:
-            for model in (good, poor):
-                clipper.deploy_model(model.__name__, version=1, model=model)
-            with Traffic(clipper, "explored", {"name": "epsilon_greedy", "epsilon": 0.5}) as explored:
-                explored.send(QUERIES)
-            with Traffic(clipper, "asked", {"name": "ensemble"}) as asked:
-                asked.send(60)
-            with Traffic(clipper, "told", {"name": "static"}) as told:
-                told.send(5)
-                told.tell_by_input(60)
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clipper(run_dir: Path) -> Iterator[Clipper]:
+    with Clipper.start(run_dir=run_dir, query_port=0, management_port=0) as clipper:
+        for model in (good, poor):
+            clipper.deploy_model(model.__name__, version=1, model=model)
+        with Traffic(clipper, "explored", {"name": "epsilon_greedy", "epsilon": 0.5}) as explored:
+            explored.send(QUERIES)
+        with Traffic(clipper, "asked", {"name": "ensemble"}) as asked:
+            asked.send(60)
+        with Traffic(clipper, "told", {"name": "static"}) as told:
+            told.send(5)
+            told.tell_by_input(60)
+        yield clipper
 
 
 def evaluated(run_dir: Path, name: str, policy: str, *options: str) -> Any:
@@ -121,3 +125,28 @@ def test_served_traffic_goes_to_parquet_whole(run_dir: Path, tmp_path: Path) -> 
     arguments = ["decisions", "export", "told", "--to", str(to), "--run-dir", str(run_dir), "--json"]
     done = CliRunner().invoke(command_line, arguments)
     assert json.loads(done.stdout)["decisions"] == 65  # by input, too
+
+
+def test_management_answers_as_the_command_line_does(clipper: Clipper, run_dir: Path) -> None:
+    candidate = {"name": "static", "model": "good"}
+    found = clipper.evaluate_policy("explored", candidate, confidence=0.9)
+    assert found == evaluated(run_dir, "explored", json.dumps(candidate), "--confidence", "0.9")
+
+
+def test_management_passes_on_why_a_log_cannot_tell(clipper: Clipper) -> None:
+    with pytest.raises(UnusableLogError, match="holds no decision"):
+        clipper.evaluate_policy("explored", "thompson", until_us=1)
+
+
+def test_evaluation_without_a_log_says_how_to_have_one(clipper: Clipper) -> None:
+    clipper.register_application("silent", input_type="doubles", default_output=0, latency_slo_us=1_000_000)
+    with pytest.raises(NotFoundError, match="log_decisions"):
+        clipper.evaluate_policy("silent", "thompson")
+
+
+@pytest.mark.parametrize(
+    "question", [{"policy": None}, {"policy": "thompsn"}, {"policy": "thompson", "confidence": 1.0}, {}]
+)
+def test_evaluation_of_something_else_is_refused_before_it_begins(clipper: Clipper, question: dict[str, Any]) -> None:
+    url = f"{clipper.management_url}/api/v1/applications/explored/policy/evaluate"
+    assert httpx.post(url, json=question, trust_env=False).status_code == 400

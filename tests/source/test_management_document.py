@@ -52,7 +52,7 @@ def test_names_of_operations_are_those_that_generated_clients_use() -> None:
         "list_applications", "register_application", "get_application", "delete_application", "link_model",
         "unlink_model", "list_models", "get_model", "delete_model", "set_current_version", "roll_back",
         "deploy_version", "get_version", "delete_version", "set_replicas", "upload_files", "list_replicas", "get_log",
-        "get_health", "get_metrics", "get_status", "get_config",
+        "get_health", "get_metrics", "get_status", "get_config", "evaluate_policy",
         "get_monitoring", "quarantine_arm", "lift_quarantine",
         "get_policy", "set_policy", "give_feedback",
     }  # fmt: skip

@@ -22,6 +22,7 @@ from clipper.deploy.fleet import Fleet, FrontendLink
 from clipper.deploy.manager import ContainerManager, ReplicaExit, ReplicaSpec, RunningReplica
 from clipper.management.app import make_app
 from clipper.management.control_channel import ControlChannel
+from clipper.management.evaluations import Evaluations
 from clipper.management.learning import Learning
 from clipper.management.monitoring import Monitoring
 from clipper.management.operations import Operations
@@ -137,7 +138,8 @@ class ManagementInThread:
         )
         self.learning.listen(self.monitoring)
         self.learning.exclude(self.monitoring.excluded_arms)
-        parts = (self.channel, self.fleet, self.uploads, self.learning, query_port, self.monitoring)
+        evaluations = Evaluations(config)
+        parts = (self.channel, self.fleet, self.uploads, self.learning, query_port, self.monitoring, evaluations)
         context = Context(config, self.operations, *parts)
         self.app = make_app(context)
         self.server = ManagementServer(self.app, config.management, self.operations.close)
@@ -199,5 +201,5 @@ def api_document() -> dict[str, Any]:
     """Return the OpenAPI document, without a server."""
     config = ClipperConfig(Path("/nowhere"))
     nothing: Any = None
-    document: dict[str, Any] = make_app(Context(config, *[nothing] * 7)).openapi()
+    document: dict[str, Any] = make_app(Context(config, *[nothing] * 8)).openapi()
     return document

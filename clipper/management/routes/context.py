@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from clipper.config import ClipperConfig
 from clipper.deploy.fleet import Fleet
 from clipper.management.control_channel import ControlChannel
+from clipper.management.evaluations import Evaluations
 from clipper.management.learning import Learning
 from clipper.management.monitoring import Monitoring
 from clipper.management.openapi import error_responses
@@ -37,6 +38,7 @@ class Context:
     learning: Learning
     query_port: QueryPort
     monitoring: Monitoring
+    evaluations: Evaluations
 
 
 def _context(request: Request) -> Context:

@@ -14,7 +14,7 @@ from clipper.management.learning_measures import LearningDescription
 from clipper.management.monitoring_schemas import event_answers
 from clipper.management.routes.context import API_PREFIX, Context, ContextParameter, errors
 from clipper.management.schema_types import ApplicationName
-from clipper.management.schemas import ArmAnswer, EventAnswer, PolicyAnswer, PolicyRequest
+from clipper.management.schemas import ArmAnswer, EvaluateRequest, EventAnswer, PolicyAnswer, PolicyRequest
 from clipper.registry.learning import (
     check_learning,
     check_policy,
@@ -76,6 +76,22 @@ async def give_feedback(
         raise InvalidArgumentError(f"the feedback is no JSON that every reader takes: {error}") from error
     status, answer = await context.query_port.post(f"/{name}/update", body)
     return Response(answer, status, media_type="application/json")
+
+
+@router.post("/policy/evaluate", summary="Evaluate another policy", responses=errors(404, 422))
+async def evaluate_policy(
+    name: ApplicationName, request: EvaluateRequest, context: ContextParameter
+) -> dict[str, JsonValue]:
+    """Estimate, on the decisions that the application has logged, what another policy would have earned.
+
+    As `clipper evaluate --json` answers. One evaluation runs at a time, within `evaluation_limit_us`.
+    """
+    context.operations.state.application(name)
+    candidate = check_policy(request.policy)
+    if candidate is None:
+        raise InvalidArgumentError("policy=null is no candidate", hint='for example {"policy": "thompson"}')
+    question = {**request.model_dump(exclude_none=True), "policy": candidate}
+    return await context.evaluations.evaluate(name, question)
 
 
 async def _answer(context: Context, application: Application, key: str | None = None) -> PolicyAnswer:

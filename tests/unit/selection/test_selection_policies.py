@@ -75,7 +75,8 @@ def test_new_arm_enters_neither_as_the_best_nor_as_the_worst_known(name: str) ->
 
 @pytest.mark.parametrize("name", ["hedge", "exp4", "exp3"])
 def test_new_arm_of_exponential_weights_enters_at_the_average_weight(name: str) -> None:
-    policy = policy_of(name, **({"floor": 0.0} if name == "exp3" else {}))
+    alone: dict[str, dict[str, object]] = {"exp3": {"floor": 0.0}, "hedge": {"vote_expert": False}}
+    policy = policy_of(name, **alone.get(name, {}))
     state = fed(policy, *[{"a:1": 0.9, "b:1": 0.1, "c:1": 0.5}] * 4)
     found = shares(policy, policy.change_arms(state, [*ARMS, "new:1"]))
     assert found["new:1"] == pytest.approx(0.25)
@@ -137,7 +138,7 @@ def test_tsallis_weights_solve_their_equation() -> None:
 
 
 def test_hedge_does_not_hold_a_missing_output_against_a_model_nor_for_it() -> None:
-    policy = policy_of("hedge", share=0.0)
+    policy = policy_of("hedge", share=0.0, vote_expert=False)
     state = fed(policy, {"a:1": 1.0, "b:1": 0.0})
     found = shares(policy, state)
     assert found["c:1"] == pytest.approx(1 / 3)
