@@ -23,7 +23,7 @@ from bench.paper.stage import Stage
 from bench.procfs import processes_of
 from bench.prometheus import Samples, growth, parse_metrics
 from bench.simulate.search import IN_TIME_RATIO
-from clipper.bench.rate_search import RateSearch, Verdict
+from clipper import ClipperError
 from clipper.bench.usage import Snapshot, usage_between
 
 CONNECTIONS: Final = 1024  # more than any load here has in flight for the whole of its objective
@@ -117,7 +117,10 @@ class ProgressWatch:
     def _run(self) -> None:
         last: float | None = None
         while not self._ended.wait(self._interval_s):
-            now = self._read()
+            try:
+                now = self._read()
+            except ClipperError:  # the frontend is too busy to tell: no reason to call a container's run void
+                continue
             self.stood_still |= last is not None and now <= last
             last = now
 
