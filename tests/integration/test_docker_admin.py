@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from clipper.admin import ClipperConnection, ClipperException, DockerContainerMa
 from clipper.security.rpc_keys import make_rpc_keys
 from tests.support.dockerd import NEEDS_DOCKERD, DockerDaemon
 from tests.support.processes import wait_until
+from tests.support.repository import ROOT
 
 pytestmark = [pytest.mark.timeout(120), *NEEDS_DOCKERD]
 CLUSTER = "scripts"
@@ -80,8 +84,8 @@ def replicas(docker: Any) -> list[Any]:
     return found
 
 
-def predict(conn: ClipperConnection, *numbers: float) -> Any:
-    return httpx.post(f"http://{conn.get_query_addr()}/app/predict", json={"input": list(numbers)}).json()
+def predict(conn: ClipperConnection, *numbers: float, app: str = "app") -> Any:
+    return httpx.post(f"http://{conn.get_query_addr()}/{app}/predict", json={"input": list(numbers)}).json()
 
 
 def test_script_of_the_original_builds_and_deploys_over_tcp(
@@ -117,6 +121,29 @@ def test_replica_outlives_a_cut_network(docker: Any, conn: ClipperConnection) ->
     network.connect(container)
     wait_until(lambda: predict(conn, 1.0, 4.0)["output"] == 105.0)
     assert [one.id for one in replicas(docker)] == [container.id], "the same one"
+
+
+def test_images_of_the_command_and_of_a_dockerfile_run_their_container(
+    dockerd: DockerDaemon, docker: Any, conn: ClipperConnection
+) -> None:
+    command = [sys.executable, "-m", "clipper", "build-image", "clipper/sum:cli", "--container", "sum", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert (
+        told["image"] == "clipper/sum:cli" and told["size_bytes"] == docker.images.get("clipper/sum:cli").attrs["Size"]
+    )
+    built, _ = docker.images.build(
+        path=str(ROOT / "model_containers"),
+        dockerfile="noop/Dockerfile",
+        buildargs={"BASE": dockerd.image},
+        tag="clipper/noop:file",
+    )
+    assert built.attrs["Config"]["Entrypoint"] == ["python3", "-m", "model_containers.noop"]
+    assert built.attrs["Config"]["User"] == "65532:65532"
+    conn.register_application("sums", "doubles", "-1.0", 500_000)
+    conn.deploy_model("summed", 1, "doubles", "clipper/sum:cli")
+    conn.link_model_to_app("sums", "summed")
+    assert predict(conn, 1.0, 2.0, app="sums")["output"] == 3.0
 
 
 def test_stopped_model_leaves_no_container(docker: Any, conn: ClipperConnection) -> None:
