@@ -24,6 +24,7 @@ from bench.procfs import processes_of
 from bench.prometheus import Samples, growth, parse_metrics
 from bench.simulate.search import IN_TIME_RATIO
 from clipper import ClipperError
+from clipper.bench.rate_search import RateSearch, Verdict
 from clipper.bench.usage import Snapshot, usage_between
 
 CONNECTIONS: Final = 1024  # more than any load here has in flight for the whole of its objective
