@@ -30,5 +30,13 @@ class RayServe(PeerSubject):
         return [self.python(), "-m", "bench.subjects.servers.rayserve_server", str(self.port), str(self.directory)]
 
     def environment(self) -> dict[str, str]:
-        """Set what Ray's own guide sets for throughput."""
-        return {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+        """Set what Ray's own guide sets for throughput, and give its HTTP proxy time to start on two cores.
+
+        It is killed and started again when it is not ready in time, 5 s by default.
+        """
+        return {
+            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "disabled",
+        }
