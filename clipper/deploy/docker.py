@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from clipper.deploy.docker_daemon import Daemon, DaemonGoneError
 from clipper.deploy.docker_launch import launch
-from clipper.deploy.docker_leftovers import adopt
+from clipper.deploy.docker_leftovers import adopt, remove_all
 from clipper.deploy.docker_spec import Surroundings
 from clipper.deploy.docker_watch import ContainerWatch, open_log
 from clipper.deploy.manager import ContainerManager, ManagerEvents, ReplicaExit, ReplicaSpec, RunningReplica
@@ -114,6 +114,11 @@ class DockerManager(ContainerManager):
             for result in results:
                 if isinstance(result, Exception):
                     _logger.error("a container is left running: %s", result)
+            # One that had ended while the daemon did not answer is followed by nobody.
+            try:
+                await self._call(remove_all, self._daemon, self._around)
+            except DaemonGoneError as error:
+                _logger.error("containers may be left: %s", error)
         watches = list(self._running.values())
         for watch in watches:
             watch.close()

@@ -48,6 +48,13 @@ def adopt(daemon: Daemon, around: Surroundings) -> list[tuple[ReplicaId, Contain
     return running
 
 
+def remove_all(daemon: Daemon, around: Surroundings) -> None:
+    """Remove every container of this instance, also those that nobody follows any more; raises `DaemonGoneError`."""
+    for container in daemon.of_cluster(around.identity.cluster_name):
+        if container.labels.get(INSTANCE_LABEL) == around.identity.instance:
+            daemon.remove(container)
+
+
 def _taken(cluster_name: str, run_dir: str) -> StartError:
     return StartError(
         f"the cluster {cluster_name!r} exists already on this Docker daemon: it is the Clipper in {run_dir!r}",

@@ -62,6 +62,7 @@ class ContainerWatch:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._stream: Any = None
+        self._is_unreadable = False
         # Of what was copied before, the file's time says the last: see `_keep`.
         self._last_ns = 0 if is_new or not log.path.exists() else log.path.stat().st_mtime_ns
         if is_new:
@@ -146,7 +147,9 @@ class ContainerWatch:
                 )
         except docker.errors.APIError as error:
             # Other log drivers keep nothing that can be read: then only the end is waited for.
-            self._log.write(f"its output cannot be read: {error}\n".encode())
+            if not self._is_unreadable:
+                self._log.write(f"its output cannot be read: {error}\n".encode())
+            self._is_unreadable = True
             self._wait()
             return
         with self._daemon.told(), self._released(stream):
@@ -160,10 +163,9 @@ class ContainerWatch:
     def _wait(self) -> None:
         import requests
 
-        with self._daemon.told(), contextlib.suppress(requests.exceptions.ReadTimeout):
-            while not self._closed.is_set():
-                self.container.wait(timeout=1)
-                return
+        # The SDK tells of either when nothing came in time.
+        with self._daemon.told(), contextlib.suppress(requests.exceptions.ReadTimeout, requests.ConnectionError):
+            self.container.wait(timeout=1)
 
     @contextlib.contextmanager
     def _released(self, stream: Any) -> Iterator[None]:
