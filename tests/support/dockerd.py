@@ -80,6 +80,11 @@ class DockerDaemon:
             for container in client.containers.list(all=True, ignore_removed=True):
                 container.remove(force=True)
 
+    def remove_networks(self) -> None:
+        """Remove the bridges, which would outlive the daemon."""
+        with contextlib.closing(self.client()) as client:
+            client.networks.prune()
+
     def _answers(self) -> bool:
         # The SDK leaves a socket open that could not be connected.
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
@@ -115,6 +120,7 @@ def dockerd() -> Iterator[DockerDaemon]:
     finally:
         with contextlib.suppress(OSError):
             daemon.remove_containers()
+            daemon.remove_networks()
         daemon.stop()
         for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
             target = line.split()[1]
