@@ -42,6 +42,12 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "management.replace_backoff_min_us": st.integers(1, 100_000),
     "management.replace_backoff_max_us": st.integers(100_000, LONGEST_DURATION_US),
     "management.containers": st.dictionaries(TEXTS.filter(bool), WORDS, max_size=3),
+    "docker.cluster_name": st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}", fullmatch=True),
+    "docker.network": st.from_regex(r"net[a-zA-Z0-9_.-]{0,60}", fullmatch=True),
+    "docker.host": st.sampled_from(["", "unix:///run/d.sock", "tcp://h:2375"]),
+    "docker.user": st.sampled_from(["", "0:0", "65532:1"]),
+    "docker.extra_container_kwargs": st.sampled_from(["", '{"hostname": "é\\n"}', "{}"]),
+    "docker.rpc": st.just("ipc"),
     "state.url": URLS,
     "security.tls_certificate_file": st.none(),
     "security.tls_key_file": st.none(),
@@ -55,6 +61,8 @@ def values_of(key: Key) -> st.SearchStrategy[Any]:
     known = key.about
     if known.choices:
         return st.sampled_from(known.choices)
+    if key.kind is bool:
+        return st.booleans()
     if key.kind is int:
         return st.integers(known.minimum, known.maximum)
     if key.kind is float:
@@ -88,7 +96,7 @@ def as_text(value: Any) -> str:
         return ""
     if isinstance(value, tuple):
         return shlex.join(value)
-    return to_toml(value) if isinstance(value, dict) else str(value)
+    return to_toml(value) if isinstance(value, dict | bool) else str(value)
 
 
 def as_file(values: dict[str, Any]) -> str:
