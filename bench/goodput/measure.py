@@ -21,7 +21,6 @@ FACTORS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 70, 100)
 OVERLOADS = (2, 4)
 FIXED_SHARES = (0.55, 0.75)  # of the objective: batches of the fixed sizes that are searched take so long
 FEW_PER_S = 500.0  # lines below it are measured side by side: together they are a small load
-SIDE_BY_SIDE_RATIO = 0.7  # of the guess: of a batch of one item RPC and wake-ups are a larger part, with many at once
 COPIES_OF = "{name}-{round}"
 SIMULATION = Effort(queries=100_000, least_s=10.0, resolution_ratio=1.005)
 
@@ -182,7 +181,6 @@ def _measure_side_by_side(
 ) -> None:  # fmt: skip
     before = measured.plan["rounds"]
     rounds = range(before, before + plan.rounds)
-    guess *= SIDE_BY_SIDE_RATIO
     copies = {COPIES_OF.format(name=name, round=n): batching for name, batching in policies.items() for n in rounds}
     with Deployment(line, copies) as system:
 

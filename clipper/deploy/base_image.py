@@ -90,7 +90,7 @@ def write_base_image(target: IO[bytes], distributions: Sequence[str] = BASE_DIST
         packer.tree(_package_files(containers), containers.parent, site)
         say("the shared libraries that they load")
         for path in shared_libraries(binaries):
-            packer.library(path)
+            packer.shared_library(path)
 
 
 class _Packer:
@@ -159,7 +159,7 @@ class _Packer:
                 found.append(path)
         return found
 
-    def library(self, path: Path) -> None:
+    def shared_library(self, path: Path) -> None:
         """Add a shared library where the loader looks for it: the system's in its place, others beside Python."""
         is_of_system = str(path).startswith(("/lib", "/usr/lib"))
         name = str(path).lstrip("/") if is_of_system else f"{_PREFIX}/lib/{path.name}"
