@@ -62,10 +62,12 @@ def _beside(group: Group, best: Group) -> str:
 
 def figure_8(figure: Figure8) -> str:
     """Errors of every contestant, by phase; the two sets of models apart."""
-    return "\n\n".join(
+    parts = [
         f"{title}\n\n{_contestants(figure, [one for one in figure.outcomes if one.is_correlated == is_correlated])}"
         for title, is_correlated in (("Independent errors:", False), ("Correlated errors:", True))
-    )
+    ]
+    defaults = ", ".join(f"{one.name} {len(one.defaults)}" for one in figure.outcomes if one.defaults)
+    return "\n\n".join([*parts, *([f"Default outputs, each counted as an error: {defaults}."] if defaults else [])])
 
 
 def _contestants(figure: Figure8, outcomes: list[Outcome]) -> str:
