@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -20,8 +19,8 @@ CEILING_SHARE = 12
 FACTORS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 70, 100)
 OVERLOADS = (2, 4)
 FIXED_SHARES = (0.55, 0.75)  # of the objective: batches of the fixed sizes that are searched take so long
-FEW_PER_S = 500.0  # lines below it are measured side by side: together they are a small load
-COPIES_OF = "{name}-{round}"
+FEW_PER_S = 500.0  # below it the policies of a round are measured at the same time: together they are a small load
+SLOW_GUESS_RATIO = 0.75  # of the simulator's rate: where the first search for a slow line begins
 SIMULATION = Effort(queries=100_000, least_s=10.0, resolution_ratio=1.005)
 
 
@@ -32,12 +31,17 @@ class Plan:
     rounds: int = 5
     seconds: float = 3.0  # of a probe, at least
     queries: int = 1_500  # of a probe, at least
+    max_probes: int = 6  # of one policy in one round
     ceiling_s: int = 4
     with_no_batching: bool = True
 
     def duration_s(self, rate_per_s: float) -> float:
         """How long a probe at this rate lasts."""
         return max(self.seconds, self.queries / rate_per_s)
+
+    def of_a_slow_line(self) -> Plan:
+        """Return the plan with more queries a probe: a line of few queries/s has no other way to weigh one in 100."""
+        return dataclasses.replace(self, queries=2 * self.queries)
 
 
 @dataclass
@@ -106,21 +110,20 @@ def measure(line: Line, plan: Plan, tell: Callable[[str], None], known: Measured
         factor = scaled.per_item_us / line.per_item_us
         guess = sustainable_rate_per_s(on_line(scaled, AIMD), _first_guess(scaled), QUICK)
         is_slow = guess < FEW_PER_S
+        plan = plan.of_a_slow_line() if is_slow else plan
         measured = Measured(
             line.name, factor, scaled.base_us, scaled.per_item_us, ceiling, dataclasses.asdict(plan), is_slow
         )
         measured.plan["rounds"] = 0
     else:
         measured = known
+        plan = plan.of_a_slow_line() if known.is_side_by_side else plan
         scaled = Line(line.name, known.base_us, known.per_item_us)
         guess = median(known.rates["aimd"])
     tell(f"{line.name}: ceiling {measured.ceiling_per_s:,.0f}/s, cost per item times {measured.factor:g}")
     policies = {"aimd": AIMD, "quantile": QUANTILE, **{f"fixed-{n}": fixed(n) for n in fixed_sizes(scaled)}}
     seen: list[Probe] = []
-    if measured.is_side_by_side:
-        _measure_side_by_side(scaled, policies, plan, guess, measured, seen, tell)
-    else:
-        _measure_in_turn(scaled, policies, plan, guess, measured, seen, tell)
+    _measure_rounds(scaled, policies, plan, guess, measured, seen, tell)
     measured.plan["rounds"] += plan.rounds
     measured.probes += len(seen)
     measured.void_probes += sum(probe.void_reason is not None for probe in seen)
@@ -136,7 +139,7 @@ def _first_guess(line: Line) -> float:
                0.3 * line.capacity_per_s(1))  # fmt: skip
 
 
-def _measure_in_turn(
+def _measure_rounds(
     line: Line, policies: dict[str, Batching], plan: Plan, guess: float, measured: Measured, seen: list[Probe],
     tell: Callable[[str], None],
 ) -> None:  # fmt: skip
@@ -148,12 +151,12 @@ def _measure_in_turn(
             seen.append(found)
             return found
 
-        guess = _guess_on(system, guess, plan)
-        last = {name: measured.rates[name][-1] if measured.rates.get(name) else guess for name in policies}
+        guess = SLOW_GUESS_RATIO * guess if measured.is_side_by_side else _guess_on(system, guess, plan)
+        last = {name: measured.rates.get(name, [0.0])[-1] or guess for name in policies}
         for number in range(before, before + plan.rounds):
             names = [*policies][number % len(policies) :] + [*policies][: number % len(policies)]
-            searches = [PolicySearch(name, last[name], seed=number + 1) for name in names]
-            search_in_turn(searches, probe)
+            searches = [PolicySearch(name, last[name], seed=number + 1, max_probes=plan.max_probes) for name in names]
+            (search_side_by_side if measured.is_side_by_side else search_in_turn)(searches, probe)
             for search in searches:
                 measured.rates.setdefault(search.policy, []).append(search.rate_per_s)
                 last[search.policy] = search.rate_per_s or guess
@@ -162,7 +165,9 @@ def _measure_in_turn(
                     found = probe(name, load * (measured.rates[name][-1] or guess), number + 1)
                     measured.goodputs.setdefault(f"{name} {load}", []).append(found.goodput_per_s)
             tell(f"{line.name}: round {number + 1}: { {n: round(r[-1]) for n, r in measured.rates.items()} }")
-        if plan.with_no_batching and "none" not in measured.rates:
+        if measured.is_side_by_side:
+            measured.rates["none"] = measured.rates["fixed-1"]
+        elif plan.with_no_batching and "none" not in measured.rates:
             lone = PolicySearch("none", 0.3 * line.capacity_per_s(1), 1, resolution_ratio=1.2, max_probes=3)
             search_in_turn([lone], probe)
             measured.rates["none"] = [lone.rate_per_s]
@@ -173,39 +178,6 @@ def _guess_on(system: Deployment, guess: float, plan: Plan) -> float:
     rough = PolicySearch("aimd", guess, seed=0, resolution_ratio=1.15, max_probes=8, step_ratio=1.2)
     search_in_turn([rough], lambda name, rate, seed: system.probe(name, rate, plan.duration_s(rate), seed))
     return rough.rate_per_s or guess
-
-
-def _measure_side_by_side(
-    line: Line, policies: dict[str, Batching], plan: Plan, guess: float, measured: Measured, seen: list[Probe],
-    tell: Callable[[str], None],
-) -> None:  # fmt: skip
-    before = measured.plan["rounds"]
-    rounds = range(before, before + plan.rounds)
-    copies = {COPIES_OF.format(name=name, round=n): batching for name, batching in policies.items() for n in rounds}
-    with Deployment(line, copies) as system:
-
-        def probe(name: str, rate: float, seed: int) -> Probe:
-            found = system.probe(name, rate, plan.duration_s(rate), seed)
-            seen.append(found)
-            return found
-
-        searches = {
-            name: [PolicySearch(COPIES_OF.format(name=name, round=n), guess, seed=n + 1, max_probes=6) for n in rounds]
-            for name in policies
-        }
-        search_side_by_side([search for of_policy in searches.values() for search in of_policy], probe)
-        for name, of_policy in searches.items():
-            measured.rates.setdefault(name, []).extend(search.rate_per_s for search in of_policy)
-        tell(f"{line.name}: { {n: [round(x, 1) for x in r] for n, r in measured.rates.items()} }")
-        measured.rates["none"] = measured.rates.get("fixed-1", [])
-        for load in OVERLOADS:
-            for name in ("aimd", "quantile"):
-                rates = [load * (rate or guess) for rate in measured.rates[name][before:]]
-                with ThreadPoolExecutor(max(1, len(rates))) as pool:
-                    found = pool.map(
-                        probe, [COPIES_OF.format(name=name, round=n) for n in rounds], rates, [n + 1 for n in rounds]
-                    )
-                    measured.goodputs.setdefault(f"{name} {load}", []).extend(each.goodput_per_s for each in found)
 
 
 def _compare(line: Line, measured: Measured) -> None:

@@ -42,7 +42,11 @@ def notes(runs: Iterable[Measured]) -> str:
     """Say how it was measured, from the record."""
     lines = []
     for run in runs:
-        how = "all policies and rounds side by side" if run.is_side_by_side else "in turn, interleaved"
+        how = (
+            "rounds in turn, all policies of a round at the same time"
+            if run.is_side_by_side
+            else "in turn, interleaved"
+        )
         plan = run.plan
         lines.append(
             f"* {run.line}: {plan['rounds']} rounds, {how}; probes of at least {plan['seconds']:g} s and "
