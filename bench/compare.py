@@ -22,7 +22,7 @@ from bench.loadgen.open_loop import build_client
 from bench.loadgen.wrk import LoadError
 from bench.machine import describe_machine
 from bench.mixed import search_mixed_rate
-from bench.open_loop import OpenLoopOptions, search_rate
+from bench.open_loop import Guess, OpenLoopOptions, search_rate
 from bench.report import render
 from bench.results import Run, SubjectInfo, median_of, save
 from bench.rows import LINEAR_C128, NOOP_C128, ROWS, TREES_C128, Row, Step, plan
@@ -35,6 +35,8 @@ RESULTS = Path(__file__).with_name("results")
 ANSWERS_CHECKED = 64  # of each workload, one after another, before anything is measured
 ANSWERS_CHECKED_QUICKLY = 16
 FAILURES = (SubjectError, LoadError, OSError, http.client.HTTPException, ValueError, KeyError)
+# Of the runs that a search may take, those that it usually takes: later rounds begin where the first one ended.
+FIRST_SEARCH_RUNS, LATER_SEARCH_RUNS = 0.6, 0.35
 DEFAULT_GUESS_PER_S = 10_000.0  # where the open-loop search begins if no closed-loop figure is there
 
 
@@ -122,16 +124,22 @@ class Comparison:
 
     def _measure_row(self, subject: Subject, row: Row, round_number: int) -> None:
         if row.mix:
-            guess = self._mixed_guess(subject, row)
+            guess = Guess(self._mixed_guess(subject, row), self._found(row, subject))
             self.run.rates.append(search_mixed_rate(subject, row, round_number, guess, self.options.open))
         elif row.is_open_loop:
-            guess = self._closed_loop(NOOP_C128, subject) or DEFAULT_GUESS_PER_S
+            closed_loop = self._closed_loop(NOOP_C128, subject) or DEFAULT_GUESS_PER_S
+            guess = Guess(closed_loop, self._found(row, subject))
             self.run.rates.append(search_rate(subject, row, round_number, guess, self.options.open))
         else:
             self.run.cells.append(measure_cell(subject, row, round_number, self.options.closed))
 
     def _closed_loop(self, row: Row, subject: Subject) -> float | None:
         return median_of(cell.requests_per_s for cell in self.run.of(row.name, subject.name))
+
+    def _found(self, row: Row, subject: Subject) -> float:
+        """Return the median of what earlier rounds found; 0 if there is none."""
+        cells = [cell for cell in self.run.rates if (cell.row, cell.subject) == (row.name, subject.name)]
+        return median_of(cell.best_per_s for cell in cells if cell.best_per_s) or 0.0
 
     def _mixed_guess(self, subject: Subject, row: Row) -> float:
         """Add up what a query of each application costs, going by its closed-loop rate at 128 connections."""
@@ -141,7 +149,8 @@ class Comparison:
 
     def _cost(self, step: Step) -> float:
         cell_s = self.options.closed.duration_s + self.options.closed.warmup_s + 1
-        search_s = (self.options.open.duration_s + self.options.open.warmup_s + 1) * self.options.open.max_runs * 0.7
+        run_s = self.options.open.duration_s + self.options.open.warmup_s + 1
+        search_s = run_s * self.options.open.max_runs * (LATER_SEARCH_RUNS if step.round > 1 else FIRST_SEARCH_RUNS)
         return step.subject.start_cost_s + sum(search_s if row.is_open_loop else cell_s for row in step.rows)
 
 
@@ -158,7 +167,7 @@ def parse_options(arguments: Sequence[str] | None) -> CompareOptions:
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smoke: one round, 1 s cells, short searches")
     parser.add_argument("--rounds", type=int, help="default: 2, the second in reverse order; 1 with --quick")
-    parser.add_argument("--seconds", type=int, help="of a cell; default: 10, or 1 with --quick")
+    parser.add_argument("--seconds", type=int, help="of a cell; default: 5, or 1 with --quick")
     parser.add_argument("--subjects", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--rows", nargs="+", choices=rows, default=rows, metavar="ROW", help=", ".join(rows))
     parser.add_argument("--max-other-cores", type=float, default=0.2, help="what other processes may use (%(default)s)")
@@ -166,8 +175,8 @@ def parse_options(arguments: Sequence[str] | None) -> CompareOptions:
     given = parser.parse_args(arguments)
     quick: bool = given.quick
     closed = ClosedLoopOptions(
-        duration_s=given.seconds or (1 if quick else 10),
-        warmup_s=1 if quick else 2,
+        duration_s=given.seconds or (1 if quick else 5),
+        warmup_s=1,
         max_other_cores=given.max_other_cores,
         attempts=1 if quick else 4,
     )

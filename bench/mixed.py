@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.loadgen.open_loop import Arrivals, OpenLoopRun, run_open_loop
-from bench.open_loop import OpenLoopOptions, judge, search
+from bench.open_loop import Guess, OpenLoopOptions, judge, search
 from bench.results import RateCell, RateProbe
 from bench.rows import Row
 from bench.subjects.subject import Subject, SubjectError
@@ -21,7 +21,7 @@ from clipper.bench.usage import Snapshot, usage_between
 
 
 def search_mixed_rate(
-    subject: Subject, row: Row, round_number: int, guess_per_s: float, options: OpenLoopOptions
+    subject: Subject, row: Row, round_number: int, guess: Guess, options: OpenLoopOptions
 ) -> RateCell:
     """Search the highest total rate of one subject.
 
@@ -42,7 +42,7 @@ def search_mixed_rate(
     def run_once(rate_per_s: float, seed: int) -> tuple[Verdict, RateProbe]:
         return _run_once(subject, row, files, rate_per_s, options, seed)
 
-    return search(subject, row, round_number, guess_per_s, options, run_once)
+    return search(subject, row, round_number, guess, options, run_once)
 
 
 def _run_once(

@@ -27,14 +27,18 @@ class OpenLoopOptions:
         Keep-alive connections of the client; opened before the first arrival, used as needed.
     first_guess_ratio : float
         The search begins at this part of the closed-loop rate at c=128.
+    first_step_ratio, known_step_ratio : float
+        The strides of that search, and of one that begins at what an earlier round found.
     """
 
-    duration_s: float = 6.0
-    warmup_s: float = 1.5
+    duration_s: float = 4.0
+    warmup_s: float = 1.0
     max_runs: int = 14
     resolution_ratio: float = 1.05
     connections: int = 512
     first_guess_ratio: float = 0.7
+    first_step_ratio: float = 1.3
+    known_step_ratio: float = 1.1
     max_other_cores: float = 0.2
     seed: int = 20_17
 
@@ -55,9 +59,29 @@ def judge(run: OpenLoopRun, is_disturbed: bool, limit_us: float = P99_LIMIT_US) 
     return Verdict.FAILS, ", ".join(f"{kind} {count}" for kind, count in run.failures.items())
 
 
-def search_rate(
-    subject: Subject, row: Row, round_number: int, closed_loop_per_s: float, options: OpenLoopOptions
-) -> RateCell:
+@dataclass(frozen=True)
+class Guess:
+    """What a search may begin with.
+
+    Parameters
+    ----------
+    closed_loop_per_s : float
+        The rate of a closed loop, or an estimate of it.
+    found_per_s : float
+        What earlier rounds found; 0 if there were none or they found nothing.
+    """
+
+    closed_loop_per_s: float
+    found_per_s: float = 0.0
+
+    def search(self, options: OpenLoopOptions) -> RateSearch:
+        """Begin the search: with long strides from a closed loop's rate, with short ones from a rate that held."""
+        first = self.found_per_s or self.closed_loop_per_s * options.first_guess_ratio
+        step = options.known_step_ratio if self.found_per_s else options.first_step_ratio
+        return RateSearch(max(10.0, first), options.resolution_ratio, options.max_runs, step_ratio=step)
+
+
+def search_rate(subject: Subject, row: Row, round_number: int, guess: Guess, options: OpenLoopOptions) -> RateCell:
     """Search the highest rate of one subject.
 
     Raises
@@ -74,14 +98,14 @@ def search_rate(
     def run_once(rate_per_s: float, seed: int) -> tuple[Verdict, RateProbe]:
         return _run_once(subject, row, file, rate_per_s, options, seed)
 
-    return search(subject, row, round_number, closed_loop_per_s, options, run_once)
+    return search(subject, row, round_number, guess, options, run_once)
 
 
 def search(
     subject: Subject,
     row: Row,
     round_number: int,
-    guess_per_s: float,
+    guess: Guess,
     options: OpenLoopOptions,
     run_once: Callable[[float, int], tuple[Verdict, RateProbe]],
 ) -> RateCell:
@@ -92,11 +116,7 @@ def search(
     SubjectError
         If the subject died.
     """
-    rates = RateSearch(
-        max(10.0, guess_per_s * options.first_guess_ratio),
-        resolution_ratio=options.resolution_ratio,
-        max_runs=options.max_runs,
-    )
+    rates = guess.search(options)
     probes: list[RateProbe] = []
     while (rate := rates.next_rate()) is not None:
         verdict, probe = run_once(rate, options.seed + len(probes))

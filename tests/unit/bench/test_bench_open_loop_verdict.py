@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from bench.loadgen.histogram import bucket_of
 from bench.loadgen.open_loop import OpenLoopRun
-from bench.open_loop import judge
+from bench.open_loop import Guess, OpenLoopOptions, judge
 from clipper.bench.load_run import read_client
 from clipper.bench.rate_search import Verdict
 
@@ -59,3 +61,19 @@ def test_slow_run_beside_busy_processes_is_void() -> None:
 
 def test_good_run_holds_all_the_more_when_it_was_disturbed() -> None:
     assert judge(a_run(lag_ms=10), is_disturbed=True)[0] is Verdict.HOLDS
+
+
+def test_search_begins_below_a_closed_loops_rate_with_long_strides() -> None:
+    options = OpenLoopOptions(first_guess_ratio=0.5, first_step_ratio=2.0)
+    search = Guess(closed_loop_per_s=1_000.0).search(options)
+    assert search.next_rate() == 500.0
+    search.observe(Verdict.HOLDS)
+    assert search.next_rate() == 1_000.0
+
+
+def test_search_of_a_later_round_begins_at_what_was_found_with_short_strides() -> None:
+    options = OpenLoopOptions(known_step_ratio=1.1)
+    search = Guess(closed_loop_per_s=1_000.0, found_per_s=800.0).search(options)
+    assert search.next_rate() == 800.0
+    search.observe(Verdict.HOLDS)
+    assert search.next_rate() == pytest.approx(880.0)
