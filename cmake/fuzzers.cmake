@@ -24,7 +24,7 @@ if(NOT Python_Development.Embed_FOUND)
   return()
 endif()
 # Cython calls through casts of function pointers all over, which UndefinedBehaviorSanitizer refuses: addresses alone.
-set(CLIPPER_CORE_MODULES http_request http_connection http_protocol http_server route_table)
+set(CLIPPER_CORE_MODULES http_request http_connection http_decisions http_protocol http_server route_table)
 add_compile_options(${fuzz_flags} -fsanitize=fuzzer-no-link,address)
 include(core_modules)
 add_executable(fuzz_http tests/fuzz/http_fuzz.cpp)

@@ -36,6 +36,7 @@ class BodyReader : private InputReader {
     if ((seen_ & (kInput | kInputBatch)) == 0)
       return refuse("missing_input", p_, "\"input\" or \"input_batch\" among the keys of the body");
     out_.data.resize(used_bytes_);
+    out_.inputs = out_.data.data();
     return true;
   }
 

@@ -91,7 +91,7 @@ def evaluate(QueryProcessor processor not None, Application application not None
     query.pending = plan.member_count + 1      # one more than it has: nothing is answered before all have been started
     for index in range(plan.member_count):
         processor.start_member(application, <ModelRuntime>plan.models[index], query, &query.members()[index],
-                               parsed.data.data(), parsed.offsets[1], limit_us, now_us)
+                               parsed.inputs, parsed.offsets[1], limit_us, now_us)
         evaluation.cached += query.members()[index].state == MemberState.Answered
     query.pending -= 1
     if query.pending == 0:

@@ -2,11 +2,11 @@ import asyncio
 
 from typing_extensions import disjoint_base
 
-from clipper._core.http_connection import AnsweringConnection
+from clipper._core.http_decisions import DecidingConnection
 from clipper._core.http_server import HttpServer
 
 @disjoint_base
-class BaseHttpProtocol(AnsweringConnection):
+class BaseHttpProtocol(DecidingConnection):
     """The reading side of a connection; its callbacks are httptools'. Made by HttpServer.protocol_factory."""
 
     def __init__(self, server: HttpServer) -> None: ...

@@ -23,10 +23,11 @@ constexpr uint64_t kMinDepthLimit = 64;
 // Tensors of a higher rank (numpy knew none until 2024) are accepted in the flat form only.
 constexpr size_t kMaxRank = 32;
 
-// Reused for every request of a worker. Valid until the next parse.
+// Reused for every request of a worker. Valid until the next parse, and its inputs no longer than the body they came in.
 struct ParsedBody {
-  RawBytes data;                  // all inputs, typed, native little-endian
-  std::vector<uint64_t> offsets;  // input_count() + 1 byte offsets into data
+  RawBytes data;                  // what was read from text
+  const char* inputs = nullptr;   // all inputs, typed, native little-endian: in `data`, or in a body that is binary itself
+  std::vector<uint64_t> offsets;  // input_count() + 1 byte offsets into the inputs
   bool is_batch = false;          // "input_batch", or a Clipper-Batch header
   bool has_version = false;
   bool has_context = false;
@@ -43,6 +44,7 @@ struct ParsedBody {
     if (data.capacity() > kKeptBytes) data.release();
     if (offsets.capacity() * sizeof(uint64_t) > kKeptBytes) std::vector<uint64_t>().swap(offsets);
     data.clear();
+    inputs = nullptr;
     offsets.clear();
     is_batch = has_version = has_context = false;
     version.clear();

@@ -16,9 +16,9 @@ cdef extern from "predict_body.hpp" namespace "clipper" nogil:
         uint64_t max_string_bytes
         uint64_t max_label_bytes
 
-    cdef cppclass ParsedBody:                 # reused: valid until the next parse into it
-        vector[char] data                     # every input, typed, native little-endian
-        vector[uint64_t] offsets              # input_count() + 1 byte offsets into data
+    cdef cppclass ParsedBody:                 # reused: valid until the next parse into it, or the body's end
+        const char* inputs                    # every input, typed, native little-endian; perhaps in the body itself
+        vector[uint64_t] offsets              # input_count() + 1 byte offsets into them
         bool is_batch
         bool has_version
         bool has_context

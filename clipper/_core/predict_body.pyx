@@ -30,7 +30,7 @@ cdef Body _take(bool accepted, ParsedBody& parsed):
     if not accepted:
         raise BodyError((<bytes>parsed.error_code).decode(), (<bytes>parsed.error_cause).decode("utf-8"))
     cdef Body body = Body.__new__(Body)
-    body.data = parsed.data.data()[:parsed.data.size()] if parsed.data.size() else b""
+    body.data = parsed.inputs[:parsed.offsets.back()] if parsed.offsets.back() else b""
     body.offsets = parsed.offsets
     body.is_batch = parsed.is_batch
     body.version = (<bytes>parsed.version).decode("utf-8") if parsed.has_version else None

@@ -120,7 +120,7 @@ cdef class QueryProcessor(Selection):
             request.has_context = True
             request.context = self.body.context
         for part in range(count):
-            self.start_query(app, plan, request, part, self.body.data.data() + self.body.offsets[part],
+            self.start_query(app, plan, request, part, self.body.inputs + self.body.offsets[part],
                              self.body.offsets[part + 1] - self.body.offsets[part], slo_us, arrival_us)
         request.pending -= 1
         if request.pending == 0 and request.is_batch:

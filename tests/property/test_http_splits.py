@@ -80,6 +80,63 @@ def test_deferred_answers_in_any_order_leave_in_request_order(sizes: list[int], 
     assert [response.json for response in client.responses] == list(range(len(sizes)))
 
 
+DIRECT_BYTES = 65_536  # of a body still to come, from which on the parser is passed by
+PATTERN = bytes(i * 7 % 251 for i in range(300_000))
+large_sizes = st.one_of(
+    st.sampled_from([DIRECT_BYTES - 1, DIRECT_BYTES, DIRECT_BYTES + 1]), st.integers(DIRECT_BYTES, len(PATTERN))
+)
+large_bodies = large_sizes.map(lambda n: PATTERN[:n])
+large_requests = st.one_of(
+    st.builds(post, large_bodies),
+    st.builds(lambda body: post(body, b"Content-Type: application/octet-stream", b"Clipper-Batch: 3"), large_bodies),
+    st.builds(lambda body: post(body, *UPGRADE), large_bodies),
+    st.builds(lambda body: post(body, path=b"/nothing"), large_bodies),
+    st.builds(lambda body: post_chunked(body[:70_000], body[70_000:]), large_bodies),
+    requests,
+)
+large_streams = st.builds(lambda parts, end: b"".join(parts) + end, st.lists(large_requests, min_size=1, max_size=4),
+                          endings)  # fmt: skip
+
+
+@given(large_streams, st.lists(st.integers(0, 2_000_000), max_size=12), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_stream_of_large_bodies_cut_anywhere_gets_the_answers_of_the_whole(
+    stream: bytes, places: list[int], one_turn: bool
+) -> None:
+    whole = written([stream])
+    parse_responses(whole)
+    assert written(cut(stream, places), one_turn=one_turn) == whole
+
+
+@given(large_sizes, st.integers(200, 100_000))
+@settings(max_examples=40, deadline=None)
+def test_large_body_arrives_whole_whatever_the_reads(size: int, read_bytes: int) -> None:
+    body = PATTERN[:size]
+    arrived: list[bytes] = []
+
+    def keep(name: str, body: bytes, is_binary: bool, clipper_batch: int) -> tuple[int, bytes]:
+        arrived.append(body)
+        return 200, b"{}"
+
+    bench = MockServer(keep)
+    stream = post(body) + post(b"next")
+    bench.connect().send(*(stream[at : at + read_bytes] for at in range(0, len(stream), read_bytes)))
+    assert arrived == [body, b"next"]
+    assert bench.server.buffered_body_bytes == 0
+
+
+@given(large_sizes, st.integers(1, 300_000))
+@settings(max_examples=20, deadline=None)
+def test_large_body_that_is_cut_off_is_refused_and_forgotten(size: int, missing: int) -> None:
+    bench = MockServer(echo, plain_routes)
+    client = bench.connect()
+    client.send(post(PATTERN[:size])[: -(1 + missing % size)])
+    client.protocol.eof_received()
+    bench.loop.run_turn()
+    assert client.statuses == [400]
+    assert bench.server.buffered_body_bytes == 0
+
+
 pieces = st.sampled_from(
     [b"POST ", b"/app/predict", b" HTTP/1.1", b"\r\n", b"\r\n\r\n", b"Content-Length: 3", b"Transfer-Encoding: chunked",
      b"Connection: ", b"Upgrade", b"close", b"Expect: 100-continue", b"0", b"3", b"abc", b"\n", b"\x00", b":", b";",
