@@ -107,11 +107,12 @@ def state_of(version: dict[str, Any]) -> tuple[str, str]:
     """Return the state of a version in a few words, and its style."""
     if version["is_quarantined"]:
         return f"quarantined after {version['failures']} failures", "bold red"
+    waits = ", waits for a device" if version.get("waiting") else ""
     if not version["is_deployed"]:
-        return "being deployed", "yellow"
+        return f"being deployed{waits}", "yellow"
     if version["ready_replicas"] < version["replicas"]:
         failures = f", {version['failures']} failures in a row" if version["failures"] else ""
-        return f"{version['replicas'] - version['ready_replicas']} not ready{failures}", "yellow"
+        return f"{version['replicas'] - version['ready_replicas']} not ready{failures}{waits}", "yellow"
     return "ready", "green"
 
 
