@@ -20,8 +20,12 @@ def default_variables(grant: Grant | None) -> dict[str, str]:
     """Return what a replica with devices is told unless its version's own environment says otherwise."""
     if grant is None:
         return {}
-    ratio = {MEMORY_RATIO: amount_text(grant.share)} if grant.share < 1 else {}
-    return {DEVICE: "cuda", **ratio}
+    if grant.share == 1:
+        return {DEVICE: "cuda"}
+    ratio = amount_text(grant.share)
+    # What cupy and JAX read of themselves, in models that know nothing of Clipper.
+    own = {"CUPY_GPU_MEMORY_LIMIT": f"{float(grant.share):.2%}", "XLA_PYTHON_CLIENT_MEM_FRACTION": ratio}
+    return {DEVICE: "cuda", MEMORY_RATIO: ratio, **own}
 
 
 def process_variables(grant: Grant | None, resources: Resources) -> dict[str, str]:

@@ -6,6 +6,7 @@ are nobody else's. A grant lasts as long as the replica's process: nobody is mov
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,6 +15,7 @@ from typing import Final
 from clipper.types import ReplicaId
 
 _WHOLE: Final = Fraction(1)
+_SHARE: Final = re.compile(r"1|0\.\d{1,4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,9 @@ class Grant:
     def parse(cls, text: str) -> Grant | None:
         """Undo `__str__`; None if it is no such text."""
         names, _, share = text.rpartition("@")
-        try:
-            grant = cls(tuple(names.split(",")), Fraction(share))
-        except (ValueError, ZeroDivisionError):
+        if not _SHARE.fullmatch(share):
             return None
+        grant = cls(tuple(names.split(",")), Fraction(share))
         is_sound = all(grant.device_ids) and 0 < grant.share <= 1 and (grant.share == 1 or len(grant.device_ids) == 1)
         return grant if is_sound else None
 
