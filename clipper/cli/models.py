@@ -54,6 +54,8 @@ def show(server: Server, model: ModelArgument, as_json: JsonOption = False) -> N
             print(
                 f"{model}:{version['version']} failed {version['failures']} times in a row: {version['last_failure']}"
             )
+        if version.get("waiting"):
+            print(f"{model}:{version['version']}: {version['waiting']}")
         if version["log_tail"]:
             print_log_tail(version["log_tail"], "its log ended with:")
 

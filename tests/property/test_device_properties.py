@@ -30,7 +30,7 @@ def used(grants: list[Grant]) -> Counter[str]:
     return Counter({device: sum(g.share for g in grants if device in g.device_ids) for device in DEVICES})  # type: ignore[misc]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(counts, st.lists(st.tuples(amounts, st.booleans()), max_size=30), st.integers(0, 2**32))
 def test_device_is_never_given_twice_and_is_refused_only_if_there_is_no_room(
     count: int, steps: list[tuple[Fraction, bool]], seed: int
@@ -79,7 +79,7 @@ def test_text_that_is_no_grant_is_none(text: str) -> None:
     assert grant is None or Grant.parse(str(grant)) is not None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(wanted_sets, demand_sets, counts, st.integers(0, 2**32), st.integers(0, 15))
 def test_replicas_that_come_and_go_share_the_devices_and_none_waits_for_what_is_free(
     desired: dict[ModelId, int], demands: dict[ModelId, Demand], count: int, seed: int, turns: int
