@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from clipper.deploy.devices import Demand, Grant, Room
@@ -55,16 +55,27 @@ class World:
     def decide(self) -> Decision:
         """Ask, check the answer against what it must never do, and return it."""
         views = [replace(one, keep_us=KEEP_US) for one in self.replicas.values()]
-        limits = (self.now_us, READY_LIMIT_US, GRACE_US, self.frontend_since_us)
-        decision = reconcile(self.desired, views, self.restraints, *limits, self.demands, self.room())
-        turned = dict(reversed(self.desired.items())), views[::-1]
-        again = reconcile(*turned, self.restraints, *limits, self.demands, self.room())
+        decision = self._ask(self.desired, views)
+        again = self._ask(dict(reversed(self.desired.items())), views[::-1])
         assert set(again.actions) == set(decision.actions), "the order of what is told must not matter"
         assert again.wake_us == decision.wake_us
         assert decision.wake_us is None or decision.wake_us > self.now_us, "it would be asked for ever"
         for model_id in self.desired.keys() | {one.model_id for one in views}:
             self._check(model_id, [action for action in decision.actions if action.model_id == model_id])
         return decision
+
+    def _ask(self, desired: Mapping[ModelId, int], views: Sequence[ReplicaView]) -> Decision:
+        return reconcile(
+            desired,
+            views,
+            self.restraints,
+            self.now_us,
+            READY_LIMIT_US,
+            GRACE_US,
+            self.frontend_since_us,
+            self.demands,
+            self.room(),
+        )
 
     def _check(self, model_id: ModelId, actions: list[Start | Stop]) -> None:
         wanted = self.desired.get(model_id, 0)
