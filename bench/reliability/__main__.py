@@ -72,7 +72,7 @@ def _started(options: argparse.Namespace) -> Iterator[Bench]:
 
 def run_row(bench: Bench, row: Row) -> Result:
     """Run one row; what it raises is its result as well."""
-    bench.tell(f"{row.name}: {row.scenario}")
+    bench.tell(f"{row.name}: {row.scenario_in(DOCKER if bench.daemon else PROCESS)}")
     bench.checks.clear()
     started_s, missing, error = time.monotonic(), row.missing, ""
     try:

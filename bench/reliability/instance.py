@@ -66,6 +66,8 @@ class Instance:
 
     def start_again(self) -> None:
         """Start another Clipper in the run directory of one that has ended, however it did."""
+        with contextlib.suppress(ClipperError):
+            self.clipper.stop()  # its connections
         self.clipper = Clipper.start(config=self.config)
 
     def close(self) -> None:
