@@ -67,8 +67,10 @@ def build_image(
     config = load_config(environment=os.environ, overrides={}).config.docker
     is_on_top = model is not None or base is not None or bool(packages) or container is not None
     if is_on_top and is_clipper:
-        raise InvalidArgumentError("--clipper is made of this machine: --model, --package, --container and --from "
-                                   "are of images on top of another")
+        raise InvalidArgumentError(
+            "--clipper is made of this machine: --model, --package, --container and --from "
+            "are of images on top of another"
+        )
     if is_on_top and tag is None:
         raise InvalidArgumentError("an image on top of another needs a name of its own", hint="clipper build-image TAG")
     if is_on_top and copied:

@@ -20,8 +20,7 @@ from clipper.errors import StartError
 BASE_DISTRIBUTIONS: Final = ("numpy", "pyzmq", "cloudpickle")
 BASE_PACKAGES: Final = ("model_containers",)
 _ETC: Final = {
-    "etc/passwd": "root:x:0:0:root:/:/sbin/nologin\n"
-    f"clipper:x:{IMAGE_UID}:{IMAGE_UID}:clipper:/tmp:/sbin/nologin\n",
+    "etc/passwd": f"root:x:0:0:root:/:/sbin/nologin\nclipper:x:{IMAGE_UID}:{IMAGE_UID}:clipper:/tmp:/sbin/nologin\n",
     "etc/group": f"root:x:0:\nclipper:x:{IMAGE_UID}:\n",
     "etc/nsswitch.conf": "hosts: files dns\n",
 }

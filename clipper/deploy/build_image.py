@@ -89,9 +89,7 @@ def _import(daemon: Daemon, tag: str, write: Callable[[IO[bytes]], None], change
         say(f"handing {archive.tell() >> 20} MiB to the Docker daemon")
         try:
             with daemon.told():
-                daemon.client.api.import_image_from_file(
-                    archive.name, repository=name, tag=version, changes=changes
-                )
+                daemon.client.api.import_image_from_file(archive.name, repository=name, tag=version, changes=changes)
                 return int(daemon.client.images.get(tag).attrs["Size"])
         except docker.errors.APIError as error:
             raise DeployError(f"the image {tag!r} cannot be made: {explanation(error)}") from error

@@ -49,7 +49,9 @@ def clipper_changes() -> list[str]:
     ]
 
 
-def write_clipper_image(target: IO[bytes], distributions: Sequence[str] = CLIPPER_DISTRIBUTIONS, say: Say = print) -> None:
+def write_clipper_image(
+    target: IO[bytes], distributions: Sequence[str] = CLIPPER_DISTRIBUTIONS, say: Say = print
+) -> None:
     """Write the tar archive of the image's root directory.
 
     Parameters

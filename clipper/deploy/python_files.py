@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import importlib.metadata
 import importlib.util
 import os
@@ -42,6 +43,7 @@ def package_files(name: str) -> Iterator[tuple[str, Path]]:
     if found is None or not found.submodule_search_locations:
         raise StartError(f"the package {name!r} is not installed beside Clipper")
     package = Path(found.submodule_search_locations[0])
+    compileall.compile_dir(package, quiet=2)  # what Python would do at the first import, if that has not been yet
     for path in sorted(package.rglob("*")):
         if path.is_file() and _is_wanted(path.name):
             yield str(path.relative_to(package.parent)), path
@@ -83,7 +85,7 @@ def distribution_files(names: Sequence[str]) -> Iterator[tuple[str, list[tuple[s
 
 
 def _is_met(name: str, marker: str) -> bool:
-    """Whether a requirement of some platforms is one of this: then pip has installed it. Extras are left to be named."""
+    """Whether a requirement of some platforms is one of this: then pip has installed it. Extras are to be named."""
     if "extra" in marker or "pypy" in marker.lower():
         return False
     try:

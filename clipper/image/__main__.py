@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from clipper.config import load_config
 from clipper.errors import ClipperError
@@ -17,8 +18,8 @@ from clipper.security.private_directory import PRIVATE_UMASK
 _START = "start"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Become ``clipper`` with these arguments; returns only if that is not possible."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Become ``clipper`` with these arguments, or end with 1."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     environment = dict(os.environ)
     if words[:1] == [_START]:
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             environment = take_secrets(environment, run_dir)
         except (ClipperError, OSError) as error:
             sys.stderr.write(f"clipper: {error}\n")
-            return 1
+            sys.exit(1)
     os.execve(sys.executable, [sys.executable, "-m", "clipper", *words], environment)
 
 
@@ -38,4 +39,4 @@ def _run_dir_alone(environment: dict[str, str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

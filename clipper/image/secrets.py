@@ -98,7 +98,8 @@ def _with_password(url: str, password: str) -> str:
         pieces, has_password = urlsplit(""), False
     if has_password:
         raise InvalidArgumentError(
-            f"the secret {PASSWORD_SECRET!r} is given, and {_STATE_URL} has a password, too", hint="expected one of them"
+            f"the secret {PASSWORD_SECRET!r} is given, and {_STATE_URL} has a password, too",
+            hint="expected one of them",
         )
     if pieces.scheme not in ("redis", "rediss") or not pieces.netloc:
         raise InvalidArgumentError(
