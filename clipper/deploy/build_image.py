@@ -1,4 +1,4 @@
-"""Images of models: a base image with the model's files in /model, and the packages that it needs."""
+"""Images: those of models, on top of a base image; and those made of this machine, the base image and Clipper's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from clipper.deploy.base_image import image_changes, write_base_image
+from clipper.deploy.clipper_image import clipper_changes, write_clipper_image
 from clipper.deploy.docker_daemon import Daemon, explanation
 from clipper.errors import DeployError, InvalidArgumentError
 
@@ -70,18 +71,25 @@ def build_base_image(daemon: Daemon, tag: str, distributions: Sequence[str], say
     DeployError
         The daemon cannot take it.
     """
+    return _import(daemon, tag, lambda file: write_base_image(file, distributions, say), image_changes(), say)
+
+
+def build_clipper_image(daemon: Daemon, tag: str, distributions: Sequence[str], say: Say) -> int:
+    """Make an image of this machine's Clipper likewise; raises as `build_base_image`."""
+    return _import(daemon, tag, lambda file: write_clipper_image(file, distributions, say), clipper_changes(), say)
+
+
+def _import(daemon: Daemon, tag: str, write: Callable[[IO[bytes]], None], changes: list[str], say: Say) -> int:
     import docker
 
     name, _, version = tag.rpartition(":") if ":" in tag.rpartition("/")[2] else (tag, "", "latest")
     with tempfile.NamedTemporaryFile(prefix="clipper-image-", suffix=".tar") as archive:
-        write_base_image(archive, distributions, say)
+        write(archive)
         archive.flush()
         say(f"handing {archive.tell() >> 20} MiB to the Docker daemon")
         try:
             with daemon.told():
-                daemon.client.api.import_image_from_file(
-                    archive.name, repository=name, tag=version, changes=image_changes()
-                )
+                daemon.client.api.import_image_from_file(archive.name, repository=name, tag=version, changes=changes)
                 return int(daemon.client.images.get(tag).attrs["Size"])
         except docker.errors.APIError as error:
             raise DeployError(f"the image {tag!r} cannot be made: {explanation(error)}") from error
