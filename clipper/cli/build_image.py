@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from clipper.cli.options import JsonOption
 from clipper.cli.output import print_json
-from clipper.cli.progress import progress
+from clipper.cli.progress import Show, progress
 from clipper.errors import InvalidArgumentError
+
+_STEP: Final = re.compile(r"Step (\d+)/(\d+) : (.*)")
 
 
 def build_image(
@@ -82,7 +86,8 @@ def build_image(
     started_s = time.monotonic()
     daemon = Daemon(config)
     try:
-        with progress(f"building {name}") as show:
+        with progress(f"building {name}", "steps") as shown:
+            show = _by_steps(shown)
             if is_clipper:
                 size_bytes = build_clipper_image(daemon, name, [*CLIPPER_DISTRIBUTIONS, *(copied or ())], show)
             elif is_on_top:
@@ -101,3 +106,17 @@ def build_image(
         print_json(told)
     else:
         print(f"{name}: {size_bytes / 2**20:.0f} MiB, built in {told['elapsed_s']:.1f} s")
+
+
+def _by_steps(show: Show) -> Callable[[str], None]:
+    """Return what takes the lines of a build: a step of so many moves the bar, the lines of a step do not."""
+    done, total = 0, 0
+
+    def say(line: str) -> None:
+        nonlocal done, total
+        found = _STEP.fullmatch(line)
+        if found is not None:
+            done, total, line = int(found[1]) - 1, int(found[2]), found[3]
+        show(line, done, total)
+
+    return say
