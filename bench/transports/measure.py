@@ -95,7 +95,7 @@ class Transports:
 
     def median(self, way: Way, model: Model, connections: int, field: str) -> float:
         """Return the median of a figure over the rounds."""
-        return statistics.median(getattr(cell, field) for cell in self.of(way, model, connections))
+        return float(statistics.median(getattr(cell, field) for cell in self.of(way, model, connections)))
 
     @property
     def faults(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -134,6 +135,21 @@ def test_program_that_takes_more_memory_than_it_may_is_killed_and_the_error_says
 def test_image_that_is_not_there_fails_the_deployment_and_says_which(clipper: Clipper) -> None:
     with pytest.raises(DeployError, match="there is no image 'localhost:1/nobody/has-it:1'"):
         clipper.deploy_model("nobody", 1, container="docker://localhost:1/nobody/has-it:1")
+
+
+def test_image_without_the_container_contract_fails_the_deployment_and_says_what_is_missing(
+    clipper: Clipper, docker: Any, dockerd: DockerDaemon
+) -> None:
+    file = f'FROM {dockerd.image}\nENTRYPOINT ["python3", "-c", "print(\'no container\')"]\n'
+    docker.images.build(fileobj=io.BytesIO(file.encode()), tag="foreign:1")
+    for image, told in (
+        (dockerd.image, f"the image '{dockerd.image}' names no program to run: expected an ENTRYPOINT that speaks"),
+        ("foreign:1", r"exited with code 0: it never registered, as the container contract asks for \(docs/cont"),
+        ("No Image", "'No Image' is no name of an image: invalid reference format"),
+    ):
+        with pytest.raises(DeployError, match=told) as raised:
+            clipper.deploy_model("foreign", 1, container=f"docker://{image}")
+        assert ("no container" in raised.value.log_tail) == (image == "foreign:1")
 
 
 def test_function_and_its_files_reach_a_container(clipper: Clipper) -> None:
