@@ -82,14 +82,14 @@ def build_clipper_image(daemon: Daemon, tag: str, distributions: Sequence[str], 
 def _import(daemon: Daemon, tag: str, write: Callable[[IO[bytes]], None], changes: list[str], say: Say) -> int:
     import docker
 
-    name, _, version = tag.rpartition(":") if ":" in tag.rpartition("/")[2] else (tag, "", "latest")
     with tempfile.NamedTemporaryFile(prefix="clipper-image-", suffix=".tar") as archive:
         write(archive)
         archive.flush()
         say(f"handing {archive.tell() >> 20} MiB to the Docker daemon")
         try:
             with daemon.told():
-                daemon.client.api.import_image_from_file(archive.name, repository=name, tag=version, changes=changes)
+                # Name and tag in one: podman does not look at the other argument.
+                daemon.client.api.import_image_from_file(archive.name, repository=tag, changes=changes)
                 return int(daemon.client.images.get(tag).attrs["Size"])
         except docker.errors.APIError as error:
             raise DeployError(f"the image {tag!r} cannot be made: {explanation(error)}") from error

@@ -1,9 +1,13 @@
-"""A Docker daemon of the tests' own: started by hand on a private socket, with the base image and nothing else."""
+"""A Docker daemon of the tests' own: started by hand on a private socket, with the base image and nothing else.
+
+``CLIPPER_TEST_DAEMON=podman`` has podman's Docker-compatible service in its place.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -23,8 +27,11 @@ _RIGHTS: Final = (
     '[ "$(id -u)" = 0 ] && unshare --mount --net mount -t tmpfs none /mnt && '
     "{ [ -d /sys/fs/cgroup/memory ] || [ -f /sys/fs/cgroup/cgroup.controllers ]; }"
 )
+IS_PODMAN: Final = os.environ.get("CLIPPER_TEST_DAEMON") == "podman"
 NEEDS_DOCKERD: Final = (
-    pytest.mark.optional("dockerd", "apt-get install -y --no-install-recommends docker.io"),
+    pytest.mark.optional("podman", "apt-get install -y --no-install-recommends podman runc catatonit")
+    if IS_PODMAN
+    else pytest.mark.optional("dockerd", "apt-get install -y --no-install-recommends docker.io"),
     pytest.mark.needs_kernel_rights("a Docker daemon of one's own", _RIGHTS),
 )
 
@@ -45,16 +52,22 @@ class DockerDaemon:
 
     def start(self) -> None:
         """Start it, and return when it answers."""
-        command = ["dockerd", "--host", self.host, "--bridge", "none", "--iptables=false", "--log-level", "warn"]
-        command += ["--data-root", str(self.directory / "data"), "--exec-root", str(self.directory / "exec")]
-        command += ["--pidfile", str(self.directory / "pid")]
+        command, environment = self._command(), os.environ | self._variables()
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
         deadline_s = time.monotonic() + _START_LIMIT_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline_s:
-                pytest.fail(f"dockerd does not start:\n{(self.directory / 'log').read_text()[-4000:]}")
+                pytest.fail(f"{command[0]} does not start:\n{(self.directory / 'log').read_text()[-4000:]}")
             time.sleep(0.05)
+
+    def _command(self) -> list[str]:
+        command = ["dockerd", "--host", self.host, "--bridge", "none", "--iptables=false", "--log-level", "warn"]
+        command += ["--data-root", str(self.directory / "data"), "--exec-root", str(self.directory / "exec")]
+        return [*command, "--pidfile", str(self.directory / "pid")]
+
+    def _variables(self) -> dict[str, str]:
+        return {}
 
     def stop(self) -> None:
         """End it in order; its containers end with it."""
@@ -100,10 +113,35 @@ class DockerDaemon:
         archive = self.directory / "image.tar"
         with archive.open("wb") as file:
             write_base_image(file, say=lambda _: None)
-        name, _, tag = self.image.partition(":")
         with contextlib.closing(self.client()) as client:
-            client.api.import_image_from_file(str(archive), repository=name, tag=tag, changes=image_changes())
+            client.api.import_image_from_file(str(archive), repository=self.image, changes=image_changes())
         archive.unlink()
+
+
+class PodmanService(DockerDaemon):
+    """Podman as root behind Docker's API. Its containers are nobody's children: they run on when the service ends."""
+
+    def _command(self) -> list[str]:
+        command = ["podman", "--log-level", "warn"]
+        for option in ("root", "runroot", "tmpdir"):
+            command += [f"--{option}", str(self.directory / option)]
+        return [*command, "system", "service", "--time", "0", self.host]
+
+    def _variables(self) -> dict[str, str]:
+        # No systemd is here, crun does not know this kind of cgroups, and limits cannot be raised.
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        text = f"""
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[containers]
+default_ulimits = ["nofile={limit}:{limit}", "nproc=4096:4096"]
+[network]
+network_config_dir = "{self.directory}/networks"
+"""
+        (self.directory / "containers.conf").write_text(text)
+        return {"CONTAINERS_CONF": str(self.directory / "containers.conf")}
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +150,7 @@ def dockerd() -> Iterator[DockerDaemon]:
     # In memory where there is room: the daemon waits for the disk at each step of a container's life.
     in_memory = os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > _ROOM_BYTES
     directory = Path(tempfile.mkdtemp(prefix="clipper-dockerd-", dir="/dev/shm" if in_memory else "/tmp"))
-    daemon = DockerDaemon(directory)
+    daemon = (PodmanService if IS_PODMAN else DockerDaemon)(directory)
     try:
         daemon.start()
         daemon.import_image()
