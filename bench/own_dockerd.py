@@ -35,6 +35,7 @@ class DockerDaemon:
     """
 
     image = "clipper/model-container:test"
+    install = INSTALL
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -54,18 +55,30 @@ class DockerDaemon:
         DaemonError
             It is not installed, has ended, or does not answer in time; says the end of its log.
         """
-        if shutil.which("dockerd") is None:
-            raise DaemonError(f"dockerd is not installed: {INSTALL}")
-        command = ["dockerd", "--host", self.host, "--bridge", "none", "--iptables=false", "--log-level", "warn"]
-        command += ["--data-root", str(self.directory / "data"), "--exec-root", str(self.directory / "exec")]
-        command += ["--pidfile", str(self.directory / "pid")]
+        command, environment = self._command(), os.environ | self._variables()
+        if shutil.which(command[0]) is None:
+            raise DaemonError(f"{command[0]} is not installed: {self.install}")
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
         deadline_s = time.monotonic() + _START_LIMIT_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline_s:
-                raise DaemonError(f"dockerd does not start:\n{(self.directory / 'log').read_text()[-4000:]}")
+                raise DaemonError(f"{command[0]} does not start:\n{(self.directory / 'log').read_text()[-4000:]}")
             time.sleep(0.05)
+
+    def _command(self) -> list[str]:
+        command = ["dockerd", "--host", self.host, "--bridge", "none", "--iptables=false", "--log-level", "warn"]
+        command += ["--data-root", str(self.directory / "data"), "--exec-root", str(self.directory / "exec")]
+        return [*command, "--pidfile", str(self.directory / "pid")]
+
+    def _variables(self) -> dict[str, str]:
+        """Return variables by which the daemon finds NVIDIA's hook, and so takes requests for devices; ours is idle."""
+        hooks = self.directory / "hooks"
+        hooks.mkdir(exist_ok=True)
+        hook = hooks / "nvidia-container-runtime-hook"
+        if not hook.is_symlink():
+            hook.symlink_to(shutil.which("true") or "/bin/true")
+        return {"PATH": f"{hooks}:{os.environ['PATH']}"}
 
     def stop(self) -> None:
         """End it in order; its containers end with it."""
@@ -111,19 +124,18 @@ class DockerDaemon:
         archive = self.directory / "image.tar"
         with archive.open("wb") as file:
             write_base_image(file, say=lambda _: None)
-        name, _, tag = self.image.partition(":")
         with contextlib.closing(self.client()) as client:
-            client.api.import_image_from_file(str(archive), repository=name, tag=tag, changes=image_changes())
+            client.api.import_image_from_file(str(archive), repository=self.image, changes=image_changes())
         archive.unlink()
 
 
 @contextlib.contextmanager
-def own_daemon() -> Iterator[DockerDaemon]:
-    """Run a daemon for the length of a block, with the base image in it; nothing of either is left afterwards."""
+def own_daemon(kind: type[DockerDaemon] = DockerDaemon) -> Iterator[DockerDaemon]:
+    """Run a daemon of a kind for the length of a block, with the base image in it; nothing of either is left afterwards."""
     # In memory where there is room: the daemon waits for the disk at each step of a container's life.
     in_memory = os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > _ROOM_BYTES
     directory = Path(tempfile.mkdtemp(prefix="clipper-dockerd-", dir="/dev/shm" if in_memory else "/tmp"))
-    daemon = DockerDaemon(directory)
+    daemon = kind(directory)
     try:
         daemon.start()
         daemon.import_image()

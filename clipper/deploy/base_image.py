@@ -24,14 +24,22 @@ _ETC: Final = {
     "etc/group": f"root:x:0:\nclipper:x:{IMAGE_UID}:\n",
     "etc/nsswitch.conf": "hosts: files dns\n",
 }
+_VARIABLES: Final = {
+    "PATH": f"/{PREFIX}/bin",
+    "LD_LIBRARY_PATH": f"/{PREFIX}/lib",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "HOME": "/tmp",
+    "LANG": "C.UTF-8",
+    "CLIPPER_MODEL_PATH": "/model",
+}
 Say = Callable[[str], None]
 
 
 def image_changes() -> list[str]:
     """Return what Docker is told of the image beside its files."""
     return [
-        f"ENV PATH=/{PREFIX}/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp LANG=C.UTF-8 "
-        f"LD_LIBRARY_PATH=/{PREFIX}/lib CLIPPER_MODEL_PATH=/model",
+        *(f"ENV {name}={value}" for name, value in _VARIABLES.items()),  # podman takes a line for one variable
         f"USER {IMAGE_UID}:{IMAGE_UID}",
         "WORKDIR /tmp",
         "LABEL ai.clipper.contract=1",

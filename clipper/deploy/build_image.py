@@ -82,27 +82,31 @@ def build_base_image(daemon: Daemon, tag: str, distributions: Sequence[str], say
 
 
 def build_clipper_image(daemon: Daemon, tag: str, distributions: Sequence[str], say: Say) -> int:
-    """Make an image of this machine's Clipper likewise; raises as `build_base_image`."""
-    return _import(daemon, tag, lambda file: write_clipper_image(file, distributions, say), clipper_changes(), say)
+    """Make an image of this machine's Clipper likewise; raises as `build_base_image`.
+
+    On podman it has no health check: an import takes none there, and `compose/compose.yaml` has its own.
+    """
+    changes = [one for one in clipper_changes() if not (one.startswith("HEALTHCHECK") and daemon.is_podman())]
+    return _import(daemon, tag, lambda file: write_clipper_image(file, distributions, say), changes, say)
 
 
 def _import(daemon: Daemon, tag: str, write: Callable[[IO[bytes]], None], changes: list[str], say: Say) -> int:
     import docker
 
-    name, _, version = tag.rpartition(":") if ":" in tag.rpartition("/")[2] else (tag, "", "latest")
     with tempfile.NamedTemporaryFile(prefix="clipper-image-", suffix=".tar") as archive:
         write(archive)
         archive.flush()
         label = f"{_DIGEST_LABEL}={_digest(archive, changes)}"
         try:
             with daemon.told():
-                known = daemon.client.images.list(name=f"{name}:{version}", filters={"label": label})
+                known = daemon.client.images.list(name=tag, filters={"label": label})
                 if known:
                     say("nothing has changed since it was made")
                     return int(known[0].attrs["Size"])
                 say(f"handing {archive.tell() >> 20} MiB to the Docker daemon")
+                # Name and tag in one: podman does not look at the other argument.
                 daemon.client.api.import_image_from_file(
-                    archive.name, repository=name, tag=version, changes=[*changes, f"LABEL {label}"]
+                    archive.name, repository=tag, changes=[*changes, f"LABEL {label}"]
                 )
                 return int(daemon.client.images.get(tag).attrs["Size"])
         except docker.errors.APIError as error:

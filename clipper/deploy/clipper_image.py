@@ -21,6 +21,12 @@ CLIPPER_DISTRIBUTIONS: Final = (
 )  # fmt: skip
 DEFAULT_REPOSITORY: Final = "clipper/clipper"
 RUN_DIR: Final = "/var/lib/clipper"
+# The container's address is not known, and whoever starts it chooses which ports are published, and to whom.
+VARIABLES: Final = {
+    "CLIPPER_RUN_DIR": RUN_DIR,
+    "CLIPPER_LISTEN__QUERY_HOST": "0.0.0.0",
+    "CLIPPER_LISTEN__MANAGEMENT_HOST": "0.0.0.0",
+}
 HEALTH_COMMAND: Final = ("python3", "-m", "clipper.image.health")
 _COMMAND: Final = """#!/usr/local/bin/python3
 import sys
@@ -40,9 +46,10 @@ def clipper_changes() -> list[str]:
     """Return what Docker is told of the image beside its files; `compose/Dockerfile` says the same."""
     return [
         *image_changes(),
-        f"ENV CLIPPER_RUN_DIR={RUN_DIR} CLIPPER_LISTEN__QUERY_HOST=0.0.0.0 CLIPPER_LISTEN__MANAGEMENT_HOST=0.0.0.0",
+        *(f"ENV {name}={value}" for name, value in VARIABLES.items()),
         f"VOLUME {RUN_DIR}",
-        "EXPOSE 1337 1338",
+        "EXPOSE 1337",  # a line for one port, as podman takes it
+        "EXPOSE 1338",
         f"ENTRYPOINT {json.dumps(['python3', '-m', 'clipper.image'])}",
         f"CMD {json.dumps(['start'])}",
         f"HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD {json.dumps(list(HEALTH_COMMAND))}",

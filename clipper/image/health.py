@@ -23,7 +23,7 @@ def trouble(run_dir: Path) -> str:
     try:
         config = read_config(run_dir)
     except (ClipperError, OSError) as error:
-        return f"it has not started yet: {error}"
+        return f"its configuration cannot be read: {error}"
     for part, port in (("queries", config.listen.query_port), ("management", config.listen.management_port)):
         if wrong := _ask(config, port):
             return f"{part}: {wrong}"

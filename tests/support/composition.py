@@ -1,4 +1,4 @@
-"""Clipper's compose file on the tests' daemon: its images, made offline, and its services, brought up by docker-compose."""
+"""Clipper's compose file on the tests' daemon: its images, made offline, and its services."""
 
 from __future__ import annotations
 
@@ -99,9 +99,8 @@ def _import(
     changes = ["ENV PATH=/usr/bin", f"WORKDIR /{data}", f"VOLUME /{data}"]
     if tag == PROMETHEUS:
         changes.append(f"ENTRYPOINT {json.dumps([entry])}")
-    name, _, version = tag.partition(":")
     with contextlib.closing(dockerd.client()) as client:
-        client.api.import_image_from_file(str(path), repository=name, tag=version, changes=changes)
+        client.api.import_image_from_file(str(path), repository=tag, changes=changes)
     path.unlink()
 
 

@@ -37,11 +37,11 @@ class SpokenDaemon:
     def _image(self) -> Any:
         return SimpleNamespace(attrs={"Size": 7})
 
-    def _import(self, path: str, *, repository: str, tag: str, changes: Sequence[str]) -> None:
+    def _import(self, path: str, *, repository: str, changes: Sequence[str]) -> None:
         assert Path(path).stat().st_size > 0
         self.imported.append(changes)
         (label,) = (line.removeprefix("LABEL ") for line in changes if "ai.clipper.digest" in line)
-        self.images[f"{repository}:{tag}"] = label
+        self.images[repository] = label
 
     def _list(self, name: str, filters: Mapping[str, str]) -> list[Any]:
         return [self._image()] if self.images.get(name) == filters["label"] else []
