@@ -131,7 +131,7 @@ class DockerDaemon:
 
 @contextlib.contextmanager
 def own_daemon(kind: type[DockerDaemon] = DockerDaemon) -> Iterator[DockerDaemon]:
-    """Run a daemon of a kind for the length of a block, with the base image in it; nothing of either is left afterwards."""
+    """Run a daemon for the length of a block, with the base image in it; nothing of either is left afterwards."""
     # In memory where there is room: the daemon waits for the disk at each step of a container's life.
     in_memory = os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > _ROOM_BYTES
     directory = Path(tempfile.mkdtemp(prefix="clipper-dockerd-", dir="/dev/shm" if in_memory else "/tmp"))

@@ -93,20 +93,21 @@ def build_clipper_image(daemon: Daemon, tag: str, distributions: Sequence[str], 
 def _import(daemon: Daemon, tag: str, write: Callable[[IO[bytes]], None], changes: list[str], say: Say) -> int:
     import docker
 
+    full_name = tag if ":" in tag.rpartition("/")[2] else f"{tag}:latest"
     with tempfile.NamedTemporaryFile(prefix="clipper-image-", suffix=".tar") as archive:
         write(archive)
         archive.flush()
         label = f"{_DIGEST_LABEL}={_digest(archive, changes)}"
         try:
             with daemon.told():
-                known = daemon.client.images.list(name=tag, filters={"label": label})
+                known = daemon.client.images.list(name=full_name, filters={"label": label})
                 if known:
                     say("nothing has changed since it was made")
                     return int(known[0].attrs["Size"])
                 say(f"handing {archive.tell() >> 20} MiB to the Docker daemon")
                 # Name and tag in one: podman does not look at the other argument.
                 daemon.client.api.import_image_from_file(
-                    archive.name, repository=tag, changes=[*changes, f"LABEL {label}"]
+                    archive.name, repository=full_name, changes=[*changes, f"LABEL {label}"]
                 )
                 return int(daemon.client.images.get(tag).attrs["Size"])
         except docker.errors.APIError as error:

@@ -108,10 +108,10 @@ def test_image_of_this_machine_is_handed_over_again_only_if_something_in_it_has_
     monkeypatch.setattr(module, "write_base_image", write)
     daemon: Any = SpokenDaemon()
     said: list[str] = []
-    for _ in range(2):
-        assert build_base_image(daemon, "localhost:5000/base:1", (), said.append) == 7
+    for tag in ("localhost:5000/base", "localhost:5000/base:latest"):
+        assert build_base_image(daemon, tag, (), said.append) == 7
     assert len(daemon.imported) == 1 and said[-1] == "nothing has changed since it was made"
     build_base_image(daemon, "localhost:5000/base:2", (), said.append)
     content[0] = b"two"
-    build_base_image(daemon, "localhost:5000/base:1", (), said.append)
+    build_base_image(daemon, "localhost:5000/base", (), said.append)
     assert len(daemon.imported) == 3
