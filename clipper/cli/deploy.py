@@ -17,6 +17,7 @@ from clipper.cli.progress import follow
 from clipper.cli.server import Server
 from clipper.client.api_paths import segment
 from clipper.client.checks import check_batching
+from clipper.deploy.resources import with_gpus
 from clipper.errors import AlreadyExistsError, InvalidArgumentError
 
 
@@ -80,6 +81,15 @@ def deploy(
         list[str] | None,
         typer.Option("--resource", help="What each replica asks for: cpu=2; may be repeated.", metavar="NAME=VALUE"),
     ] = None,
+    gpus: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus",
+            help="Devices of each replica: 1, or 0.5 of one; 0: it sees none. Default: nobody counts.",
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None,
     description: Annotated[
         str, typer.Option("--description", help="A text for people.", metavar="TEXT", show_default=False)
     ] = "",
@@ -120,7 +130,9 @@ def deploy(
         "max_batch_size": max_batch_size,
         "labels": labels or [],
         "environment": dict(_pair(word, "--env") for word in environment or ()),
-        "resources": {name: _amount(value) for name, value in (_pair(word, "--resource") for word in resources or ())},
+        "resources": with_gpus(
+            {name: _amount(value) for name, value in (_pair(word, "--resource") for word in resources or ())}, gpus
+        ),
         "description": description,
         "make_current": current,
         "sample_input": None if sample is None else read_input(sample, input_type, name, source="--sample"),

@@ -54,6 +54,8 @@ def show(server: Server, model: ModelArgument, as_json: JsonOption = False) -> N
             print(
                 f"{model}:{version['version']} failed {version['failures']} times in a row: {version['last_failure']}"
             )
+        if version.get("waiting"):
+            print(f"{model}:{version['version']}: {version['waiting']}")
         if version["log_tail"]:
             print_log_tail(version["log_tail"], "its log ended with:")
 
@@ -107,11 +109,12 @@ def state_of(version: dict[str, Any]) -> tuple[str, str]:
     """Return the state of a version in a few words, and its style."""
     if version["is_quarantined"]:
         return f"quarantined after {version['failures']} failures", "bold red"
+    waits = ", waits for a device" if version.get("waiting") else ""
     if not version["is_deployed"]:
-        return "being deployed", "yellow"
+        return f"being deployed{waits}", "yellow"
     if version["ready_replicas"] < version["replicas"]:
         failures = f", {version['failures']} failures in a row" if version["failures"] else ""
-        return f"{version['replicas'] - version['ready_replicas']} not ready{failures}", "yellow"
+        return f"{version['replicas'] - version['ready_replicas']} not ready{failures}{waits}", "yellow"
     return "ready", "green"
 
 

@@ -46,6 +46,12 @@ def status(server: Server, as_json: JsonOption = False) -> None:
     problems += problems_of(found)
     remarks = [] if since_start is None else [text for item in since_start.applications for text in _remarks(item)]
     remarks += _recent_events(found)
+    remarks += [
+        f"{version['name']}:{version['version']} is being deployed: {version['waiting']}"
+        for model in found["models"]
+        for version in model["versions"]
+        if version.get("waiting") and not version["is_deployed"]
+    ]
     if as_json:
         applications = [] if since_start is None else [asdict(item) for item in since_start.applications]
         print_json(
@@ -77,7 +83,8 @@ def problems_of(found: Mapping[str, Any]) -> list[str]:
                     f"`clipper scale {model['name']} {version['replicas']} --version {version['version']}` tries again"
                 )
             elif version["is_deployed"] and version["ready_replicas"] < version["replicas"]:
-                why = f": {version['last_failure']}" if version["last_failure"] else ", they are being started"
+                cause = version.get("waiting") or version["last_failure"]
+                why = f": {cause}" if cause else ", they are being started"
                 problems.append(f"{name} has {version['ready_replicas']} of {version['replicas']} replicas ready{why}")
     for watched in found.get("monitoring", ()):
         problems += _problems_of_models(watched)
@@ -151,6 +158,10 @@ def _print(
         print_table(("MODEL", "VERSION", ">READY", "CONTAINER", "STATE"), [_model_row(item) for item in versions], "")
     else:
         print("no models")
+    if found.get("devices"):
+        print()
+        rows = [_device_row(device) for device in found["devices"]]
+        print_table(("DEVICE", "NAME", ">FREE", "REPLICAS"), rows, "")
     for text in remarks:
         print(f"\n! {text}")
     for text in problems:
@@ -185,6 +196,13 @@ def _application_row(item: ApplicationActivity) -> tuple[Any, ...]:
         f"{item.errors:.0f}",
         ", ".join(item.models) or "-",
     )
+
+
+def _device_row(device: Mapping[str, Any]) -> tuple[Any, ...]:
+    holders = [
+        holder if share == 1 else f"{holder} ({share:g})" for holder, share in sorted(device["replicas"].items())
+    ]
+    return device["device"], device["name"] or "-", f"{device['free']:g}", ", ".join(holders) or "-"
 
 
 def _model_row(version: Mapping[str, Any]) -> tuple[Any, ...]:

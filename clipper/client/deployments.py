@@ -20,6 +20,7 @@ from clipper.client.checks import (
 from clipper.client.model_files import local_directory, save_files, size_bytes, upload
 from clipper.client.prediction import to_json
 from clipper.client.progress import ProgressOption, Reporter, reporter
+from clipper.deploy.resources import with_gpus
 from clipper.deployers import find_deployer
 from clipper.errors import DeployError, InvalidArgumentError
 from clipper.registry import names
@@ -45,6 +46,7 @@ class DeploymentCalls(Calls):
         labels: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         resources: Mapping[str, int | str] | None = None,
+        gpus: float | None = None,
         description: str = "",
         make_current: bool = True,
         sample_input: Any = None,
@@ -67,6 +69,9 @@ class DeploymentCalls(Calls):
             Parameters of the container, ``CLIPPER_*``, or sizes of its thread pools.
         resources : mapping, optional
             What each replica asks of its machine, ``{"cpu": 2}``; kept for container managers that can grant it.
+        gpus : int or float, optional
+            Devices that each replica is given: a whole number, or a share of one device's memory (``0.5``); 0: it sees
+            none. Default: it sees what Clipper sees, and nobody counts it.
         make_current : bool
             Whether it answers the queries that name no version. A first version always does.
         sample_input : ndarray, sequence of numbers, str or bytes, optional
@@ -80,8 +85,8 @@ class DeploymentCalls(Calls):
         DeployError
             A replica died, or was not ready in time; carries its last log lines. Nothing of it is left.
         AlreadyExistsError, ConflictError, InvalidArgumentError
-            The version exists; a linked application does not fit it; a value is not valid, or the model cannot be
-            pickled: then the server has heard nothing of it.
+            The version exists; a linked application does not fit it, or the machine has fewer devices; a value is not
+            valid, or the model cannot be pickled: then the server has heard nothing of it.
         """
         controller, fixed_size = check_batching(batching, batch_size)
         body = {
@@ -93,7 +98,7 @@ class DeploymentCalls(Calls):
             "max_batch_size": to_count("max_batch_size", max_batch_size, 0, names.MAX_BATCH_SIZE),
             "labels": check_labels(labels),
             "environment": check_environment(environment),
-            "resources": names.check_resources(resources or {}),
+            "resources": with_gpus(names.check_resources(resources or {}), gpus),
             "description": names.check_description(description),
             "make_current": bool(make_current),
             "sample_input": None if sample_input is None else to_json(sample_input),

@@ -72,6 +72,8 @@ class VersionInfo(Record):
     labels: tuple[str, ...] = ()
     description: str = ""
     resources: Mapping[str, int | str] = field(default_factory=dict)
+    gpus: float | None = None  # of each replica; None: nothing was said
+    waiting: str = ""  # what replicas wait for that are not started
     controller: str = field(default="aimd", repr=False)
     batch_size: int = field(default=0, repr=False)
     max_batch_size: int = field(default=0, repr=False)
@@ -108,7 +110,7 @@ class ModelInfo(Record):
 class ReplicaInfo(Record):
     """One living replica."""
 
-    columns = ("replica_id", "state", "pid", "reason")
+    columns = ("replica_id", "state", "pid", "devices", "reason")
 
     replica_id: str  # model:version:index
     model: str
@@ -116,6 +118,8 @@ class ReplicaInfo(Record):
     state: str
     pid: int = 0
     reason: str = ""
+    devices: tuple[str, ...] = ()  # that it was given
+    gpus: float = 0  # how many, or which share of the one
 
 
 _Row = TypeVar("_Row", bound=Record)

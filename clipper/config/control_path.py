@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from clipper.config.option import OptionError, check, duration, option, option_made_by
+
+# UUIDs of devices and of their parts ("MIG-GPU-1f/1/0" with older drivers), and numbers.
+_DEVICES_FORM: Final = 'a list of UUIDs and numbers, each once, or of "none" alone'
+_DEVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,79}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,12 @@ class ManagementConfig:
         "what replicas run as: processes of this user, or Docker containers (section docker)",
         choices=("process", "docker"),
     )
+    gpu_devices: tuple[str, ...] = option(
+        (),
+        "devices that versions with gpus= are given: UUIDs, or numbers as nvidia-smi shows them; empty = all that it "
+        'lists, "none" = no device',
+        form=_DEVICES_FORM,
+    )
     containers: Mapping[str, tuple[str, ...]] = option_made_by(
         dict, "containers of your own by name, beside the built-in ones: a program and its arguments"
     )
@@ -135,6 +147,10 @@ class ManagementConfig:
     def __post_init__(self) -> None:
         check(self)
         _require_order(self, "replace_backoff_min_us", "replace_backoff_max_us")
+        devices = self.gpu_devices
+        is_sound = all(_DEVICE_NAME.fullmatch(name) for name in devices) and len(set(devices)) == len(devices)
+        if not is_sound or ("none" in devices and len(devices) > 1):
+            raise OptionError("gpu_devices", repr(devices), _DEVICES_FORM)
         for name, command in self.containers.items():
             if not name or not command:
                 raise OptionError("containers", repr(dict(self.containers)), "a program and its arguments by each name")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 from clipper.deploy.docker_daemon import Daemon, DaemonGoneError
 from clipper.deploy.docker_launch import launch
 from clipper.deploy.docker_leftovers import adopt, remove_all
-from clipper.deploy.docker_spec import Surroundings
+from clipper.deploy.docker_spec import Surroundings, grant_of
 from clipper.deploy.docker_watch import ContainerWatch, open_log
 from clipper.deploy.manager import ContainerManager, ManagerEvents, ReplicaExit, ReplicaSpec, RunningReplica
 from clipper.deploy.process import ProcessManager, last_life
@@ -91,7 +91,7 @@ class DockerManager(ContainerManager):
         self._around = await self._call(self._make_surroundings, self._daemon)
         for replica_id, container, pid in await self._call(adopt, self._daemon, self._around):
             self._watch(replica_id, container, pid, is_new=False)
-            self.events.on_running(RunningReplica(replica_id, pid))
+            self.events.on_running(RunningReplica(replica_id, pid, grant_of(container.labels)))
 
     async def serve(self) -> None:
         """Follow the supervisor until it closes the link: it has died, and so will we."""
@@ -138,7 +138,7 @@ class DockerManager(ContainerManager):
         try:
             container, pid = await self._launch(spec, starting)
             self._watch(replica_id, container, pid, is_new=True)
-            return RunningReplica(replica_id, pid)
+            return RunningReplica(replica_id, pid, spec.grant)
         finally:
             del self._starting[replica_id]
             starting.done.set()
@@ -191,7 +191,10 @@ class DockerManager(ContainerManager):
                 await asyncio.sleep(_RETRY_S)
 
     def list_replicas(self) -> tuple[RunningReplica, ...]:
-        return tuple(RunningReplica(watch.replica_id, watch.pid) for watch in self._running.values())
+        return tuple(
+            RunningReplica(watch.replica_id, watch.pid, grant_of(watch.container.labels))
+            for watch in self._running.values()
+        )
 
     def logs(self, replica_id: ReplicaId, line_count: int) -> str:
         starting = self._starting.get(replica_id)

@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from clipper.config import DockerConfig, LogConfig
 from clipper.deploy.containers import IMAGE_PREFIX
+from clipper.deploy.device_environment import container_variables as device_variables
+from clipper.deploy.device_environment import default_variables, device_requests
+from clipper.deploy.devices import Grant
 from clipper.deploy.manager import ReplicaSpec
 from clipper.deploy.resources import cpus_of, gpus_of, memory_bytes_of, thread_environment
 from clipper.logs import container_variables
@@ -24,6 +27,7 @@ REPLICA_LABEL: Final = "ai.clipper.replica"
 INSTANCE_LABEL: Final = "ai.clipper.instance"
 LIFE_LABEL: Final = "ai.clipper.life"
 RUN_DIR_LABEL: Final = "ai.clipper.run_dir"
+DEVICES_LABEL: Final = "ai.clipper.devices"
 DEFAULT_REPOSITORY: Final = "clipper/model-container"
 MODEL_PATH: Final = "/model"
 SOCKET_DIR: Final = "/run/clipper"
@@ -128,11 +132,14 @@ def create_arguments(spec: ReplicaSpec, around: Surroundings) -> dict[str, Any]:
             MODEL_LABEL: model_id.replace(":", "_"),
             NAME_LABEL: container_name(config.cluster_name, spec.replica_id),
             REPLICA_LABEL: spec.replica_id,
+            **({} if spec.grant is None else {DEVICES_LABEL: str(spec.grant)}),
         },
         "environment": {
             **container_variables(around.logs),
             **thread_environment(spec.resources),
+            **default_variables(spec.grant),
             **_inside(spec.env, around),
+            **device_variables(spec.grant, spec.resources),
         },
         "network": config.network,
         "user": around.user,
@@ -155,10 +162,15 @@ def create_arguments(spec: ReplicaSpec, around: Surroundings) -> dict[str, Any]:
         arguments["nano_cpus"] = int(cpus * _NANO)
     if memory_bytes:
         arguments |= {"mem_limit": memory_bytes, "memswap_limit": memory_bytes}
-    gpus = gpus_of(spec.resources)
-    if gpus:
-        arguments["device_requests"] = [{"Driver": "nvidia", "Count": gpus, "Capabilities": [["gpu"]]}]
-    return {**arguments, **config.extra_arguments}
+    gpus_of(spec.resources)  # may be no amount, in a state that an earlier version has stored
+    # These devices and no others, whatever all containers are given.
+    requests = {} if spec.grant is None else {"device_requests": device_requests(spec.grant)}
+    return {**arguments, **config.extra_arguments, **requests}
+
+
+def grant_of(labels: Mapping[str, str]) -> Grant | None:
+    """Return the devices that a container was started with."""
+    return Grant.parse(labels.get(DEVICES_LABEL, ""))
 
 
 def _inside(env: Mapping[str, str], around: Surroundings) -> dict[str, str]:

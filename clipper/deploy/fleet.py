@@ -16,6 +16,8 @@ from clipper.config import ManagementConfig
 from clipper.deploy.broadcast import Broadcast
 from clipper.deploy.containers import container_environment
 from clipper.deploy.counts import FleetCounts
+from clipper.deploy.device_demand import WAITING_HINT, demand_of, waiting_text
+from clipper.deploy.devices import Demand, Device, DeviceLedger
 from clipper.deploy.failures import FailureRow
 from clipper.deploy.manager import ContainerManager, ManagerEvents, ReplicaExit, ReplicaSpec, RunningReplica
 from clipper.deploy.query_waits import QueryWaits
@@ -42,6 +44,7 @@ class DesiredModel:
     environment: Mapping[str, str]
     model_path: Path
     resources: Mapping[str, int | str] = field(default_factory=dict)
+    is_deployed: bool = True  # else it is being deployed, and gets devices after all others
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +63,27 @@ class Fleet:
     ----------
     manager : ContainerManager
         From now on it tells its events to this fleet.
+    devices : sequence of Device
+        What versions with ``gpus`` are given.
     """
 
-    def __init__(self, config: ManagementConfig, frontends: FrontendLink, manager: ContainerManager) -> None:
+    def __init__(
+        self,
+        config: ManagementConfig,
+        frontends: FrontendLink,
+        manager: ContainerManager,
+        devices: Sequence[Device] = (),
+    ) -> None:
         self.table = ReplicaTable()
+        self.ledger = DeviceLedger(devices)
         self.manager = manager
         self.counts = FleetCounts()
         manager.events = ManagerEvents(self.on_running, self.on_exit, self.on_closed)
         self._config = config
         self._frontends = frontends
         self._desired: Mapping[ModelId, DesiredModel] = {}
+        self._demands: Mapping[ModelId, Demand] = {}
+        self._waiting: Mapping[ModelId, int] = {}  # replicas for which there is no device now
         self._waits = QueryWaits(config.drain_limit_us)
         self._failures: dict[ModelId, FailureRow] = {}
         self._changed = Broadcast()
@@ -92,6 +106,8 @@ class Fleet:
             has at least this long. What was told before counts for as long as queries may wait by it.
         """
         self._desired = dict(desired)
+        demands = {model_id: demand_of(model.resources, model.is_deployed) for model_id, model in desired.items()}
+        self._demands = {model_id: demand for model_id, demand in demands.items() if demand is not None}
         self._waits.tell(longest_slo_us or {}, _now_us())
         self._failures = {model_id: row for model_id, row in self._failures.items() if model_id in desired}
         self.counts.forget_all_but(desired)
@@ -119,6 +135,8 @@ class Fleet:
 
     def on_running(self, replica: RunningReplica) -> None:
         """A replica runs already: management was restarted. One that cannot be ours is stopped."""
+        if replica.grant is not None:
+            self.ledger.hold(replica.replica_id, replica.grant)
         try:
             self.table.add(replica.replica_id, replica.pid, _now_us())
         except ValueError:
@@ -133,6 +151,7 @@ class Fleet:
     def on_exit(self, ended: ReplicaExit) -> None:
         """A replica's process has ended: the frontends learn it first."""
         self._frontends.tell_gone(ended.replica_id)
+        self.ledger.release(ended.replica_id)
         session = self.table.session(ended.replica_id)
         replica = self.table.remove(ended.replica_id)
         if replica is not None and not self._is_closed and (replica.failure_cause or not replica.is_stopping):
@@ -150,6 +169,11 @@ class Fleet:
     def failure(self, model_id: ModelId) -> FailureRow | None:
         """Return the present row of failures of a model version."""
         return self._failures.get(model_id)
+
+    def waiting(self, model_id: ModelId) -> str:
+        """Return what replicas of a version wait for, and who has it; empty if none waits."""
+        count, model = self._waiting.get(model_id, 0), self._desired.get(model_id)
+        return waiting_text(count, model.resources, self.ledger) if count and model is not None else ""
 
     async def wait_ready(self, model_id: ModelId, count: int, on_look: Callable[[], None] = lambda: None) -> None:
         """Return when ``count`` replicas are ready.
@@ -180,10 +204,11 @@ class Fleet:
             mute = [one for one in late if self.table.never_registered(one, self.table.session(one.replica_id))]
             if mute:
                 states += f"; of {mute[0].replica_id}: {NEVER_REGISTERED}"
+            waiting = self.waiting(model_id)
             raise DeployError(
                 f"the model {model_id} has {self.table.ready_count(model_id)} of {count} replicas ready after "
-                f"{self._config.ready_limit_us / 1e6:g} s ({states or 'none was started'})",
-                hint="the limit is ready_limit_us",
+                f"{self._config.ready_limit_us / 1e6:g} s ({waiting or states or 'none was started'})",
+                hint=WAITING_HINT if waiting else "the limit is ready_limit_us",
                 log_tail=self.manager.logs(late[0].replica_id, LOG_TAIL_LINES) if late else "",
             )
 
@@ -207,6 +232,9 @@ class Fleet:
         while True:
             self._dirty.clear()
             decision = self._decide()
+            if decision.waiting != self._waiting:
+                self._waiting = decision.waiting
+                self._changed.notify()
             for action in decision.actions:
                 self._carry_out(action)
             if decision.actions:
@@ -228,6 +256,8 @@ class Fleet:
             self._config.ready_limit_us,
             self._config.suspect_grace_us,
             self._frontend_since_us,
+            self._demands,
+            self.ledger.room(),
         )
 
     def _carry_out(self, action: Start | Stop) -> None:
@@ -235,6 +265,8 @@ class Fleet:
         replica_id = make_replica_id(action.model_id, action.index)
         if isinstance(action, Start):
             replica = self.table.add(replica_id, 0, _now_us())
+            if action.grant is not None:
+                self.ledger.hold(replica_id, action.grant)
             self.counts.starts += 1
             self._spawn(self._start(replica, self._desired[action.model_id]))
             return
@@ -262,16 +294,21 @@ class Fleet:
             [*addresses[first:], *addresses[:first]],
             model.model_path,
         )
-        spec = ReplicaSpec(replica.replica_id, model.argv, {**model.environment, **contract}, model.resources)
+        environment, grant = {**model.environment, **contract}, self.ledger.of(replica.replica_id)
+        spec = ReplicaSpec(replica.replica_id, model.argv, environment, model.resources, grant)
         try:
             replica.pid = (await self.manager.start_replica(spec)).pid
         except DeployError as error:
-            self.table.remove(replica.replica_id)
+            self._forget(replica)
             self._note_failure(replica, error.message)
             self._touch()
         except UnavailableError as error:  # the manager is closed, and says so by `on_closed`
-            self.table.remove(replica.replica_id)
+            self._forget(replica)
             _logger.warning("%s: %s", replica.replica_id, error)
+
+    def _forget(self, replica: Replica) -> None:
+        self.table.remove(replica.replica_id)
+        self.ledger.release(replica.replica_id)
 
     async def _stop(self, replica: Replica, drains: bool) -> None:
         if drains:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clipper.deploy.devices import Grant
 from clipper.types import ReplicaId
 
 
@@ -14,14 +15,16 @@ from clipper.types import ReplicaId
 class ReplicaSpec:
     """One replica to start: its program and what is added to the program's environment.
 
-    ``resources`` is what the version asks for, by names that each manager knows for itself (``cpu``, ``memory``,
-    ``nvidia.com/gpu``); a manager leaves alone what it does not know.
+    ``resources`` is what the version asks for, by names that each manager knows for itself (``cpu``, ``memory``); a
+    manager leaves alone what it does not know. ``grant`` is what this replica was given of ``nvidia.com/gpu``; the
+    manager keeps it with the replica, and tells it again when management was restarted.
     """
 
     replica_id: ReplicaId
     argv: Sequence[str]
     env: Mapping[str, str]
     resources: Mapping[str, int | str] = field(default_factory=dict)
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class RunningReplica:
 
     replica_id: ReplicaId
     pid: int
+    grant: Grant | None = None  # the devices that it was started with
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from clipper.deploy.containers import IMAGE_PREFIX
+from clipper.deploy.device_environment import default_variables, process_variables
+from clipper.deploy.devices import Grant
 from clipper.deploy.manager import (
     ContainerManager,
     ReplicaExit,
@@ -31,8 +33,8 @@ _REAP_LIMIT_US: Final = 5_000_000
 class ProcessManager(ContainerManager):
     """The client end of `clipper.supervisor.containers`.
 
-    Of a replica's resources it knows ``cpu``: the threads that numerical libraries start. A plain process is held to
-    nothing.
+    Of a replica's resources it knows ``cpu``: the threads that numerical libraries start; and it lets a replica see the
+    devices that it was given. A plain process is held to nothing.
 
     Parameters
     ----------
@@ -103,8 +105,14 @@ class ProcessManager(ContainerManager):
             "op": "start",
             "id": spec.replica_id,
             "argv": list(spec.argv),
-            "env": {**thread_environment(spec.resources), **spec.env},
+            "env": {
+                **thread_environment(spec.resources),
+                **default_variables(spec.grant),
+                **spec.env,
+                **process_variables(spec.grant, spec.resources),
+            },
             "log": str(self.log_path(spec.replica_id)),
+            "devices": "" if spec.grant is None else str(spec.grant),
         }
         self._starting[spec.replica_id] = started
         try:
@@ -145,7 +153,8 @@ class ProcessManager(ContainerManager):
     def _on_event(self, event: Mapping[str, Any]) -> None:
         match event["event"]:
             case "started":
-                self._on_started(RunningReplica(ReplicaId(event["id"]), event["pid"]))
+                grant = Grant.parse(event.get("devices", ""))
+                self._on_started(RunningReplica(ReplicaId(event["id"]), event["pid"], grant))
             case "start_failed":
                 future = self._starting.get(ReplicaId(event["id"]))
                 if future is not None and not future.done():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from clipper.deploy.devices import Demand, Grant, Room
 from clipper.types import ModelId
 
 
@@ -42,10 +43,11 @@ class Restraint:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start a replica under the lowest free index."""
+    """Start a replica under the lowest free index, with these devices if its version asks for any."""
 
     model_id: ModelId
     index: int
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,30 @@ _ON_THEIR_WAY: Final = (ReplicaState.STARTING, ReplicaState.LOADING)
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do now, and when time alone would change the answer (None: never)."""
+    """What to do now, and when time alone would change the answer (None: never).
+
+    ``waiting`` is how many replicas of a version are not started because no device is free for them.
+    """
 
     actions: tuple[Action, ...]
     wake_us: int | None
+    waiting: Mapping[ModelId, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Replicas of one version that need devices; held back by failures, they are not started, but have their place."""
+
+    demand: Demand
+    starts: Sequence[Start]
+    replicas: Sequence[ReplicaView]
+    is_held_back: bool
+
+    @property
+    def rank(self) -> tuple[bool, int, ModelId]:
+        """What was deployed before what is being deployed, and of those who has fewest replicas."""
+        counted = [one for one in self.replicas if one.state in (*_ON_THEIR_WAY, ReplicaState.READY)]
+        return not self.demand.is_deployed, len(counted), self.starts[0].model_id
 
 
 def reconcile(
@@ -77,6 +99,8 @@ def reconcile(
     ready_limit_us: int,
     suspect_grace_us: int,
     frontend_since_us: int | None,
+    demands: Mapping[ModelId, Demand] | None = None,
+    room: Room | None = None,
 ) -> Decision:
     """Return the fewest actions that lead from ``actual`` to ``desired``.
 
@@ -95,9 +119,14 @@ def reconcile(
     frontend_since_us : int or None
         Since when there is a frontend that serves from the present snapshot. Without one no replica is late, since it
         could not register; and none is stopped, since a frontend that management does not see may still use it.
+    demands : mapping, optional
+        What the replicas of a version ask for, of those that need devices.
+    room : Room, optional
+        The devices, with what is held of them. It is drawn from; the grants of the starts are what was drawn.
     """
     actions: list[Action] = []
     wakes_us: list[int] = []
+    wishes: list[_Wish] = []
     for model_id in sorted(desired.keys() | {replica.model_id for replica in actual}):
         replicas = [replica for replica in actual if replica.model_id == model_id]
         wanted = desired.get(model_id, 0)
@@ -112,11 +141,55 @@ def reconcile(
             graces_us = [one.since_us + suspect_grace_us for one in replicas if one.state is ReplicaState.SUSPECT]
             wakes_us += [end_us for end_us in graces_us if end_us > now_us]
         restraint = restraints.get(model_id, Restraint())
-        if starts and not restraint.is_quarantined and restraint.not_before_us > now_us:
+        if not starts or restraint.is_quarantined:
+            continue
+        is_held_back = restraint.not_before_us > now_us
+        if is_held_back:
             wakes_us.append(restraint.not_before_us)
-        elif not restraint.is_quarantined:
+        demand = (demands or {}).get(model_id)
+        if demand is not None:
+            wishes.append(_Wish(demand, starts, replicas, is_held_back))
+        elif not is_held_back:
             actions += starts
-    return Decision(tuple(actions), min(wakes_us, default=None))
+    waiting: dict[ModelId, int] = {}
+    for wish in sorted(wishes, key=lambda wish: wish.rank):
+        granted = _grant(wish, room or Room())
+        actions += [] if wish.is_held_back else granted
+        missing = len(wish.starts) - len(granted)
+        if missing:
+            waiting[wish.starts[0].model_id] = missing
+            if frontend_since_us is not None:
+                stops, ends_us = _give_way(wish.replicas, missing, actions, now_us, suspect_grace_us)
+                actions += stops
+                wakes_us += ends_us
+    return Decision(tuple(actions), min(wakes_us, default=None), waiting)
+
+
+def _grant(wish: _Wish, room: Room) -> list[Start]:
+    """Return those starts that devices were found for."""
+    granted = []
+    for start in wish.starts:
+        grant = room.take(wish.demand.gpus)
+        if grant is None:  # nor is there one for the next, which asks for as much
+            break
+        granted.append(replace(start, grant=grant))
+    return granted
+
+
+def _give_way(
+    replicas: Sequence[ReplicaView], missing: int, actions: Sequence[Action], now_us: int, suspect_grace_us: int
+) -> tuple[list[Stop], list[int]]:
+    """Stop suspects whose replacements find no device, when they were kept for as long as they should be.
+
+    Elsewhere a suspect is kept until its replacement is ready; here that would be for ever, as it has the device.
+    """
+    suspects = [one for one in replicas if one.state is ReplicaState.SUSPECT]
+    suspects = [one for one in suspects if Stop(one.model_id, one.index) not in actions]
+    ends_us = {one.index: one.since_us + max(suspect_grace_us, one.keep_us) for one in suspects}
+    suspects.sort(key=lambda one: (ends_us[one.index], one.index))
+    more = max(0, missing - sum(one.state is ReplicaState.STOPPING for one in replicas))
+    stops = [Stop(one.model_id, one.index) for one in suspects[:more] if ends_us[one.index] <= now_us]
+    return stops, [end_us for end_us in ends_us.values() if end_us > now_us]
 
 
 def _stops(

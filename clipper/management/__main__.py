@@ -15,6 +15,7 @@ from typing import Any
 
 from clipper.config import ClipperConfig, LogConfig, read_config
 from clipper.deploy.choose import make_manager
+from clipper.deploy.device_inventory import find_devices
 from clipper.deploy.fleet import Fleet, FrontendLink
 from clipper.errors import ClipperError, StartError
 from clipper.logs import start_logging
@@ -115,7 +116,9 @@ async def _serve(
 
     frontends = FrontendLink(rpc_addresses, tell_gone, tell_drain)
     manager = make_manager(config, os.environ.get(MARK_VARIABLE, ""))
-    fleet = Fleet(config.management, frontends, manager)
+    devices = await asyncio.to_thread(find_devices, config.management.gpu_devices)
+    _logger.info("devices for versions with gpus=: %s", ", ".join(one.device_id for one in devices) or "none")
+    fleet = Fleet(config.management, frontends, manager, devices)
     channel = ControlChannel(config.frontend.workers, snapshot, fleet.on_session, fleet.on_workers)
     learning = Learning(learner_store, channel, config.management.learner_flush_interval_us)
     operations = Operations(config, registry, channel, fleet, learning)

@@ -132,6 +132,7 @@ class DesiredState:
                 version.environment,
                 self._files.path(version.model_id),
                 version.resources,
+                version.is_deployed,
             )
             for version in state.all_versions()
             if not version.is_external

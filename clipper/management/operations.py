@@ -16,6 +16,8 @@ from typing import Any
 
 from clipper.config import ClipperConfig
 from clipper.deploy.containers import check_environment, container_argv
+from clipper.deploy.device_demand import check_fits
+from clipper.deploy.device_environment import check_variables
 from clipper.deploy.fleet import Fleet
 from clipper.errors import CallerError, ClipperError, ConflictError, UnavailableError
 from clipper.management.control_channel import ControlChannel
@@ -148,10 +150,12 @@ class Operations:
         DeployError
             A replica died or is not ready in time; the version, its replicas and its files are gone again.
         CallerError
-            The version exists, its container does not, a linked application does not fit it, or it was deleted
-            meanwhile.
+            The version exists, its container does not, a linked application does not fit it, this machine has fewer
+            devices than it asks for, or it was deleted meanwhile.
         """
         check_environment(version.environment)
+        check_variables(version.environment, version.resources)
+        check_fits(version.model_id, version.resources, version.replicas, self._fleet.ledger.devices)
         container_argv(version.container, self._config.management.containers)
         staged_files = None if staged_files is None else self._files.check_staged(staged_files)
         deployment = partial(self._deploy, version, staged_files, make_current, progress or Progress())
@@ -178,7 +182,7 @@ class Operations:
         try:
             await self._desired.change(add, take_files)
             await self._fleet.wait_ready(
-                model_id, version.replicas, follow_ready(progress, self._fleet.table, model_id, version.replicas)
+                model_id, version.replicas, follow_ready(progress, self._fleet, model_id, version.replicas)
             )
             progress.say(Stage.SWITCHING, f"{model_id} answers queries" if make_current else f"{model_id} is deployed")
             await self._desired.change(partial(_finish_deployment, model_id=model_id, make_current=make_current))
@@ -294,6 +298,8 @@ class Operations:
                 hint="start or stop some; they join and leave by themselves",
             )
         changes.set_replicas(self.state, *model_id, count)  # is refused before a quarantine ends
+        if count > version.replicas:  # what a smaller machine cannot hold any more may be scaled down
+            check_fits(model_id, version.resources, count, self._fleet.ledger.devices)
         return await self._tasks.run(
             [model_id], SCALED, partial(self._set_replicas, model_id, count, progress or Progress())
         )
@@ -310,7 +316,7 @@ class Operations:
         await self._desired.change(lambda state: changes.set_replicas(state, *model_id, count))
         table = self._fleet.table
         try:
-            await self._fleet.wait_ready(model_id, count, follow_ready(progress, table, model_id, count))
+            await self._fleet.wait_ready(model_id, count, follow_ready(progress, self._fleet, model_id, count))
         except BaseException:
             if not self._tasks.is_closing:
                 await self._tasks.finish(self._undo_scaling(model_id, former))

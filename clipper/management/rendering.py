@@ -8,7 +8,9 @@ from typing import Any
 from clipper.deploy.failures import FailureRow
 from clipper.deploy.fleet import Fleet
 from clipper.deploy.replicas import Replica, Session
-from clipper.management.schemas import ApplicationAnswer, ModelAnswer, ReplicaAnswer, VersionAnswer
+from clipper.deploy.resources import GPU, Resources, gpus_of
+from clipper.errors import InvalidArgumentError
+from clipper.management.schemas import ApplicationAnswer, DeviceAnswer, ModelAnswer, ReplicaAnswer, VersionAnswer
 from clipper.registry.records import Application, Model, ModelVersion
 from clipper.types import ReplicaId
 
@@ -45,6 +47,8 @@ def version_answer(model: Model, version: ModelVersion, fleet: Fleet) -> Version
         max_batch_size=version.max_batch_size,
         labels=list(version.labels),
         resources=dict(version.resources),
+        gpus=_gpus(version.resources),
+        waiting=fleet.waiting(version.model_id),
         description=version.description,
         is_current=model.current_version == version.version,
         is_deployed=version.is_deployed,
@@ -75,7 +79,7 @@ def replica_answers(fleet: Fleet) -> list[ReplicaAnswer]:
 
 def replica_answer(replica: Replica, fleet: Fleet) -> ReplicaAnswer:
     """Render a replica."""
-    session = fleet.table.session(replica.replica_id)
+    session, grant = fleet.table.session(replica.replica_id), fleet.ledger.of(replica.replica_id)
     return ReplicaAnswer(
         replica_id=replica.replica_id,
         model=replica.model_id.name,
@@ -83,6 +87,8 @@ def replica_answer(replica: Replica, fleet: Fleet) -> ReplicaAnswer:
         pid=replica.pid,
         state=fleet.table.state(replica),
         reason="" if session is None else session.reason,
+        devices=[] if grant is None else list(grant.device_ids),
+        gpus=0 if grant is None else float(grant.share * len(grant.device_ids)),
     )
 
 
@@ -91,5 +97,33 @@ def external_answer(replica_id: ReplicaId, session: Session) -> ReplicaAnswer:
     model, _, rest = replica_id.partition(":")
     version = rest.partition(":")[0]
     return ReplicaAnswer(
-        replica_id=replica_id, model=model, version=version, pid=0, state=session.state, reason=session.reason
+        replica_id=replica_id,
+        model=model,
+        version=version,
+        pid=0,
+        state=session.state,
+        reason=session.reason,
+        devices=[],
+        gpus=0,
     )
+
+
+def device_answers(fleet: Fleet) -> list[DeviceAnswer]:
+    """Render the devices of this machine."""
+    ledger, free = fleet.ledger, fleet.ledger.free()
+    return [
+        DeviceAnswer(
+            device=device.device_id,
+            name=device.name,
+            free=float(free[device.device_id]),
+            replicas={holder: float(share) for holder, share in ledger.holders(device.device_id).items()},
+        )
+        for device in ledger.devices
+    ]
+
+
+def _gpus(resources: Resources) -> float | None:
+    try:
+        return float(gpus_of(resources)) if GPU in resources else None
+    except InvalidArgumentError:  # see `deploy.device_demand.demand_of`
+        return None

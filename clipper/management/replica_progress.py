@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from clipper.deploy.fleet import Fleet
 from clipper.deploy.reconcile import ReplicaState
 from clipper.deploy.replicas import ReplicaTable
 from clipper.management.progress import Progress, Stage
 from clipper.types import ModelId
 
 
-def follow_ready(progress: Progress, table: ReplicaTable, model_id: ModelId, count: int) -> Callable[[], None]:
+def follow_ready(progress: Progress, fleet: Fleet, model_id: ModelId, count: int) -> Callable[[], None]:
     """Return what to call at each look while ``count`` replicas are awaited."""
 
     def describe(states: Counter[ReplicaState]) -> tuple[Stage, str]:
@@ -19,12 +20,13 @@ def follow_ready(progress: Progress, table: ReplicaTable, model_id: ModelId, cou
         others = [
             f"{states[state]} {state}" for state in (ReplicaState.LOADING, ReplicaState.STARTING) if states[state]
         ]
-        detail = ", ".join([f"{ready} of {count} replicas ready", *others])
+        waiting = fleet.waiting(model_id)
+        detail = ", ".join([f"{ready} of {count} replicas ready", *others, *([waiting] if waiting else [])])
         if ready >= count:
             return Stage.READY, detail
         return Stage.LOADING if states[ReplicaState.LOADING] else Stage.STARTING, detail
 
-    return _follow(progress, table, model_id, describe)
+    return _follow(progress, fleet.table, model_id, describe)
 
 
 def follow_stopping(progress: Progress, table: ReplicaTable, model_id: ModelId) -> Callable[[], None]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import JsonValue, WithJsonSchema
 
+from clipper.deploy import resources
 from clipper.registry import learning, names
 from clipper.selection.losses import LOSSES
 from clipper.selection.registry import POLICIES
@@ -129,6 +130,17 @@ Resources = Annotated[
         maxProperties=names.MAX_RESOURCES,
         propertyNames={"pattern": f"^{names.RESOURCE_NAME.pattern}$"},
         additionalProperties={"anyOf": [_AMOUNT, _TEXT_AMOUNT]},
+    ),
+]
+Gpus = Annotated[
+    float | None,
+    _schema(
+        anyOf=[
+            {"type": "integer", "minimum": 0, "maximum": resources.MAX_GPUS},
+            {"type": "number", "minimum": float(resources.MIN_GPU_SHARE), "exclusiveMaximum": 1},
+            {"type": "null"},
+        ],
+        examples=[1, 0.5],
     ),
 ]
 Description = Annotated[str, _schema(type="string", maxLength=names.MAX_DESCRIPTION_CHARACTERS)]

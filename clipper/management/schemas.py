@@ -14,6 +14,7 @@ from clipper.management.schema_types import (
     Controller,
     Description,
     DType,
+    Gpus,
     InputType,
     Labels,
     LearningFields,
@@ -138,6 +139,11 @@ class DeployRequest(_Request):
     labels: Labels = []
     environment: dict[str, str] = Field({}, description="added to the containers' environment: CLIPPER_* and threads")
     resources: Resources = Field({}, description="what each replica asks of its machine")
+    gpus: Gpus = Field(
+        None,
+        description="whole devices of each replica, or a share of one; 0: it sees none; null: nothing is said. "
+        "Stands for the resource nvidia.com/gpu",
+    )
     description: Description = ""
     make_current: bool = Field(True, description="whether it answers the queries that name no version")
     sample_input: JsonValue = Field(
@@ -161,6 +167,8 @@ class VersionAnswer(BaseModel):
     max_batch_size: int
     labels: list[str]
     resources: dict[str, int | str]
+    gpus: float | None = Field(description="of each replica; null: nothing is said")
+    waiting: str = Field(description="what replicas wait for that are not started, and who has it; empty: none waits")
     description: str
     is_current: bool
     is_deployed: bool = Field(description="false while it is being deployed")
@@ -201,6 +209,17 @@ class ReplicaAnswer(BaseModel):
     pid: int = Field(description="0 = somebody else has started it")
     state: str
     reason: str
+    devices: list[str] = Field(description="that it was given, as CUDA_VISIBLE_DEVICES names them")
+    gpus: float = Field(description="how many, or which share of the one")
+
+
+class DeviceAnswer(BaseModel):
+    """One device that versions with gpus are given."""
+
+    device: str = Field(description="its UUID, or its number", examples=["GPU-8e2b0d2b-1a0c-4a5e-9d3e-0f8f0c6f2d11"])
+    name: str = Field(description="empty: nobody has told it", examples=["NVIDIA H100 80GB HBM3"])
+    free: float = Field(description="share that no replica has")
+    replicas: dict[str, float] = Field(description="who has which share")
 
 
 class WorkerAnswer(BaseModel):
@@ -232,6 +251,7 @@ class StatusAnswer(BaseModel):
     applications: list[ApplicationAnswer]
     models: list[ModelAnswer]
     replicas: list[ReplicaAnswer]
+    devices: list[DeviceAnswer] = Field(description="of this machine, for versions with gpus")
     monitoring: list[MonitoringStatus] = Field([], description="of each application that is monitored")
 
 

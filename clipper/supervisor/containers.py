@@ -1,11 +1,12 @@
 """Process containers, started and stopped at management's request; they outlive management.
 
-Commands:  {"op": "start", "id", "argv", "env", "log"}    {"op": "stop", "id", "grace_us"}
-Events:    {"event": "started", "id", "pid"}              {"event": "exited", "id", "pid", "code"}
-           {"event": "start_failed", "id", "error"}       {"event": "listed"}    {"event": "draining"}
+Commands:  {"op": "start", "id", "argv", "env", "log", "devices"}    {"op": "stop", "id", "grace_us"}
+Events:    {"event": "started", "id", "pid", "devices"}              {"event": "exited", "id", "pid", "code"}
+           {"event": "start_failed", "id", "error"}                  {"event": "listed"}    {"event": "draining"}
            {"event": "restarts", "counts": {process: times}}
 
 A management process that connects is sent ``restarts``, ``started`` for each container that is alive, and ``listed``.
+What management has written as ``devices`` is a text that means something to management only.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class ContainerDesk:
         self._after_exit = on_exit
         self._log_variables = container_variables(logs)
         self._containers: dict[str, Child] = {}
+        self._devices: dict[str, str] = {}  # of each of them
         self._link: SupervisorLink | None = None
         self._restarts: dict[str, int] = {}
         self._closed = False
@@ -56,7 +58,7 @@ class ContainerDesk:
         self._watch_link()
         self._tell({"event": "restarts", "counts": self._restarts})
         for container_id, child in list(self._containers.items()):
-            self._tell({"event": "started", "id": container_id, "pid": child.pid})
+            self._tell_started(container_id, child)
         self._tell({"event": "listed"})
 
     def disconnect(self) -> None:
@@ -95,9 +97,9 @@ class ContainerDesk:
         try:
             match command["op"]:
                 case "start":
-                    self._start(
-                        str(command["id"]), list(command["argv"]), dict(command["env"]), Path(str(command["log"]))
-                    )
+                    argv, env = list(command["argv"]), dict(command["env"])
+                    devices = str(command.get("devices", ""))
+                    self._start(str(command["id"]), argv, env, Path(str(command["log"])), devices)
                 case "stop":
                     child = self._containers.get(str(command["id"]))
                     if child is not None:
@@ -108,7 +110,7 @@ class ContainerDesk:
             # Not the command itself: a model's environment may hold secrets.
             _logger.error("management sent a command without sense, %r: %r", command.get("op"), error)
 
-    def _start(self, container_id: str, argv: list[str], env: dict[str, str], log_path: Path) -> None:
+    def _start(self, container_id: str, argv: list[str], env: dict[str, str], log_path: Path, devices: str) -> None:
         if self._closed:
             self._tell({"event": "start_failed", "id": container_id, "error": "Clipper is being stopped"})
             return
@@ -127,10 +129,15 @@ class ContainerDesk:
             self._tell({"event": "start_failed", "id": container_id, "error": str(error)})
             return
         self._containers[container_id] = child
-        self._tell({"event": "started", "id": container_id, "pid": child.pid})
+        self._devices[container_id] = devices
+        self._tell_started(container_id, child)
+
+    def _tell_started(self, container_id: str, child: Child) -> None:
+        devices = self._devices[container_id]
+        self._tell({"event": "started", "id": container_id, "pid": child.pid, "devices": devices})
 
     def _on_exit(self, container_id: str, child: Child, code: int) -> None:
-        del self._containers[container_id]
+        del self._containers[container_id], self._devices[container_id]
         self._tell({"event": "exited", "id": container_id, "pid": child.pid, "code": code})
         self._after_exit()
 

@@ -39,7 +39,9 @@ class PreparedContainer(ModelContainer):
             A setting is not usable; there is no such device, or no cupy.
         """
         self.gpu = gpu or GpuSettings.from_environment()
-        self._preprocessor = make_preprocessor(pipeline, self.gpu.device, self.gpu.decode_threads)
+        self._preprocessor = make_preprocessor(
+            pipeline, self.gpu.device, self.gpu.decode_threads, self.gpu.preparing_memory_ratio
+        )
         self._limit = PieceLimit(self.gpu.piece_items)
         logger.info("inputs are prepared on %s", self.gpu.device)
 

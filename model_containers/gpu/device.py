@@ -56,6 +56,8 @@ class DevicePreprocessor(Preprocessor):
     ----------
     device : int
         Which, as CUDA counts those that CUDA_VISIBLE_DEVICES leaves.
+    memory_ratio : float
+        Of the device's memory, that cupy's pool may hold in this process; 1 = no limit.
     is_timed : bool
         Mark begin and end of copies and kernels with events; see ``marks``.
     """
@@ -67,6 +69,7 @@ class DevicePreprocessor(Preprocessor):
         decode_threads: int = 1,
         slots: int = SLOTS,
         *,
+        memory_ratio: float = 1.0,
         is_timed: bool = False,
     ) -> None:
         super().__init__(pipeline, decode_threads)
@@ -76,6 +79,8 @@ class DevicePreprocessor(Preprocessor):
         self._is_timed = is_timed
         with self._device:
             cuda = self._cupy.cuda
+            if memory_ratio < 1:
+                self._cupy.get_default_memory_pool().set_limit(fraction=memory_ratio)
             self._kernels = []
             for number, stage in enumerate(self._stages):
                 source = kernel_source(stage, number)

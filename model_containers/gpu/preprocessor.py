@@ -127,8 +127,10 @@ def device_number(device: str) -> int | None:
     return None if device == "cpu" else int(found[1] or 0)
 
 
-def make_preprocessor(pipeline: Pipeline, device: str = "cpu", decode_threads: int = 1) -> Preprocessor:
-    """Return a preprocessor on ``cpu``, ``cuda`` or ``cuda:NUMBER``.
+def make_preprocessor(
+    pipeline: Pipeline, device: str = "cpu", decode_threads: int = 1, memory_ratio: float = 1.0
+) -> Preprocessor:
+    """Return a preprocessor on ``cpu``, ``cuda`` or ``cuda:NUMBER``, which may use so much of the device's memory.
 
     Raises
     ------
@@ -139,5 +141,5 @@ def make_preprocessor(pipeline: Pipeline, device: str = "cpu", decode_threads: i
     if number is None:
         return HostPreprocessor(pipeline, decode_threads)
     kind = importlib.import_module("model_containers.gpu.device").DevicePreprocessor
-    preprocessor: Preprocessor = kind(pipeline, number, decode_threads)
+    preprocessor: Preprocessor = kind(pipeline, number, decode_threads, memory_ratio=memory_ratio)
     return preprocessor

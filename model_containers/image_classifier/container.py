@@ -31,7 +31,7 @@ class ImageClassifierContainer(PreparedContainer):
         pipeline = pipeline_from_json(settings.model_file(PIPELINE_FILE).read_text(encoding="utf-8"))
         self.prepare_with(pipeline)
         network = settings.model_file(NETWORK_FILE)
-        self._network = OnnxNetwork(network, pipeline, self.gpu.where_network_computes)
+        self._network = OnnxNetwork(network, pipeline, self.gpu.where_network_computes, self.gpu.network_memory_ratio)
         self._labels, self._top = _read_labels(settings)
 
     def infer(self, prepared: Prepared) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from model_containers.gpu.device import load_cupy
 from model_containers.gpu.errors import PipelineError
 from model_containers.gpu.handoff import bind_onnx_input
 from model_containers.gpu.pipeline import Pipeline
@@ -31,6 +32,8 @@ class OnnxNetwork:
     ----------
     device : str
         ``cpu``, ``cuda`` or ``cuda:NUMBER``.
+    memory_ratio : float
+        Of the device's memory, that ONNX Runtime may hold for the network; 1 = no limit.
 
     Raises
     ------
@@ -40,7 +43,7 @@ class OnnxNetwork:
         The network takes another input than the pipeline makes.
     """
 
-    def __init__(self, path: Path, pipeline: Pipeline, device: str) -> None:
+    def __init__(self, path: Path, pipeline: Pipeline, device: str, memory_ratio: float = 1.0) -> None:
         try:
             runtime = importlib.import_module("onnxruntime")
         except ImportError as error:
@@ -56,7 +59,7 @@ class OnnxNetwork:
         options.intra_op_num_threads = 1  # a replica is one process on one core; see `limit_blas_threads`
         providers: list[Any] = ["CPUExecutionProvider"]
         if number is not None:
-            providers.insert(0, (_CUDA, {"device_id": number}))
+            providers.insert(0, (_CUDA, {"device_id": number, **_memory_options(number, memory_ratio)}))
             if hasattr(runtime, "preload_dlls"):  # CUDA's libraries, from NVIDIA's wheels or PyTorch's
                 runtime.preload_dlls()
         self._session = runtime.InferenceSession(str(path), options, providers=providers)
@@ -98,3 +101,14 @@ class OnnxNetwork:
             raise PipelineError(f"the network takes batches of {shape[0]} only; export it with a free first axis")
         if len(outputs[0].shape) != 2:
             raise PipelineError(f"the network's first output has shape {outputs[0].shape}, expected (batch, classes)")
+
+
+def _memory_options(device: int, memory_ratio: float) -> dict[str, str]:
+    """Return the provider's options that hold it to a part of the device's memory."""
+    if memory_ratio == 1:
+        return {}
+    cupy = load_cupy(device)  # ONNX Runtime takes bytes, and does not tell how many there are
+    with cupy.cuda.Device(device):
+        _, total_bytes = cupy.cuda.runtime.memGetInfo()
+    # Its arena doubles what it takes by default, and would reach the limit at half of it.
+    return {"gpu_mem_limit": str(int(total_bytes * memory_ratio)), "arena_extend_strategy": "kSameAsRequested"}

@@ -172,7 +172,7 @@ def test_killed_management_is_restarted_and_told_which_containers_live_on(run_di
         wait_until(lambda: {"event": "listed"} in events(run_dir))
         assert events(run_dir) == [
             {"event": "restarts", "counts": {"management": 1}},
-            {"event": "started", "id": "fake:1:0", "pid": container},
+            {"event": "started", "id": "fake:1:0", "pid": container, "devices": ""},
             {"event": "listed"},
         ]
         assert supervisor.stop() == 0

@@ -89,6 +89,8 @@ class FakeCupy:
     def __init__(self, device_count: int = 1) -> None:
         self.limit_bytes = 1 << 40
         self.is_lost = False
+        self.total_bytes = 80 << 30
+        self.pool_ratio: float | None = None  # that the pool of device memory is held to
         self.launches: list[tuple[int, int]] = []
         self.pinned_bytes: list[int] = []
         self.device_count = device_count
@@ -117,14 +119,20 @@ class FakeCupy:
         return launch
 
     def get_default_memory_pool(self) -> Any:
-        return _Pool()
+        return _Pool(self)
 
     get_default_pinned_memory_pool = get_default_memory_pool
 
 
 class _Pool:
+    def __init__(self, fake: FakeCupy) -> None:
+        self._fake = fake
+
     def free_all_blocks(self) -> None:
         return
+
+    def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
+        self._fake.pool_ratio = fraction
 
 
 class _Cuda:
@@ -142,6 +150,9 @@ class _Cuda:
         if self._fake.device_count == 0:
             raise CUDARuntimeError(100)
         return self._fake.device_count
+
+    def memGetInfo(self) -> tuple[int, int]:  # noqa: N802
+        return self._fake.total_bytes // 2, self._fake.total_bytes
 
     def alloc_pinned_memory(self, size_bytes: int) -> bytearray:
         self._fake.pinned_bytes.append(size_bytes)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from clipper.deploy.devices import Demand, Grant, Room
 from clipper.deploy.reconcile import Decision, ReplicaState, ReplicaView, Restraint, Start, Stop, reconcile
 from clipper.types import ModelId
 
@@ -30,6 +31,8 @@ class World:
         What runs already, whoever started it.
     frontend_since_us : int or None
         Since when a frontend serves from the present snapshot.
+    demands : dict, optional
+        What replicas of a version need of the devices.
     """
 
     desired: dict[ModelId, int]
@@ -39,6 +42,9 @@ class World:
     frontend_since_us: int | None = 0
     starts: Counter[ModelId] = field(default_factory=Counter)
     stopped_ready: int = 0
+    demands: dict[ModelId, Demand] = field(default_factory=dict)
+    device_ids: tuple[str, ...] = ()
+    grants: dict[Key, Grant] = field(default_factory=dict)
 
     @classmethod
     def of(cls, desired: Mapping[ModelId, int], replicas: Iterable[ReplicaView]) -> World:
@@ -49,15 +55,27 @@ class World:
     def decide(self) -> Decision:
         """Ask, check the answer against what it must never do, and return it."""
         views = [replace(one, keep_us=KEEP_US) for one in self.replicas.values()]
-        limits = (self.now_us, READY_LIMIT_US, GRACE_US, self.frontend_since_us)
-        decision = reconcile(self.desired, views, self.restraints, *limits)
-        again = reconcile(dict(reversed(self.desired.items())), views[::-1], self.restraints, *limits)
+        decision = self._ask(self.desired, views)
+        again = self._ask(dict(reversed(self.desired.items())), views[::-1])
         assert set(again.actions) == set(decision.actions), "the order of what is told must not matter"
         assert again.wake_us == decision.wake_us
         assert decision.wake_us is None or decision.wake_us > self.now_us, "it would be asked for ever"
         for model_id in self.desired.keys() | {one.model_id for one in views}:
             self._check(model_id, [action for action in decision.actions if action.model_id == model_id])
         return decision
+
+    def _ask(self, desired: Mapping[ModelId, int], views: Sequence[ReplicaView]) -> Decision:
+        return reconcile(
+            desired,
+            views,
+            self.restraints,
+            self.now_us,
+            READY_LIMIT_US,
+            GRACE_US,
+            self.frontend_since_us,
+            self.demands,
+            self.room(),
+        )
 
     def _check(self, model_id: ModelId, actions: list[Start | Stop]) -> None:
         wanted = self.desired.get(model_id, 0)
@@ -94,10 +112,17 @@ class World:
             if isinstance(action, Start):
                 self.starts[action.model_id] += 1
                 self.replicas[key] = ReplicaView(*key, ReplicaState.STARTING, self.now_us)
+                if action.grant is not None:
+                    self.grants[key] = action.grant
             else:
                 self.stopped_ready += self.replicas[key].state is ReplicaState.READY
                 leaving = replace(self.replicas[key], state=ReplicaState.STOPPING, since_us=self.now_us)
                 self.replicas[key] = replace(leaving, was_late=action.is_failure)
+
+    def room(self) -> Room:
+        """Return the devices; what is gone holds none."""
+        self.grants = {key: grant for key, grant in self.grants.items() if key in self.replicas}
+        return Room(self.device_ids, list(self.grants.values()))
 
     # -- what happens by itself --------------------------------------------------------------------------------------
 

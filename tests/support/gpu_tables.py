@@ -19,6 +19,7 @@ MEANINGS = {
     "device": "where inputs are prepared: `cpu`, `cuda` or `cuda:NUMBER`",
     "network_device": "where the network computes; empty: where inputs are prepared",
     "piece_items": "inputs at a time: the next are decoded and copied while these are computed",
+    "memory_ratio": "of the device's memory, that the replica keeps to: set by `gpus=0.5`; 1: no limit",
     "decode_threads": "inputs decoded, and copied into pinned memory, at a time",
 }
 

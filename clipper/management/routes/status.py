@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from clipper.config import keys, masked, value_of
 from clipper.management.monitoring_schemas import monitoring_status
-from clipper.management.rendering import application_answer, model_answer, replica_answers
+from clipper.management.rendering import application_answer, device_answers, model_answer, replica_answers
 from clipper.management.routes.context import API_PREFIX, ContextParameter
 from clipper.management.schemas import HealthAnswer, StatusAnswer, WorkerAnswer
 
@@ -38,6 +38,7 @@ async def get_status(context: ContextParameter) -> StatusAnswer:
         applications=[application_answer(application) for application in state.applications.values()],
         models=[model_answer(model, fleet) for model in state.models.values()],
         replicas=replica_answers(fleet),
+        devices=device_answers(fleet),
         monitoring=[monitoring_status(monitored) for monitored in context.monitoring.all_monitored()],
     )
 

@@ -8,6 +8,7 @@ from typing import Final
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
+from clipper.deploy.resources import with_gpus
 from clipper.management.rendering import version_answer
 from clipper.management.routes.context import (
     API_PREFIX,
@@ -110,7 +111,7 @@ def _to_version(name: str, request: DeployRequest) -> ModelVersion:
         max_batch_size=request.max_batch_size,
         labels=names.check_labels(request.labels),
         environment=request.environment,
-        resources=request.resources,
+        resources=with_gpus(names.check_resources(request.resources), request.gpus),
         description=request.description,
         sample_input_json=names.check_sample_input(request.sample_input),
     )

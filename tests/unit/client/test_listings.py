@@ -38,7 +38,7 @@ def test_counts_are_shown_as_numbers_and_booleans_as_words() -> None:
 
 
 def test_empty_listing_still_names_its_columns() -> None:
-    assert repr(Listing(ReplicaInfo, [])) == "replica_id  state  pid  reason"
+    assert repr(Listing(ReplicaInfo, [])) == "replica_id  state  pid  devices  reason"
 
 
 def test_notebook_gets_a_table_with_its_text_escaped() -> None:

@@ -17,7 +17,7 @@ from clipper.deploy.build_image import ModelImage
 from clipper.deploy.docker_spec import Identity, Surroundings, create_arguments, default_image
 from clipper.deploy.manager import ReplicaExit, ReplicaSpec
 from clipper.deploy.process import ProcessManager
-from clipper.deploy.resources import cpus_of, gpus_of, memory_bytes_of, thread_environment
+from clipper.deploy.resources import cpus_of, memory_bytes_of, thread_environment
 from clipper.errors import DeployError, InvalidArgumentError
 from clipper.types import ReplicaId
 from clipper.version import VERSION
@@ -80,10 +80,9 @@ def test_model_directory_without_files_hides_nothing_of_the_image(tmp_path: Path
 
 
 def test_resources_become_limits_and_zero_is_none() -> None:
-    resources: dict[str, int | str] = {"cpu": "1500m", "memory": "512Mi", "nvidia.com/gpu": 1, "unknown": "x"}
+    resources: dict[str, int | str] = {"cpu": "1500m", "memory": "512Mi", "unknown": "x"}
     limited = create_arguments(spec(resources=resources), around())
     assert limited["nano_cpus"] == 1_500_000_000 and limited["mem_limit"] == limited["memswap_limit"] == 512 << 20
-    assert limited["device_requests"] == [{"Driver": "nvidia", "Count": 1, "Capabilities": [["gpu"]]}]
     assert limited["environment"]["OMP_NUM_THREADS"] == "2"
     free = create_arguments(spec(), around(max_processes=0))
     assert not {"nano_cpus", "mem_limit", "pids_limit", "device_requests"} & free.keys()
@@ -145,12 +144,6 @@ def test_cpus_that_are_no_amount_are_refused_and_set_no_threads(amount: str) -> 
     with pytest.raises(InvalidArgumentError, match="cpu="):
         cpus_of({"cpu": amount})
     assert thread_environment({"cpu": amount}) == {}
-
-
-def test_gpus_are_whole_devices() -> None:
-    assert gpus_of({}) == 0 and gpus_of({"nvidia.com/gpu": "2"}) == 2
-    with pytest.raises(InvalidArgumentError, match="whole number of devices"):
-        gpus_of({"nvidia.com/gpu": "0.5"})
 
 
 def test_image_is_refused_where_replicas_are_processes(tmp_path: Path) -> None:

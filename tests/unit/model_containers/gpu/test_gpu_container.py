@@ -18,6 +18,7 @@ from model_containers.gpu.settings import MAX_DECODE_THREADS, GpuSettings
 from model_containers.gpu.sources import DecodeImage, TensorImage
 from model_containers.gpu.staging import SMALLEST_BYTES, StagingPool
 from model_containers.gpu.steps import Resize
+from model_containers.image_classifier.network import _memory_options
 from model_containers.settings import SettingsError
 from tests.support.fake_cupy import FakeCupy
 from tests.support.gpu_cases import make_images
@@ -180,3 +181,36 @@ def test_tensorrt_gets_the_address_once_its_stream_waits(fake: FakeCupy) -> None
     for _ in range(2):  # its slot again: the device waits for the reader first
         container._preprocessor.submit(IMAGES)
     assert len(prepared.stream.waits) == 1
+
+
+@pytest.mark.parametrize(
+    ("ratio", "network", "preparing", "computing"),
+    [(1.0, "", 1.0, 1.0), (0.5, "", 0.125, 0.375), (0.5, "cpu", 0.5, 0.5), (0.5, "cuda:1", 0.5, 0.5)],
+)
+def test_share_of_a_device_is_divided_where_preparation_and_network_have_the_same_one(
+    fake: FakeCupy, ratio: float, network: str, preparing: float, computing: float
+) -> None:
+    given = {
+        "CLIPPER_GPU_DEVICE": "cuda",
+        "CLIPPER_GPU_MEMORY_RATIO": str(ratio),
+        "CLIPPER_GPU_NETWORK_DEVICE": network,
+    }
+    settings = GpuSettings.from_environment(given)
+    assert (settings.preparing_memory_ratio, settings.network_memory_ratio) == (preparing, computing)
+    container = Means()
+    container.prepare_with(PIPELINE, settings)
+    assert fake.pool_ratio == (None if ratio == 1 else preparing)
+
+
+@pytest.mark.parametrize("text", ["0", "1.01", "-0.5", "half", "nan", ""])
+def test_share_of_a_device_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(SettingsError, match="CLIPPER_GPU_MEMORY_RATIO"):
+        GpuSettings.from_environment({"CLIPPER_GPU_MEMORY_RATIO": text})
+
+
+def test_network_is_held_to_its_share_in_bytes(fake: FakeCupy) -> None:
+    assert _memory_options(0, 1.0) == {}
+    assert _memory_options(0, 0.375) == {
+        "gpu_mem_limit": str(3 * fake.total_bytes // 8),
+        "arena_extend_strategy": "kSameAsRequested",
+    }
