@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench.document import write_into
-from bench.own_dockerd import own_daemon
+from bench.own_dockerd import DaemonError, own_daemon
 from bench.reliability.containers import DOCKER, KINDS, PROCESS
 from bench.reliability.context import Bench
 from bench.reliability.report import DOCUMENT, RECORDS, WRITTEN_BY, Result, load_record, render, save_record
@@ -64,7 +64,10 @@ def _parse(arguments: Sequence[str] | None) -> tuple[dict[str, Row], argparse.Na
 def _started(options: argparse.Namespace) -> Iterator[Bench]:
     """Give the rows what they run in, a daemon too if they need one."""
     with contextlib.ExitStack() as held:
-        daemon = held.enter_context(own_daemon()) if options.containers == DOCKER else None
+        try:
+            daemon = held.enter_context(own_daemon()) if options.containers == DOCKER else None
+        except DaemonError as error:
+            sys.exit(f"no row can be run in Docker: {error}")
         bench = Bench(options.full, tell=lambda line: print(line, flush=True), daemon=daemon)
         held.callback(bench.close)
         yield bench

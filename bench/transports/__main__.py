@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from bench.document import DOCUMENTS, write_into
+from bench.loadgen.wrk import LoadError
 from bench.machine import describe_machine
-from bench.own_dockerd import own_daemon
+from bench.own_dockerd import DaemonError, own_daemon
 from bench.paper import records
 from bench.transports.measure import Transports, measure
 from bench.transports.report import render
@@ -41,8 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     rounds, duration_s = QUICK if options.quick else FULL
     machine = describe_machine()
-    with own_daemon() as daemon:
-        found = measure(daemon, options.rounds or rounds, options.duration_s or duration_s)
+    try:
+        with own_daemon() as daemon:
+            found = measure(daemon, options.rounds or rounds, options.duration_s or duration_s)
+    except (DaemonError, LoadError) as error:
+        sys.exit(f"nothing can be measured: {error}")
     print(render(found))
     if options.record:
         records.keep(NAME, found, machine, is_full=not options.quick, directory=RECORDS)
