@@ -36,6 +36,13 @@ def processes_of(run_dir: Path) -> dict[int, str]:
     return found
 
 
+def is_in_container(pid: int) -> bool:
+    """Whether a process numbers the processes around it otherwise than this one does; not if it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/ns/pid").readlink() != Path("/proc/self/ns/pid").readlink()
+    return False
+
+
 def wait_with_cpu(process: subprocess.Popen[str]) -> tuple[str, ChildCpu]:
     """Wait for a child whose standard output is a pipe; return that output and what the child took.
 

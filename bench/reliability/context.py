@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from bench.own_dockerd import DockerDaemon
+from bench.reliability.containers import Containers, DockerContainers, Processes
 from bench.reliability.instance import Instance
 from bench.reliability.scenario import Check
 
@@ -30,12 +32,19 @@ class Bench:
         The issue's figures; else a few seconds a row.
     tell : callable
         Takes lines of progress.
+    daemon : DockerDaemon, optional
+        Replicas are containers of this one, not processes.
     """
 
     is_full: bool = False
     tell: Callable[[str], None] = lambda _line: None
     checks: list[Check] = field(default_factory=list)
+    daemon: DockerDaemon | None = None
     _shared: Instance | None = None
+
+    def containers(self) -> Containers:
+        """Return where the replicas of a new instance run."""
+        return Processes() if self.daemon is None else DockerContainers(self.daemon)
 
     def pick(self, short: T, full: T) -> T:
         """Return the figure of this form."""
@@ -66,13 +75,13 @@ class Bench:
         """An instance for rows that leave it as they found it; started when first asked for."""
         if self._shared is None or not self._shared.is_running:
             self.close()
-            self._shared = Instance.start()
+            self._shared = Instance.start(self.containers())
         return self._shared
 
     @contextlib.contextmanager
     def own(self, **options: Any) -> Iterator[Instance]:
         """Give an instance of the row's own, see `Instance.start`; it ends with the block, whatever is left of it."""
-        instance = Instance.start(**options)
+        instance = Instance.start(self.containers(), **options)
         try:
             yield instance
         finally:

@@ -19,6 +19,7 @@ from typing import Any, Final
 from bench.procfs import processes_of
 from bench.query_client import port_of
 from bench.reliability import commanded_container
+from bench.reliability.containers import Containers, Processes
 from clipper import Clipper, ClipperError
 from clipper.bench.procfs import rss_bytes
 from clipper.config import ClipperConfig, ListenConfig, ManagementConfig
@@ -28,6 +29,7 @@ FRONTEND: Final = "clipper.frontend"
 MANAGEMENT: Final = "clipper.management"
 SUPERVISOR: Final = "clipper.supervisor"
 COMMANDED: Final = "commanded"  # a container that obeys `Instance.command`
+COMMANDS: Final = "commands"  # where the commands lie, below the run directory
 DEFAULT: Final = "default"  # the default output of every application here
 _NUMBERS: Final = itertools.count(1)
 
@@ -38,23 +40,35 @@ class Instance:
 
     clipper: Clipper
     run_dir: Path
+    config: ClipperConfig
+    containers: Containers
 
     @classmethod
-    def start(cls, **sections: Any) -> Instance:
+    def start(cls, containers: Containers | None = None, **sections: Any) -> Instance:
         """Start one on free ports; ``sections`` replace those of the configuration, see `ClipperConfig`."""
         run_dir = make_run_dir()
+        containers = containers or Processes()
+        commands = run_dir / COMMANDS
+        commands.mkdir()
         programs = {COMMANDED: (sys.executable, commanded_container.__file__)}
         config = ClipperConfig(
             run_dir,
             listen=ListenConfig(query_port=0, management_port=0),
             management=ManagementConfig(containers=programs),
         )
-        config = replace(config, **sections)
+        config = containers.configured(replace(config, **sections), commands)
         try:
-            return cls(Clipper.start(config=config), run_dir)
+            return cls(Clipper.start(config=config), run_dir, config, containers)
         except BaseException:
+            containers.close()
             shutil.rmtree(run_dir, ignore_errors=True)
             raise
+
+    def start_again(self) -> None:
+        """Start another Clipper in the run directory of one that has ended, however it did."""
+        with contextlib.suppress(ClipperError):
+            self.clipper.stop()  # its connections
+        self.clipper = Clipper.start(config=self.config)
 
     def close(self) -> None:
         """End what is left of it."""
@@ -63,6 +77,7 @@ class Instance:
         for pid in processes_of(self.run_dir):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self.containers.close()
         shutil.rmtree(self.run_dir, ignore_errors=True)
 
     # -- processes -----------------------------------------------------------------------------------------------
@@ -152,7 +167,7 @@ class Instance:
             file.unlink()
 
     def _command_file(self, model: str) -> Path:
-        return self.run_dir / f"command-{model}"
+        return self.run_dir / COMMANDS / model
 
     def replicas(self, model: str, states: Collection[str] = ("ready",)) -> dict[int, str]:
         """Return pid -> replica id of a model's replicas in one of the states, as management sees them."""

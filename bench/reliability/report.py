@@ -8,11 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.reliability.containers import DOCKER, PROCESS
 from bench.reliability.scenario import Check, Row
 
-RECORD: Final = Path(__file__).with_name("record.json")
+RECORDS: Final = {
+    PROCESS: Path(__file__).with_name("record.json"),
+    DOCKER: Path(__file__).with_name("record_docker.json"),
+}
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-WRITTEN_BY: Final = "python -m bench.reliability --render"
+WRITTEN_BY: Final = {
+    PROCESS: "python -m bench.reliability --render",
+    DOCKER: "python -m bench.reliability --containers docker --render",
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class Result:
         return not self.missing and not self.error and all(check.holds for check in self.checks)
 
 
-def load_record(path: Path = RECORD) -> dict[str, Result]:
+def load_record(path: Path) -> dict[str, Result]:
     """Return the newest result of each row that has been recorded."""
     if not path.exists():
         return {}
@@ -44,19 +51,19 @@ def load_record(path: Path = RECORD) -> dict[str, Result]:
     }
 
 
-def save_record(results: Iterable[Result], path: Path = RECORD) -> dict[str, Result]:
+def save_record(results: Iterable[Result], path: Path) -> dict[str, Result]:
     """Put results in the place of older ones of their rows; return all."""
     record = load_record(path) | {result.name: result for result in results}
     path.write_text(json.dumps({name: asdict(record[name]) for name in sorted(record)}, indent=1) + "\n", "utf-8")
     return record
 
 
-def render(rows: Mapping[str, Row], record: Mapping[str, Result]) -> str:
+def render(rows: Mapping[str, Row], record: Mapping[str, Result], kind: str = PROCESS) -> str:
     """Return the table, one line a row; rows that were never run say so."""
     lines = ["| scenario | must hold | seen | form | holds |", "|---|---|---|---|---|"]
     for row in rows.values():
         result = record.get(row.name)
-        lines.append(f"| {row.scenario} | {row.claim} | {' | '.join(_cells(result))} |")
+        lines.append(f"| {row.scenario_in(kind)} | {row.claim} | {' | '.join(_cells(result))} |")
     return "\n".join(lines) + "\n"
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import bench.reliability.scenarios as families
+from bench.reliability.containers import PROCESS
 
 if TYPE_CHECKING:
     from bench.reliability.context import Bench
@@ -55,6 +56,12 @@ class Row:
     run: RowFunction
     order: int
     needs: tuple[str, str] | None = None
+    kinds: Collection[str] = (PROCESS,)
+    in_docker: str = ""
+
+    def scenario_in(self, kind: str) -> str:
+        """Say what is done where replicas are of a kind."""
+        return self.scenario if kind == PROCESS else self.in_docker or self.scenario
 
     @property
     def missing(self) -> str:
@@ -68,7 +75,14 @@ _ROWS: Final[dict[str, Row]] = {}
 
 
 def row(
-    name: str, *, scenario: str, claim: str, order: int, needs: tuple[str, str] | None = None
+    name: str,
+    *,
+    scenario: str,
+    claim: str,
+    order: int,
+    needs: tuple[str, str] | None = None,
+    kinds: Collection[str] = (PROCESS,),
+    in_docker: str = "",
 ) -> Callable[[RowFunction], RowFunction]:
     """Register a function as a row.
 
@@ -82,19 +96,25 @@ def row(
         Place in the table; unique.
     needs : (str, str), optional
         A program without which it cannot run, and the line that installs it.
+    kinds : collection of str
+        The kinds of replicas that it is about, of `bench.reliability.containers.KINDS`.
+    in_docker : str, optional
+        What is done where they are Docker's, if that is said in other words.
     """
 
     def register(function: RowFunction) -> RowFunction:
         if name in _ROWS or any(other.order == order for other in _ROWS.values()):
             raise ValueError(f"the row {name!r} or its order {order} is there already")
-        _ROWS[name] = Row(name, function.__module__.rpartition(".")[2], scenario, claim, function, order, needs)
+        family = function.__module__.rpartition(".")[2]
+        _ROWS[name] = Row(name, family, scenario, claim, function, order, needs, kinds, in_docker)
         return function
 
     return register
 
 
-def load_rows() -> dict[str, Row]:
-    """Import every family and return all rows by name, in the order of the table."""
+def load_rows(kind: str = PROCESS) -> dict[str, Row]:
+    """Import every family and return the rows about replicas of a kind by name, in the order of the table."""
     for module in pkgutil.iter_modules(families.__path__):
         importlib.import_module(f"{families.__name__}.{module.name}")
-    return dict(sorted(_ROWS.items(), key=lambda item: item[1].order))
+    rows = sorted(_ROWS.values(), key=lambda row: row.order)
+    return {row.name: row for row in rows if kind in row.kinds}

@@ -32,13 +32,13 @@ class Show(Protocol):
 
 
 @contextlib.contextmanager
-def progress(title: str) -> Iterator[Show]:
-    """Show progress until the block ends."""
+def progress(title: str, counted: str = "ready") -> Iterator[Show]:
+    """Show progress until the block ends; ``counted`` says what those of the total are that are given as ready."""
     if sys.stderr.isatty():
-        with _bar(title) as show:
+        with _bar(title, counted) as show:
             yield show
     else:
-        yield _Lines(title)
+        yield _Lines(title, counted)
 
 
 def follow(events: Iterable[Mapping[str, Any]], title: str) -> Any:
@@ -65,12 +65,12 @@ def follow(events: Iterable[Mapping[str, Any]], title: str) -> Any:
 class _Lines:
     """One line for each step that differs from the one before."""
 
-    def __init__(self, title: str) -> None:
-        self._title = title
+    def __init__(self, title: str, counted: str) -> None:
+        self._title, self._counted = title, counted
         self._shown = ""
 
     def __call__(self, text: str, ready: int = 0, total: int = 0, detail: str = "") -> None:
-        count = f" ({ready} of {total} ready)" if total else ""
+        count = f" ({ready} of {total} {self._counted})" if total else ""
         line = f"{self._title}: {detail or text + count}"
         if line != self._shown:
             say(line)
@@ -78,7 +78,7 @@ class _Lines:
 
 
 @contextlib.contextmanager
-def _bar(title: str) -> Iterator[Callable[..., None]]:
+def _bar(title: str, counted: str) -> Iterator[Callable[..., None]]:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -92,7 +92,7 @@ def _bar(title: str) -> Iterator[Callable[..., None]]:
         task = bar.add_task(title, total=None, count="")
 
         def show(text: str, ready: int = 0, total: int = 0, detail: str = "") -> None:
-            count = f"{ready}/{total} ready" if total else ""
+            count = f"{ready}/{total} {counted}" if total else ""
             bar.update(
                 task, description=f"{title}: {text}", total=total or None, completed=ready, count=count, refresh=True
             )

@@ -1,28 +1,36 @@
-"""Images of models: a base image with the model's files in /model, and the packages that it needs."""
+"""Images: those of models, on top of a base image; and those made of this machine, the base image and Clipper's."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import re
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from clipper.deploy.base_image import image_changes, write_base_image
+from clipper.deploy.clipper_image import clipper_changes, write_clipper_image
 from clipper.deploy.docker_daemon import Daemon, explanation
 from clipper.errors import DeployError, InvalidArgumentError
 
 Say = Callable[[str], None]
 _USER: Final = "65532:65532"
 _TAIL_LINES: Final = 20
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+# What the daemon does around each step says nothing about the step.
+_NOISE: Final = re.compile(r"---> |Removing intermediate container ")
+_DIGEST_LABEL: Final = "ai.clipper.digest"
 # Runs in the image: there may be neither a shell nor pip in it. Layers of the same packages come from the cache.
 _INSTALL: Final = (
-    "import importlib.util as util, subprocess, sys; "
+    "import importlib.util as util, os, subprocess, sys; "
+    "os.environ.update(PIP_NO_COLOR='1', PIP_ROOT_USER_ACTION='ignore', PIP_DISABLE_PIP_VERSION_CHECK='1'); "
     "util.find_spec('pip') or subprocess.check_call([sys.executable, '-m', 'ensurepip']); "
-    "subprocess.check_call([sys.executable, '-m', 'pip', 'install', '--no-cache-dir', *sys.argv[1:]])"
+    "sys.exit(subprocess.call([sys.executable, '-m', 'pip', 'install', '--no-cache-dir', *sys.argv[1:]]))"
 )
 
 
@@ -70,21 +78,49 @@ def build_base_image(daemon: Daemon, tag: str, distributions: Sequence[str], say
     DeployError
         The daemon cannot take it.
     """
+    return _import(daemon, tag, lambda file: write_base_image(file, distributions, say), image_changes(), say)
+
+
+def build_clipper_image(daemon: Daemon, tag: str, distributions: Sequence[str], say: Say) -> int:
+    """Make an image of this machine's Clipper likewise; raises as `build_base_image`.
+
+    On podman it has no health check: an import takes none there, and `compose/compose.yaml` has its own.
+    """
+    changes = [one for one in clipper_changes() if not (one.startswith("HEALTHCHECK") and daemon.is_podman())]
+    return _import(daemon, tag, lambda file: write_clipper_image(file, distributions, say), changes, say)
+
+
+def _import(daemon: Daemon, tag: str, write: Callable[[IO[bytes]], None], changes: list[str], say: Say) -> int:
     import docker
 
-    name, _, version = tag.rpartition(":") if ":" in tag.rpartition("/")[2] else (tag, "", "latest")
+    full_name = tag if ":" in tag.rpartition("/")[2] else f"{tag}:latest"
     with tempfile.NamedTemporaryFile(prefix="clipper-image-", suffix=".tar") as archive:
-        write_base_image(archive, distributions, say)
+        write(archive)
         archive.flush()
-        say(f"handing {archive.tell() >> 20} MiB to the Docker daemon")
+        label = f"{_DIGEST_LABEL}={_digest(archive, changes)}"
         try:
             with daemon.told():
+                known = daemon.client.images.list(name=full_name, filters={"label": label})
+                if known:
+                    say("nothing has changed since it was made")
+                    return int(known[0].attrs["Size"])
+                say(f"handing {archive.tell() >> 20} MiB to the Docker daemon")
+                # Name and tag in one: podman does not look at the other argument.
                 daemon.client.api.import_image_from_file(
-                    archive.name, repository=name, tag=version, changes=image_changes()
+                    archive.name, repository=full_name, changes=[*changes, f"LABEL {label}"]
                 )
                 return int(daemon.client.images.get(tag).attrs["Size"])
         except docker.errors.APIError as error:
             raise DeployError(f"the image {tag!r} cannot be made: {explanation(error)}") from error
+
+
+def _digest(archive: IO[bytes], changes: Sequence[str]) -> str:
+    """Return a digest of all that an image is made of, and leave the archive at its end."""
+    archive.seek(0)
+    digest = hashlib.file_digest(archive, "sha256")  # type: ignore[arg-type]
+    digest.update(json.dumps(list(changes)).encode())
+    archive.seek(0, io.SEEK_END)
+    return digest.hexdigest()
 
 
 def build_model_image(daemon: Daemon, image: ModelImage, say: Say) -> int:
@@ -116,19 +152,34 @@ def build_model_image(daemon: Daemon, image: ModelImage, say: Say) -> int:
                 )
                 for step in steps:
                     if "error" in step:
-                        raise _failed(image, str(step["error"]), said)
-                    line = str(step.get("stream") or step.get("status") or "").strip()
-                    if line:
-                        said.append(line)
+                        raise _failed(image, _cause(image, step), said)
+                    text = _COLOUR.sub("", str(step.get("stream") or step.get("status") or ""))
+                    for line in filter(None, map(str.rstrip, text.splitlines())):
+                        if not _NOISE.match(line.lstrip()):
+                            said.append(line)
                         say(line)
                 return int(daemon.client.images.get(image.tag).attrs["Size"])
-        except docker.errors.APIError as error:
+        except (docker.errors.DockerException, TypeError) as error:  # it checks names before it asks the daemon
             raise _failed(image, explanation(error), said) from error
+
+
+def _cause(image: ModelImage, step: Mapping[str, Any]) -> str:
+    """Return what the daemon says is wrong; of our own way to install packages, what it was to do."""
+    said = str(step["error"])
+    if _INSTALL not in said:
+        return said
+    code = (step.get("errorDetail") or {}).get("code", "")
+    return (
+        f"pip cannot install {', '.join(image.packages)} (exit code {code}); where there is no network, "
+        "`clipper build-image --with NAME` copies what is installed here into the base image"
+    )
 
 
 def _failed(image: ModelImage, cause: str, said: Sequence[str]) -> DeployError:
     tail = "".join(f"\n  {line}" for line in said[-_TAIL_LINES:])
-    return DeployError(f"the image {image.tag!r} cannot be built: {cause}; the build said at last:{tail}")
+    return DeployError(
+        f"the image {image.tag!r} cannot be built: {cause}" + (f"; the build said at last:{tail}" if tail else "")
+    )
 
 
 def _write_context(target: IO[bytes], image: ModelImage) -> None:

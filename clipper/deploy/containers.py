@@ -29,11 +29,15 @@ def container_argv(container: str, extra: Mapping[str, Sequence[str]]) -> tuple[
     Raises
     ------
     InvalidArgumentError
-        There is no container of that name.
+        There is no container of that name, or no image is named.
     """
     if container in extra:
         return tuple(extra[container])
     if container.startswith(IMAGE_PREFIX):
+        if not container.removeprefix(IMAGE_PREFIX).strip():
+            raise InvalidArgumentError(
+                f"the container {container!r} names no image", hint=f"expected {IMAGE_PREFIX}REPOSITORY:TAG"
+            )
         return (container,)
     if container not in _BUILT_IN:
         known = ", ".join(sorted({*_BUILT_IN, *extra}))

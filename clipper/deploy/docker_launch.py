@@ -21,6 +21,7 @@ from clipper.security.container_rights import share_files
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
+_NAME_TAKEN: Final = "that name is already in use"
 _ENDED_PID: Final = -1  # of a container that has ended before one could ask
 
 
@@ -77,15 +78,27 @@ def _create(daemon: Daemon, spec: ReplicaSpec, arguments: dict[str, Any], around
                 raise DeployError(f"the container cannot be started: {error}") from error
         except (docker.errors.DockerException, TypeError, ValueError) as error:
             if is_last or not _has_made_room(daemon, error, arguments, spec, around):
-                raise DeployError(f"the container cannot be started: {explanation(error)}") from error
+                raise DeployError(f"the container cannot be started: {_refusal(error, arguments['image'])}") from error
     raise DeployError(f"the container cannot be started: there is no image {arguments['image']!r}")
+
+
+def _refusal(error: Exception, image: str) -> str:
+    """Return what the daemon said, in our words where its own leave open what is wrong with which image."""
+    said = explanation(error)
+    if "no command specified" in said.lower():
+        return (
+            f"the image {image!r} names no program to run: expected an ENTRYPOINT that speaks the container contract "
+            f"(docs/containers.md); `clipper build-image TAG --from {image} --container NAME` adds a built-in one"
+        )
+    return f"{image!r} is no name of an image: {said}" if "reference format" in said else said
 
 
 def _has_made_room(
     daemon: Daemon, error: Exception, arguments: dict[str, Any], spec: ReplicaSpec, around: Surroundings
 ) -> bool:
     """Whether the container's name was taken, and is free now: what had it was ours, and has ended."""
-    if getattr(error, "status_code", 0) != 409:
+    # Podman answers 500.
+    if getattr(error, "status_code", 0) != 409 and _NAME_TAKEN not in explanation(error):
         return False
     try:
         other = daemon.find(arguments["name"])

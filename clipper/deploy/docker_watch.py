@@ -27,6 +27,7 @@ _logger = logging.getLogger(__name__)
 _STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ")
 _SIGNALS: Final = range(129, 129 + 64)  # 128 + N: a signal N ended it, as shells and Docker write it
 _KILLED: Final = -9
+_SECOND_NS: Final = 1_000_000_000
 _BACKOFF: Final = Backoff(min_us=20_000, max_us=2_000_000, stable_us=1_000_000)
 
 
@@ -64,11 +65,14 @@ class ContainerWatch:
         self._stream: Any = None
         self._is_unreadable = False
         # Of what was copied before, the file's time says the last: see `_keep`.
+        self._stream_ns = 0
         self._last_ns = 0 if is_new or not log.path.exists() else log.path.stat().st_mtime_ns
         if is_new:
             log.end_line()
             log.write(start_line(log_config, replica_id, pid))
-            self._stamp(_STAMP.match(f"{container.attrs.get('Created', '')} ".encode()))
+            created = _STAMP.match(f"{container.attrs.get('Created', '')} ".encode())
+            if created is not None:  # the whole second: some daemons stamp output by that alone
+                self._stamp(_nanoseconds(created) // _SECOND_NS * _SECOND_NS - 1)
         self._thread = threading.Thread(target=self._run, name=f"docker {replica_id}", daemon=True)
 
     def start(self) -> None:
@@ -143,7 +147,7 @@ class ContainerWatch:
         try:
             with self._daemon.told():
                 stream = self.container.logs(
-                    stream=True, follow=True, timestamps=True, since=self._last_ns // 1_000_000_000 or None
+                    stream=True, follow=True, timestamps=True, since=self._last_ns // _SECOND_NS or None
                 )
         except docker.errors.APIError as error:
             # Other log drivers keep nothing that can be read: then only the end is waited for.
@@ -157,6 +161,7 @@ class ContainerWatch:
                 self._stream = stream
             if self._closed.is_set():  # so `close` may have come too early to see it
                 return
+            self._stream_ns = 0
             for chunk in stream:
                 self._keep(chunk)
 
@@ -180,22 +185,25 @@ class ContainerWatch:
                 response.close()
 
     def _keep(self, chunk: bytes) -> None:
-        """Append one piece of output, and let the file's time be the daemon's stamp of it: there we go on one day."""
+        """Append one piece of output, and let the file's time be the daemon's stamp of it: there we go on one day.
+
+        Pieces of one stamp count upwards from it, for podman stamps whole seconds. Every stream begins with a whole
+        second, so each piece gets the same number in all of them.
+        """
         found = _STAMP.match(chunk)
         if found is None:
             self._log.write(chunk)
             return
-        stamp_ns = _nanoseconds(found)
-        if stamp_ns <= self._last_ns:  # the daemon knows whole seconds only to begin at
+        self._stream_ns = max(_nanoseconds(found), self._stream_ns + 1)
+        if self._stream_ns <= self._last_ns:  # the daemon knows whole seconds only to begin at
             return
         self._log.write(chunk[found.end() :])
-        self._last_ns = stamp_ns
-        self._stamp(found)
+        self._last_ns = self._stream_ns
+        self._stamp(self._last_ns)
 
-    def _stamp(self, found: re.Match[bytes] | None) -> None:
+    def _stamp(self, time_ns: int) -> None:
         with contextlib.suppress(OSError):
-            if found is not None:
-                os.utime(self._log.path, ns=(_nanoseconds(found),) * 2)
+            os.utime(self._log.path, ns=(time_ns, time_ns))
 
 
 def open_log(path: Path, config: LogConfig) -> RotatingLog:
@@ -206,4 +214,4 @@ def open_log(path: Path, config: LogConfig) -> RotatingLog:
 def _nanoseconds(found: re.Match[bytes]) -> int:
     zone = found[3].decode().replace("Z", "+00:00")
     seconds = int(datetime.fromisoformat(found[1].decode() + zone).timestamp())
-    return seconds * 1_000_000_000 + int((found[2] or b"0").ljust(9, b"0"))
+    return seconds * _SECOND_NS + int((found[2] or b"0").ljust(9, b"0"))

@@ -30,6 +30,7 @@ LOG_TAIL_LINES: Final = 40
 # What a frontend says of a session that ended because its process did. Whether management hears of the one or of the
 # other first is chance, and must not show in what a caller is told.
 CONSEQUENCES: Final = frozenset({"its connection was closed", "its process died"})
+NEVER_REGISTERED: Final = "it never registered, as the container contract asks for (docs/containers.md)"
 _logger = logging.getLogger(__name__)
 
 
@@ -157,6 +158,8 @@ class Fleet:
             # A frontend that has sent it away has said why; else the process ended by itself.
             is_told = session is not None and session.state == "closed" and session.reason not in CONSEQUENCES
             said = session.reason if session is not None and is_told else ""
+            if ended.code == 0 and not said and self.table.never_registered(replica, session):
+                said = NEVER_REGISTERED
             cause = replica.failure_cause or (f"{ended}: {said}" if said else str(ended))
             self._note_failure(replica, f"replica {replica.replica_id} {cause}")
         self._touch()
@@ -198,6 +201,9 @@ class Fleet:
                 replica for replica in self.table.of(model_id) if self.table.state(replica) is not ReplicaState.READY
             ]
             states = ", ".join(f"{replica.replica_id} is {self.table.state(replica)}" for replica in late)
+            mute = [one for one in late if self.table.never_registered(one, self.table.session(one.replica_id))]
+            if mute:
+                states += f"; of {mute[0].replica_id}: {NEVER_REGISTERED}"
             waiting = self.waiting(model_id)
             raise DeployError(
                 f"the model {model_id} has {self.table.ready_count(model_id)} of {count} replicas ready after "
@@ -269,7 +275,8 @@ class Fleet:
             state = self.table.state(found)
             if action.is_failure:
                 found.was_late = True
-                found.failure_cause = "did not become ready in time"
+                is_mute = self.table.never_registered(found, self.table.session(replica_id))
+                found.failure_cause = "did not become ready in time" + (f": {NEVER_REGISTERED}" if is_mute else "")
             elif state is ReplicaState.SUSPECT:
                 session = self.table.session(replica_id)
                 found.failure_cause = f"was replaced: {session.reason if session is not None else 'no session'}"

@@ -117,6 +117,11 @@ class ReplicaTable:
         """Return what a worker said last."""
         return self._sessions.get(replica_id)
 
+    @staticmethod
+    def never_registered(replica: Replica, session: Session | None) -> bool:
+        """Whether a replica's program runs, or ran, and no worker has ever heard of it by ``session``."""
+        return replica.pid != 0 and session is None and replica.ready_us is None
+
     def external(self) -> list[tuple[ReplicaId, Session]]:
         """Return the sessions of containers whose processes somebody else has started."""
         sessions = [(name, session) for name, session in self._sessions.items() if name not in self._replicas]

@@ -47,6 +47,8 @@ ALLOWED: dict[str, set[str]] = {
     | {"__init__", "bench", "client", "deploy", "deployers", "evaluation", "metrics", "security", "selection"}
     | {"supervisor"},
     "__main__": {"cli"},
+    # Becomes the command line, by exec.
+    "image": BASE | {"security"},
     "demo": BASE | {"__init__", "client", "management", "metrics"},
 }
 

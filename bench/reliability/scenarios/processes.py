@@ -8,8 +8,9 @@ import re
 import signal
 import time
 
-from bench.procfs import processes_of
+from bench.procfs import is_in_container, processes_of
 from bench.reliability.client import Outcome
+from bench.reliability.containers import DOCKER, KINDS
 from bench.reliability.context import Bench
 from bench.reliability.instance import FRONTEND, MANAGEMENT, SUPERVISOR, Instance, wait_ends
 from bench.reliability.load import Account, Load, check_answers, now_us
@@ -29,6 +30,7 @@ SETTLE_US = 20_000  # what was sent so long before a signal has arrived
     scenario="frontend SIGTERM under load, as Clipper is stopped",
     claim="in-flight queries answered, exit 0 in the drain time, containers stopped",
     order=70,
+    kinds=KINDS,
 )
 def frontend_stop(bench: Bench) -> None:
     """Batches take 300 ms, so that there are always queries in flight, and hold all that comes meanwhile."""
@@ -43,10 +45,13 @@ def frontend_stop(bench: Bench) -> None:
             took_s = (now_us() - stopped_us) / 1e6
             left = wait_ends(pids, drain_limit_s + 5)
         code = _exit_code(instance, frontend)
+        containers = instance.containers.left()
     _check_in_flight(bench, load.account, stopped_us)
     holds = ended and code == "0" and took_s < drain_limit_s
     bench.check("the frontend ended", f"with code {code} after {took_s:.1f} s", holds)
     bench.check("processes left", len(left), not left)
+    if bench.daemon is not None:
+        bench.check("containers left", len(containers), not containers)
 
 
 @row(
@@ -54,6 +59,7 @@ def frontend_stop(bench: Bench) -> None:
     scenario="SIGTERM of the frontend alone, under load",
     claim="in-flight queries answered, exit 0 in the drain time, containers stopped; all of it comes back by itself",
     order=71,
+    kinds=KINDS,
 )
 def frontend_restart(bench: Bench) -> None:
     """What connects meanwhile waits in the listening socket, which the supervisor holds."""
@@ -105,6 +111,7 @@ def _check_in_flight(bench: Bench, account: Account, stopped_us: int) -> None:
     claim="restarted by the supervisor on the same listening socket; containers reconnect; answers again in under 1 s; "
     "state intact",
     order=72,
+    kinds=KINDS,
 )
 def frontend_kill(bench: Bench) -> None:
     """Queries that come while nobody listens wait in the socket."""
@@ -138,6 +145,7 @@ def frontend_kill(bench: Bench) -> None:
     scenario="management SIGKILL, and at once a replica's",
     claim="serving goes on untouched; reconciles when back",
     order=80,
+    kinds=KINDS,
 )
 def management_kill(bench: Bench) -> None:
     """With management gone nobody replaces the replica; its own death costs nobody anything."""
@@ -146,7 +154,7 @@ def management_kill(bench: Bench) -> None:
         time.sleep(1)
         victim, old = min(instance.replicas(app)), instance.pid_of(MANAGEMENT)
         os.kill(old, signal.SIGKILL)
-        os.kill(victim, signal.SIGKILL)
+        instance.containers.kill(victim)
 
         def is_back() -> bool:
             try:
@@ -183,6 +191,42 @@ def supervisor_kill(bench: Bench) -> None:
             left_over += len(left)
     bench.check("processes left of", f"{left_over} of {len(pids)}", left_over == 0)
     bench.check("the last one gone after", f"{slowest_s:.2f} s", slowest_s < 2, is_timed=True)
+
+
+@row(
+    "supervisor-kill-docker",
+    scenario="supervisor SIGKILL; then another start in its run directory",
+    claim="every process of Clipper gone within 2 s; the containers run on, and are removed by the next "
+    "start, which serves what was set",
+    order=82,
+    kinds=(DOCKER,),
+)
+def supervisor_kill_docker(bench: Bench) -> None:
+    """Containers are the daemon's children, not the supervisor's."""
+    slowest_s, left_over, kept, back_s = 0.0, 0, 0, []
+    rounds, replicas = bench.pick(1, 5), 3
+    for _ in range(rounds):
+        with bench.own() as instance, instance.serving(SLO_US, replicas, base_us=BASE_US) as app:
+            before = instance.containers.left()
+            all_pids = set(processes_of(instance.run_dir))
+            inside = set(filter(is_in_container, all_pids))
+            pids = all_pids - inside
+            killed_us = now_us()
+            os.kill(instance.pid_of(SUPERVISOR), signal.SIGKILL)
+            left_over += len(wait_ends(pids, 5))
+            slowest_s = max(slowest_s, (now_us() - killed_us) / 1e6)
+            kept += len(before) == replicas and inside <= processes_of(instance.run_dir).keys()
+            began_us = now_us()
+            instance.start_again()
+            bench.wait_until(functools.partial(_serves, instance, app), what="the next start's answers")
+            bench.wait_until(lambda: len(instance.replicas(app)) == replicas, what="all replicas")
+            back_s.append((now_us() - began_us) / 1e6)
+            both = before.keys() & instance.containers.left().keys()
+    bench.check("processes left of", f"{left_over} of {len(pids)}", left_over == 0)
+    bench.check("the last one gone after", f"{slowest_s:.2f} s", slowest_s < 2, is_timed=True)
+    bench.check("containers that run on", f"all, in {kept} of {rounds} kills", kept == rounds)
+    bench.check("of these left after the next start", len(both), not both)
+    bench.check("all of it serves again after", f"{max(back_s):.1f} s at most", True)
 
 
 def _serves(instance: Instance, app: str, gone: int = 0) -> bool:

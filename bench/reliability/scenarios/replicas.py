@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
-import signal
 import statistics
 import time
 from datetime import UTC, datetime
 
 from bench.reliability.client import Outcome
+from bench.reliability.containers import KINDS
 from bench.reliability.context import Bench
 from bench.reliability.instance import COMMANDED, Instance
 from bench.reliability.load import Load, check_answers, now_us
@@ -25,6 +24,7 @@ BASE_US, PER_ITEM_US = 10_000, 500
     scenario="SIGKILL one of two ready replicas every 5 s for 60 s, load 60% of what one serves",
     claim="exactly one answer a request; defaults at most the batches in flight at the kills + 0.1%; back at two alone",
     order=10,
+    kinds=KINDS,
 )
 def kill_replica(bench: Bench) -> None:
     """A replica serves batches of 16 at most, one after another."""
@@ -41,7 +41,7 @@ def kill_replica(bench: Bench) -> None:
             time.sleep(bench.pick(1.0, 5.0))
             ready = instance.replicas(app)
             victim = sorted(ready)[number % len(ready)]
-            os.kill(victim, signal.SIGKILL)
+            instance.containers.kill(victim)
             is_back = functools.partial(_is_back, instance, app, victim)
             back_s.append(bench.wait_until(is_back, what="the second replica"))
     account = load.account
@@ -63,6 +63,7 @@ def _is_back(instance: Instance, app: str, gone: int) -> bool:
     scenario="a container's process dies",
     claim="the frontend knows within milliseconds",
     order=15,
+    kinds=KINDS,
 )
 def death_known(bench: Bench) -> None:
     """From the kill to the line in the frontend's log that says so."""
@@ -74,7 +75,7 @@ def death_known(bench: Bench) -> None:
             time.sleep(bench.pick(0.0, 2.5))  # who dies soon after its start, again and again, is left alone
             victim, replica_id = min(instance.replicas(app).items())
             killed_at = datetime.now(UTC)
-            os.kill(victim, signal.SIGKILL)
+            instance.containers.kill(victim)
             closed_after = functools.partial(_closed_after, instance, replica_id, killed_at)
             bench.wait_until(lambda: bool(closed_after()), what="its end in the log")  # noqa: B023 - called at once
             known_ms.append(((closed_after() or killed_at) - killed_at).total_seconds() * 1e3)
@@ -92,8 +93,10 @@ def _closed_after(instance: Instance, replica_id: str, since: datetime) -> datet
 @row(
     "freeze-replica",
     scenario="SIGSTOP a replica under load, SIGCONT when it is suspected",
-    claim="suspect in under 1 s; its sibling carries on; SIGCONT brings no stale or mixed-up answers",
+    in_docker="`docker pause` a replica under load, `docker unpause` when it is suspected",
+    claim="suspect in under 1 s; its sibling carries on; going on, it brings no stale or mixed-up answers",
     order=20,
+    kinds=KINDS,
 )
 def freeze_replica(bench: Bench) -> None:
     """The second time nobody continues it: it is replaced."""
@@ -106,7 +109,7 @@ def freeze_replica(bench: Bench) -> None:
             victim = min(instance.replicas(app))
             suspect_ms.append(_freeze(bench, instance, app, victim))
             time.sleep(0.5)
-            os.kill(victim, signal.SIGCONT)
+            instance.containers.thaw(victim)
             bench.wait_until(lambda: instance.count(app) == 2, what="the suspect's recovery")
             time.sleep(0.5)
         victim = min(instance.replicas(app))
@@ -125,7 +128,7 @@ def freeze_replica(bench: Bench) -> None:
 
 def _freeze(bench: Bench, instance: Instance, app: str, victim: int) -> float:
     stopped_us = now_us()
-    os.kill(victim, signal.SIGSTOP)
+    instance.containers.freeze(victim)
     bench.wait_until(lambda: instance.count(app, "suspect") == 1, what="the suspicion")
     return (now_us() - stopped_us) / 1e3
 
@@ -135,6 +138,7 @@ def _freeze(bench: Bench, instance: Instance, app: str, victim: int) -> float:
     scenario="a batch of one of two replicas hangs for good; the container's heartbeats go on; objective 5 s",
     claim="suspect in under 1 s; the sibling answers its queries; the replica is replaced",
     order=25,
+    kinds=KINDS,
 )
 def stuck_batch(bench: Bench) -> None:
     """The model hangs in the container's main thread, which is asleep."""
@@ -165,6 +169,7 @@ def stuck_batch(bench: Bench) -> None:
     claim="only that batch defaults, fewer if hedged; p99 of all other queries within 10% of the same load without "
     "the stall (medians of five interleaved runs)",
     order=30,
+    kinds=KINDS,
 )
 def straggler(bench: Bench) -> None:
     """Runs with and without stalls take turns; a query counts as of the stalled batch if it got the default."""
@@ -204,6 +209,7 @@ def straggler(bench: Bench) -> None:
     scenario="a model raises on 1% of batches",
     claim="only those queries default; others untouched",
     order=40,
+    kinds=KINDS,
 )
 def raises(bench: Bench) -> None:
     """See `_faulty_model`."""
@@ -215,6 +221,7 @@ def raises(bench: Bench) -> None:
     scenario="a model returns one output too few on 1% of batches",
     claim="only those queries default; others untouched",
     order=41,
+    kinds=KINDS,
 )
 def wrong_count(bench: Bench) -> None:
     """See `_faulty_model`."""
@@ -243,6 +250,7 @@ def _faulty_model(bench: Bench, fault: str) -> None:
     claim="quarantined after five in a row, with its last log lines in what `clipper status` shows; not started after "
     "that until somebody asks for it",
     order=45,
+    kinds=KINDS,
 )
 def quarantine(bench: Bench) -> None:
     """It starts well, then its files break, and its one replica dies."""
@@ -250,7 +258,7 @@ def quarantine(bench: Bench) -> None:
     with instance.serving(SLO_US, container=COMMANDED) as app:
         instance.break_starts(app)
         before = instance.management_metric("clipper_reconcile_actions_total", action="start")
-        os.kill(min(instance.replicas(app)), signal.SIGKILL)
+        instance.containers.kill(min(instance.replicas(app)))
         took_s = bench.wait_until(lambda: bool(instance.version(app)["is_quarantined"]), what="the quarantine")
         starts = instance.management_metric("clipper_reconcile_actions_total", action="start") - before
         time.sleep(bench.pick(1.0, 15.0))

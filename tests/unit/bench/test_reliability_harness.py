@@ -9,6 +9,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ import pytest
 from bench.document import replace_between
 from bench.reliability.__main__ import run_row
 from bench.reliability.client import Client, Outcome, response_end
+from bench.reliability.containers import DOCKER, KINDS
 from bench.reliability.context import Bench, NotInTimeError
 from bench.reliability.load import Account
-from bench.reliability.report import DOCUMENT, WRITTEN_BY, load_record, render, save_record
+from bench.reliability.report import DOCUMENT, RECORDS, WRITTEN_BY, load_record, render, save_record
 from bench.reliability.scenario import Row, load_rows
 
 ANSWER = b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s"
@@ -140,8 +142,14 @@ def test_row_whose_program_is_missing_is_left_out_with_its_install_line() -> Non
     assert "install it" in result.missing and not result.holds
 
 
-def test_table_of_the_document_is_what_was_recorded() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_table_of_the_document_is_what_was_recorded(kind: str) -> None:
     document = DOCUMENT.read_text(encoding="utf-8")
-    assert replace_between(document, WRITTEN_BY, render(load_rows(), load_record())) == document, (
-        "run: python -m bench.reliability --render"
-    )
+    table = render(load_rows(kind), load_record(RECORDS[kind]), kind)
+    assert replace_between(document, WRITTEN_BY[kind], table) == document, f"run: {WRITTEN_BY[kind]}"
+
+
+def test_row_is_told_in_the_words_of_where_its_replicas_run() -> None:
+    row = Row("row", "family", "SIGSTOP", "it holds", lambda _bench: None, 1, kinds=KINDS, in_docker="docker pause")
+    assert "| SIGSTOP |" in render({"row": row}, {}) and "| docker pause |" in render({"row": row}, {}, DOCKER)
+    assert replace(row, in_docker="").scenario_in(DOCKER) == "SIGSTOP"

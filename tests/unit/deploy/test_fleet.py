@@ -24,6 +24,9 @@ CONFIG = ManagementConfig(
 )
 
 
+UNHEARD = "it never registered, as the container contract asks for"
+
+
 class MemoryManager(ContainerManager):
     """Starts and stops at once; says what it was asked."""
 
@@ -147,10 +150,25 @@ def test_replica_that_is_not_ready_in_time_is_named_with_its_state() -> None:
     async def script(scene: Scene) -> None:
         scene.manager.on_start = lambda _: None
         scene.want(1)
-        with pytest.raises(DeployError, match=r"svm:1:0 (is starting|did not become ready in time)"):
+        with pytest.raises(DeployError, match=rf"svm:1:0 (is starting|did not become ready in time).*{UNHEARD}"):
             await scene.fleet.wait_ready(SVM, 1)
 
     play(lambda: Scene(replace(CONFIG, ready_limit_us=30_000)), script)
+
+
+@pytest.mark.parametrize(("code", "has_more"), [(0, True), (1, False)])
+def test_program_that_ends_well_without_having_registered_is_told_of_the_contract(code: int, has_more: bool) -> None:
+    async def script(scene: Scene) -> None:
+        def end(replica_id: ReplicaId) -> None:
+            asyncio.get_running_loop().call_soon(scene.manager.end, replica_id, code)
+
+        scene.manager.on_start = end
+        scene.want(1)
+        with pytest.raises(DeployError, match=f"exited with code {code}") as caught:
+            await scene.fleet.wait_ready(SVM, 1)
+        assert (UNHEARD in caught.value.message) == has_more, "who fails has said why in its log"
+
+    play(Scene, script)
 
 
 def test_scaling_down_stops_a_replica_only_when_its_session_has_closed() -> None:

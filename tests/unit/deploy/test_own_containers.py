@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clipper.deploy.containers import to_programs
+from clipper.deploy.containers import container_argv, to_programs
 from clipper.errors import InvalidArgumentError
 
 
@@ -17,3 +17,10 @@ def test_own_container_is_a_program_and_its_arguments() -> None:
 def test_own_container_that_is_no_list_of_words_is_refused(argv: list[str]) -> None:
     with pytest.raises(InvalidArgumentError, match="the container 'doubler' is"):
         to_programs({"doubler": argv})
+
+
+@pytest.mark.parametrize("container", ["docker://", "docker:// "])
+def test_container_that_names_no_image_is_refused(container: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"the container '{container}' names no image") as caught:
+        container_argv(container, {})
+    assert caught.value.hint == "expected docker://REPOSITORY:TAG"

@@ -137,6 +137,16 @@ def test_bad_inputs_of_a_batch_leave_the_others_untouched() -> None:
     np.testing.assert_array_equal(with_bad.array, alone.array)
 
 
+def test_arrays_of_many_sizes_are_prepared_beside_those_of_a_wrong_kind() -> None:
+    pipeline = Pipeline(TensorImage(), [Resize(8, 8)])
+    good = NOISE, NOISE[:3, :7], NOISE[:1, :1]
+    batch = [good[0], NOISE.astype(np.float32), good[1], NOISE[:, :, :1], NOISE[:0], good[2], NOISE[0]]
+    prepared = make_preprocessor(pipeline).prepare(batch)
+    assert prepared.kept == (0, 2, 5) and sorted(prepared.errors) == [1, 3, 4, 6]
+    for row, image in zip(prepared.array, good, strict=True):
+        np.testing.assert_array_equal(row, make_preprocessor(pipeline).prepare([image]).array[0])
+
+
 def test_batch_of_bad_inputs_alone_is_empty() -> None:
     prepared = make_preprocessor(Pipeline(DecodeImage(), [Resize(8, 8)])).prepare([b"", b"x"])
     assert prepared.array.shape == (0, 8, 8, 3) and prepared.kept == () and sorted(prepared.errors) == [0, 1]
