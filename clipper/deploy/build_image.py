@@ -75,8 +75,12 @@ def build_base_image(daemon: Daemon, tag: str, distributions: Sequence[str], say
 
 
 def build_clipper_image(daemon: Daemon, tag: str, distributions: Sequence[str], say: Say) -> int:
-    """Make an image of this machine's Clipper likewise; raises as `build_base_image`."""
-    return _import(daemon, tag, lambda file: write_clipper_image(file, distributions, say), clipper_changes(), say)
+    """Make an image of this machine's Clipper likewise; raises as `build_base_image`.
+
+    On podman it has no health check: an import takes none there, and `compose/compose.yaml` has its own.
+    """
+    changes = [one for one in clipper_changes() if not (one.startswith("HEALTHCHECK") and daemon.is_podman())]
+    return _import(daemon, tag, lambda file: write_clipper_image(file, distributions, say), changes, say)
 
 
 def _import(daemon: Daemon, tag: str, write: Callable[[IO[bytes]], None], changes: list[str], say: Say) -> int:

@@ -48,7 +48,8 @@ def clipper_changes() -> list[str]:
         *image_changes(),
         *(f"ENV {name}={value}" for name, value in VARIABLES.items()),
         f"VOLUME {RUN_DIR}",
-        "EXPOSE 1337 1338",
+        "EXPOSE 1337",  # a line for one port, as podman takes it
+        "EXPOSE 1338",
         f"ENTRYPOINT {json.dumps(['python3', '-m', 'clipper.image'])}",
         f"CMD {json.dumps(['start'])}",
         f"HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD {json.dumps(list(HEALTH_COMMAND))}",

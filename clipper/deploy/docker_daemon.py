@@ -106,6 +106,12 @@ class Daemon:
         except (requests.exceptions.RequestException, OSError) as error:
             raise DaemonGoneError(f"the Docker daemon at {self.host} does not answer: {_root(error)}") from error
 
+    def is_podman(self) -> bool:
+        """Whether it is podman's service behind Docker's API."""
+        with self.told():
+            parts = self.client.version().get("Components") or []
+        return any("podman" in str(part.get("Name", "")).lower() for part in parts)
+
     # -- the network and images --------------------------------------------------------------------------------------
 
     def ensure_network(self) -> str:

@@ -21,6 +21,7 @@ from clipper.security.container_rights import share_files
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
+_NAME_TAKEN: Final = "that name is already in use"
 _ENDED_PID: Final = -1  # of a container that has ended before one could ask
 
 
@@ -85,7 +86,8 @@ def _has_made_room(
     daemon: Daemon, error: Exception, arguments: dict[str, Any], spec: ReplicaSpec, around: Surroundings
 ) -> bool:
     """Whether the container's name was taken, and is free now: what had it was ours, and has ended."""
-    if getattr(error, "status_code", 0) != 409:
+    # Podman answers 500.
+    if getattr(error, "status_code", 0) != 409 and _NAME_TAKEN not in explanation(error):
         return False
     try:
         other = daemon.find(arguments["name"])

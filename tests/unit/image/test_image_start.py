@@ -45,7 +45,7 @@ def answering(status: int) -> Iterator[int]:
     """Serve every request with a status on a free port."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  # the library's name
+        def do_GET(self) -> None:
             self.send_response(status if self.path == "/healthz" else 404)
             self.end_headers()
 
