@@ -54,7 +54,9 @@ class DockerDaemon:
         """Start it, and return when it answers."""
         command, environment = self._command(), os.environ | self._variables()
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
+            self._process = subprocess.Popen(
+                command, cwd=self.directory, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
         deadline_s = time.monotonic() + _START_LIMIT_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline_s:
