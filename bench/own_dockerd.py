@@ -59,7 +59,9 @@ class DockerDaemon:
         if shutil.which(command[0]) is None:
             raise DaemonError(f"{command[0]} is not installed: {self.install}")
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
+            self._process = subprocess.Popen(
+                command, cwd=self.directory, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
         deadline_s = time.monotonic() + _START_LIMIT_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline_s:

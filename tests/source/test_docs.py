@@ -69,7 +69,7 @@ def loggers() -> frozenset[str]:
 def test_names_and_paths_in_backticks_exist(path: Path) -> None:
     text = without_fences(text_of(path))
     quoted = set(re.findall(r"`([^`\n]+)`", text))
-    top = r"(?:clipper|model_containers|bench|tests|docs|cmake|scripts|\.ci)"
+    top = r"(?:clipper|model_containers|bench|tests|docs|cmake|compose|scripts|\.ci)"
     paths = {q for q in quoted if re.fullmatch(top + r"/[\w./-]*", q)}
     names = {q.removesuffix("()") for q in quoted if re.fullmatch(r"(?:clipper|model_containers)\.[\w.]+(?:\(\))?", q)}
     missing = [name for name in sorted(paths) if not exists(name)]
