@@ -35,7 +35,7 @@ types: build  ## mypy --strict on all Python, stubtest on every compiled module
 	  --allowlist tests/typing/stubtest-allowlist.txt \
 	  $$(git ls-files 'clipper/_core/*.pyx' | sed 's/\.pyx$$//; s,/,.,g')
 
-sanitize: $(VENV)/.installed  ## C++ tests under ASan+UBSan and under TSan
+sanitize: $(VENV)/.tools  ## C++ tests under ASan+UBSan and under TSan
 	scripts/cpp-tests address thread
 
 bench: build  ## measure beside the peers (ARGS="--help" lists what can be chosen)
@@ -50,11 +50,14 @@ clean:  ## remove everything that was built, the virtual environment included
 
 # The virtual environment changes only with the files that say what is in it. The editable install registers the
 # package without compiling (CLIPPER_BUILD_CORE=OFF): compiling is CMake's, in one build directory, incrementally.
-$(VENV)/.installed: pyproject.toml setup.py scripts/preflight
+$(VENV)/.tools: pyproject.toml scripts/preflight
 	@scripts/preflight $(PYTHON)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --group build
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.tools setup.py
 	SKBUILD_CMAKE_DEFINE=CLIPPER_BUILD_CORE=OFF \
 	  $(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[test,lint]'
 	@touch $@
@@ -67,7 +70,7 @@ compile: $(VENV)/.installed build/release/build.ninja
 	@$(CMAKE) --build build/release
 	@$(CMAKE) --install build/release --prefix . >/dev/null
 
-cpp-test: $(VENV)/.installed
+cpp-test: $(VENV)/.tools
 	@scripts/cpp-tests plain
 
 debug-test: build  ## the suite on a core built with its invariants checked

@@ -1,6 +1,6 @@
 # Test programs of the C++ parts, without Python: each tests/cpp/<name>_test.cpp is a main() that exits non-zero on failure.
-# A header of ours must also compile on its own, so each gets a translation unit that includes nothing else; once is
-# enough, so not under a sanitizer.
+# A header of ours must also compile on its own, so each gets a translation unit that includes nothing else, and so must
+# the micro-benchmarks in C++, which nothing else compiles; once is enough, so not under a sanitizer.
 find_package(Threads REQUIRED)
 
 file(GLOB CLIPPER_CPP_TESTS CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/cpp/*_test.cpp")
@@ -9,10 +9,10 @@ file(GLOB CLIPPER_CPP_HEADERS CONFIGURE_DEPENDS
 
 add_library(clipper_own_cpp INTERFACE)
 target_link_libraries(clipper_own_cpp INTERFACE clipper_headers clipper_load_headers Threads::Threads)
-target_compile_options(clipper_own_cpp INTERFACE -Wall -Wextra -Wpedantic -g $<$<BOOL:${CLIPPER_WERROR}>:-Werror>)
+target_compile_options(clipper_own_cpp INTERFACE -Wall -Wextra -Wpedantic -g1 $<$<BOOL:${CLIPPER_WERROR}>:-Werror>)
 set(sanitizer_environment "")
 if(CLIPPER_SANITIZE STREQUAL "address")
-  set(sanitizer_flags -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  set(sanitizer_flags -O0 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   set(sanitizer_environment "ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1")
 elseif(CLIPPER_SANITIZE STREQUAL "thread")
   set(sanitizer_flags -O1 -fsanitize=thread -fno-omit-frame-pointer)
@@ -71,4 +71,11 @@ if(CLIPPER_CPP_HEADERS AND NOT CLIPPER_SANITIZE)
   add_library(clipper_header_units OBJECT ${header_units})
   target_link_libraries(clipper_header_units PRIVATE clipper_own_cpp)
   target_compile_options(clipper_header_units PRIVATE -O0)  # nobody runs them
+endif()
+
+if(NOT CLIPPER_SANITIZE)
+  file(GLOB CLIPPER_MICRO_BENCHMARKS CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/bench/micro/*.cpp")
+  add_library(clipper_micro_benchmarks OBJECT ${CLIPPER_MICRO_BENCHMARKS})
+  target_link_libraries(clipper_micro_benchmarks PRIVATE clipper_own_cpp)
+  target_compile_options(clipper_micro_benchmarks PRIVATE -O0)  # their first lines say how to build them to be run
 endif()

@@ -6,7 +6,7 @@ if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
                       "  Debian, Ubuntu:  apt-get install clang-19 libclang-rt-19-dev, then CXX=clang++-19")
 endif()
 
-set(fuzz_flags -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all)
+set(fuzz_flags -O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all)
 file(GLOB CLIPPER_FUZZERS CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/*_fuzz.cpp")
 list(REMOVE_ITEM CLIPPER_FUZZERS "${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/http_fuzz.cpp")
 foreach(source IN LISTS CLIPPER_FUZZERS)

@@ -286,13 +286,12 @@ def test_container_sigterm_during_a_batch_finishes_it_and_exits_zero(
 
 
 def test_container_sigterm_while_idle_exits_zero_at_once(frontend: PuppetFrontend, start: Start) -> None:
-    container = start("noop")
+    # It leaves because the frontend answers its DRAIN: no limit ends within the time in which this waits for it.
+    container = start("noop", CLIPPER_RPC_DRAIN_ANSWER_US="60000000", CLIPPER_RPC_FLUSH_US="60000000")
     frontend.wait_ready()
-    started_s = time.monotonic()
     container.terminate()
     frontend.wait_for(lambda: frontend.left)
     assert container.wait() == settings.EXIT_DONE
-    assert time.monotonic() - started_s < 2
 
 
 def test_container_sigterm_without_a_frontend_exits_zero(start: Start, tmp_path: Path) -> None:
