@@ -318,7 +318,16 @@ def test_containers_are_those_that_run_and_those_that_were_started_by_hand(
     assert client.get("/api/v1/models/m/versions/1").json()["ready_replicas"] == 1
     by_hand = [replica for replica in client.get("/api/v1/replicas").json() if replica["model"] == "m"]
     assert by_hand == [
-        {"replica_id": "m:1:7f00beef", "model": "m", "version": "1", "pid": 0, "state": "ready", "reason": ""}
+        {
+            "replica_id": "m:1:7f00beef",
+            "model": "m",
+            "version": "1",
+            "pid": 0,
+            "state": "ready",
+            "reason": "",
+            "devices": [],
+            "gpus": 0.0,
+        }
     ]
     server.call(server.fleet.on_session, ReplicaId("m:1:7f00beef"), 0, "closed", "it left")
     assert got(client, "get_all_containers", verbose=False) == ["own:1:0", "own:1:1"]
