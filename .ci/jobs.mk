@@ -28,7 +28,7 @@ suites := documents properties processes docker data_path command_line figures f
 
 .PHONY: done demo all build parts debug-modules cpp-address cpp-plain cpp-thread debug-suite lint types guards $(suites)
 all: build parts debug-modules cpp-address cpp-plain cpp-thread \
-  debug-suite types processes documents data_path command_line figures units properties docker guards fuzzers lint
+  debug-suite types processes docker documents data_path command_line figures units properties guards fuzzers lint
 
 build:
 	@.ci/job $@ make build

@@ -70,18 +70,31 @@ def distribution_files(names: Sequence[str]) -> Iterator[tuple[str, list[tuple[s
                 f"the distribution {name!r} is not installed here, so it cannot be put into an image",
                 hint=f"pip install {name}",
             ) from None
-        files = []
+        files: dict[str, Path] = {}
         for file in distribution.files or ():
             path = Path(str(distribution.locate_file(file)))
             is_inside = ".." not in file.parts and "tests" not in file.parts
             if is_inside and _is_wanted(file.name) and path.is_file():
-                files.append((str(file), path))
-        yield f"{distribution.name} {distribution.version}", files
+                files[str(file)] = path
+                if compiled := _compiled(path):
+                    files[str(file.parent / "__pycache__" / compiled.name)] = compiled
+        yield f"{distribution.name} {distribution.version}", list(files.items())
         for requirement in distribution.requires or ():
             required, _, marker = requirement.partition(";")
             required = re.split(r"[\s<>=!~\[(]", required.strip(), maxsplit=1)[0]
             if not marker or _is_met(required, marker):
                 waiting.append(required)
+
+
+def _compiled(path: Path) -> Path | None:
+    """What Python makes of a module at its first import; None if it is none, or if nothing can be written beside it.
+
+    An installer that does not compile leaves that to the first import, and in the image each start would be the first.
+    """
+    if path.suffix != ".py" or not compileall.compile_file(path, quiet=2):
+        return None
+    compiled = Path(importlib.util.cache_from_source(str(path)))
+    return compiled if compiled.is_file() else None
 
 
 def _is_met(name: str, marker: str) -> bool:

@@ -40,7 +40,7 @@ def docker(dockerd: DockerDaemon) -> Iterator[Any]:
 def clipper(composition: Composition) -> Iterator[Clipper]:
     """A client outside, as a user's: by the published port, with the token."""
     url = f"http://{composition.management}"
-    wait_until(lambda: _answers(f"{url}/healthz"), 30)
+    wait_until(lambda: _answers(f"{url}/healthz"), 60)
     with Clipper.connect(url, token=composition.token) as outside:
         outside.register_application("sums", "doubles", -1.0, SLO_US)
         outside.deploy_model("tripled", 1, lambda inputs: [3 * float(one.sum()) for one in inputs])
@@ -98,8 +98,8 @@ def test_clipper_that_is_killed_comes_back_with_its_state_from_redis(
     files = found.exec_run(["python3", "-c", "import os; print(sorted(os.listdir('/var/lib/clipper')))"]).output
     assert b"models" in files and b"sqlite" not in files
     os.kill(found.attrs["State"]["Pid"], signal.SIGKILL)
-    wait_until(lambda: container(docker, composition, "clipper").attrs["RestartCount"] == 1, 30)
-    wait_until(lambda: _output(composition, 2.0, 3.0) == 15.0, 30)
+    wait_until(lambda: container(docker, composition, "clipper").attrs["RestartCount"] == 1, 60)
+    wait_until(lambda: _output(composition, 2.0, 3.0) == 15.0, 60)
     assert [one["name"] for one in clipper.status()["models"]] == ["tripled"]
 
 

@@ -41,6 +41,8 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "supervisor.restart_backoff_max_us": st.integers(100_000, LONGEST_DURATION_US),
     "management.replace_backoff_min_us": st.integers(1, 100_000),
     "management.replace_backoff_max_us": st.integers(100_000, LONGEST_DURATION_US),
+    "management.gpu_devices": st.lists(st.from_regex(r"[0-9]{1,2}", fullmatch=True), unique=True, max_size=3).map(tuple)
+    | st.just(("none",)),
     "management.containers": st.dictionaries(TEXTS.filter(bool), WORDS, max_size=3),
     "docker.cluster_name": st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}", fullmatch=True),
     "docker.network": st.from_regex(r"net[a-zA-Z0-9_.-]{0,60}", fullmatch=True),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
 import json
 import re
+import sys
 import tarfile
 import tomllib
 from pathlib import Path
@@ -76,6 +78,24 @@ def test_distribution_that_is_not_here_is_refused() -> None:
 def test_requirements_of_this_platform_come_along_and_those_of_extras_do_not() -> None:
     names = {told.split()[0].lower() for told, _ in distribution_files(("anyio",))}
     assert {"anyio", "idna", "typing_extensions"} <= names and "trio" not in names
+
+
+def test_modules_of_a_distribution_come_compiled_though_its_installer_did_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.pycache_prefix", None)
+    found = importlib.metadata.PathDistribution(tmp_path / "d-1.dist-info")
+    (tmp_path / "d-1.dist-info").mkdir()
+    (tmp_path / "d-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: d\nVersion: 1\n")
+    (tmp_path / "d-1.dist-info" / "RECORD").write_text("d/__init__.py,,\nd/old.py,,\n")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "__init__.py").write_text("x = 1\n")
+    (tmp_path / "d" / "old.py").write_text("print 'another Python'\n")
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: found)
+    ((told, files),) = distribution_files(("d",))
+    compiled = f"d/__pycache__/__init__.{sys.implementation.cache_tag}.pyc"
+    assert told == "d 1" and [name for name, _ in files] == ["d/__init__.py", compiled, "d/old.py"]
+    assert (tmp_path / compiled).is_file()
 
 
 def test_program_comes_with_the_libraries_that_it_loads(tmp_path: Path) -> None:

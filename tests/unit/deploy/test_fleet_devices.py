@@ -107,8 +107,10 @@ def test_start_that_failed_takes_its_device_back() -> None:
         scene.want_gpus((SVM, 1, 2))
         with pytest.raises(DeployError, match="no such program"):
             await scene.fleet.wait_ready(SVM, 1)
-        scene.want_gpus()
-        assert scene.fleet.ledger.free() == {"GPU-a": 1, "GPU-b": 1}
+        scene.want_gpus()  # a further try may have begun meanwhile
+        assert await scene.fleet._changed.wait_until(
+            lambda: scene.fleet.ledger.free() == {"GPU-a": 1, "GPU-b": 1}, 10_000_000
+        )
 
     play(DeviceScene, script)  # type: ignore[arg-type]
 
