@@ -59,20 +59,7 @@ def clipper_changes() -> list[str]:
 def write_clipper_image(
     target: IO[bytes], distributions: Sequence[str] = CLIPPER_DISTRIBUTIONS, say: Say = print
 ) -> None:
-    """Write the tar archive of the image's root directory.
-
-    Parameters
-    ----------
-    distributions : sequence of str
-        Installed distributions whose files are added, with those that they require.
-
-    Raises
-    ------
-    InvalidArgumentError
-        One is not installed here.
-    StartError
-        This Python has no standard library in files, or the libraries it loads cannot be told.
-    """
+    """Write the tar archive of the image's root directory; parameters and errors as of `write_base_image`."""
     with tarfile.open(fileobj=target, mode="w", format=tarfile.GNU_FORMAT) as archive:
         image = ImageArchive(archive)
         # A volume takes over what its directory is in the image: Clipper's alone.

@@ -6,8 +6,6 @@ The machine needs no device, since the hook does nothing (`tests.support.dockerd
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +13,6 @@ import pytest
 
 from clipper.deploy.devices import Grant
 from clipper.deploy.manager import ReplicaSpec
-from clipper.supervisor.launch import make_run_dir
 from clipper.types import ReplicaId
 from tests.support.docker_stage import DockerStage
 from tests.support.dockerd import NEEDS_DOCKERD, DockerDaemon
@@ -29,26 +26,18 @@ CASES: dict[ReplicaId, tuple[Grant | None, dict[str, int | str], list[str | None
 }
 
 
-@pytest.fixture
-def run_dir(dockerd: DockerDaemon) -> Iterator[Path]:
-    directory = make_run_dir()
-    yield directory
-    dockerd.remove_containers()
-    shutil.rmtree(directory)
-
-
 def test_containers_get_the_devices_of_their_grants_and_the_next_management_knows_them(
-    dockerd: DockerDaemon, run_dir: Path
+    dockerd: DockerDaemon, docker_run_dir: Path
 ) -> None:
     async def script() -> None:
-        async with DockerStage(dockerd, run_dir) as stage:
+        async with DockerStage(dockerd, docker_run_dir) as stage:
             specs = [ReplicaSpec(name, ("python3", "-c", SHOWS), {}, CASES[name][1], CASES[name][0]) for name in CASES]
             started = await asyncio.gather(*map(stage.manager.start_replica, specs))
             assert [one.grant for one in started] == [grant for grant, _, _ in CASES.values()]
             for name, (_, _, shown) in CASES.items():
                 while str(shown) not in stage.manager.logs(name, 5):
                     await asyncio.sleep(0.02)
-        async with DockerStage(dockerd, run_dir) as second:
+        async with DockerStage(dockerd, docker_run_dir) as second:
             assert {one.replica_id: one.grant for one in second.heard.running} == {
                 name: grant for name, (grant, _, _) in CASES.items()
             }

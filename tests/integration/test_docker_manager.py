@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +17,6 @@ from clipper.config import ClipperConfig, DockerConfig, ManagementConfig
 from clipper.deploy.choose import make_manager
 from clipper.deploy.manager import ReplicaSpec
 from clipper.errors import DeployError, StartError
-from clipper.supervisor.launch import make_run_dir
 from clipper.types import ReplicaId
 from tests.support.docker_stage import DockerStage
 from tests.support.dockerd import NEEDS_DOCKERD, DockerDaemon
@@ -26,14 +24,6 @@ from tests.support.dockerd import NEEDS_DOCKERD, DockerDaemon
 ON_A_DAEMON = [pytest.mark.timeout(60), *NEEDS_DOCKERD]
 ID = ReplicaId("model:1:0")
 WAITS = ReplicaSpec(ID, ("python3", "-c", "import signal; print('up', flush=True); signal.pause()"), {})
-
-
-@pytest.fixture
-def run_dir(dockerd: DockerDaemon) -> Iterator[Path]:
-    directory = make_run_dir()
-    yield directory
-    dockerd.remove_containers()
-    shutil.rmtree(directory)
 
 
 @pytest.fixture
@@ -46,7 +36,7 @@ class TestOnADaemon:
     pytestmark = ON_A_DAEMON
 
     def test_containers_of_an_earlier_life_are_removed_and_those_of_another_clipper_left_alone(
-        self, dockerd: DockerDaemon, docker: Any, run_dir: Path
+        self, dockerd: DockerDaemon, docker: Any, docker_run_dir: Path
     ) -> None:
         others = {container.id for container in docker.containers.list(all=True)}  # of tests before this one
 
@@ -54,13 +44,15 @@ class TestOnADaemon:
             return [container for container in docker.containers.list(**more) if container.id not in others]
 
         async def script() -> None:
-            async with DockerStage(dockerd, run_dir) as first:
+            async with DockerStage(dockerd, docker_run_dir) as first:
                 await first.manager.start_replica(WAITS)
-            with pytest.raises(StartError, match=r"exists already on this Docker daemon.*" + re.escape(str(run_dir))):
-                async with DockerStage(dockerd, run_dir, instance="another"):
+            with pytest.raises(
+                StartError, match=r"exists already on this Docker daemon.*" + re.escape(str(docker_run_dir))
+            ):
+                async with DockerStage(dockerd, docker_run_dir, instance="another"):
                     pass
             assert len(new()) == 1, "untouched"
-            async with DockerStage(dockerd, run_dir, life="next") as second:
+            async with DockerStage(dockerd, docker_run_dir, life="next") as second:
                 assert second.manager.list_replicas() == () and second.heard.running == []
                 assert new(all=True) == []
                 await second.manager.start_replica(WAITS)
@@ -72,10 +64,10 @@ class TestOnADaemon:
         asyncio.run(script())
 
     def test_container_removed_by_hand_is_told_as_gone_and_its_name_taken_by_another_is_refused(
-        self, dockerd: DockerDaemon, docker: Any, run_dir: Path
+        self, dockerd: DockerDaemon, docker: Any, docker_run_dir: Path
     ) -> None:
         async def script() -> None:
-            async with DockerStage(dockerd, run_dir) as stage:
+            async with DockerStage(dockerd, docker_run_dir) as stage:
                 await stage.manager.start_replica(WAITS)
                 docker.containers.get("stage.model_1_0").remove(force=True)
                 while not stage.heard.exits:
@@ -93,14 +85,14 @@ class TestOnADaemon:
         asyncio.run(script())
 
     def test_log_goes_on_where_an_earlier_management_had_stopped_to_copy_it(
-        self, dockerd: DockerDaemon, run_dir: Path
+        self, dockerd: DockerDaemon, docker_run_dir: Path
     ) -> None:
         counts = "import itertools, time\nfor n in itertools.count(): print(n, flush=True); time.sleep(0.01)"
         spec = ReplicaSpec(ID, ("python3", "-c", counts), {})
 
         async def script() -> None:
             for _ in range(3):
-                async with DockerStage(dockerd, run_dir) as stage:
+                async with DockerStage(dockerd, docker_run_dir) as stage:
                     if not stage.heard.running:
                         await stage.manager.start_replica(spec)
                     before = len(stage.manager.logs(ID, 10_000).split())

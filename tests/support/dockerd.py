@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from bench.own_dockerd import INSTALL, DockerDaemon, own_daemon
+from clipper.supervisor.launch import make_run_dir
 
-__all__ = ["IS_PODMAN", "NEEDS_DOCKERD", "DockerDaemon", "dockerd"]
+__all__ = ["IS_PODMAN", "NEEDS_DOCKERD", "DockerDaemon", "docker_run_dir", "dockerd"]
 
 _RIGHTS: Final = (
     '[ "$(id -u)" = 0 ] && unshare --mount --net mount -t tmpfs none /mnt && '
@@ -62,3 +65,12 @@ def dockerd() -> Iterator[DockerDaemon]:
     with own_daemon(PodmanService if IS_PODMAN else DockerDaemon) as daemon:
         yield daemon
     assert not os.path.exists(daemon.directory / "docker.sock")
+
+
+@pytest.fixture
+def docker_run_dir(dockerd: DockerDaemon) -> Iterator[Path]:
+    """A run directory of one test; the containers that it started are removed with it."""
+    directory = make_run_dir()
+    yield directory
+    dockerd.remove_containers()
+    shutil.rmtree(directory)
