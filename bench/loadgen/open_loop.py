@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.loadgen.wrk import LoadError
-from clipper.bench.answer_check import AnswerCheck
+from clipper.bench.answer_check import DEFAULT_TEXT, AnswerCheck
 from clipper.bench.arrivals import Poisson
 from clipper.bench.load_client import ClientFiles, ClientOptions, client_program, run_client
 from clipper.bench.load_run import LoadRun, read_client
@@ -37,11 +37,15 @@ class Expectation:
 
     echoes_counter: bool = False
     accept: tuple[str, ...] = ()  # one of these is in the body; empty: anything goes
+    tells_defaults: bool = False  # default outputs of Clipper are counted as such; else as wrong answers
 
     def check(self) -> AnswerCheck:
-        """Return it in the client's words: a default output is a wrong answer, and a refusal a bad status."""
+        """Return it in the client's words; a refusal is a bad status."""
         accept = tuple(text.encode("utf-8") for text in self.accept)
-        return AnswerCheck(rejected_statuses=(), accept=accept, echoes_counter=self.echoes_counter)
+        default_text = DEFAULT_TEXT if self.tells_defaults else b""
+        return AnswerCheck(
+            rejected_statuses=(), default_text=default_text, accept=accept, echoes_counter=self.echoes_counter
+        )
 
 
 def build_client() -> Path:
