@@ -80,7 +80,10 @@ class FakeFrontend:
                 else:
                     self._tell({"type": "applied", "revision": message["revision"]})
             case "replica_gone":
-                self._reported.discard(message["replica_id"])
+                # As a real one does: what was reported before this came is taken back.
+                if message["replica_id"] in self._reported:
+                    self._reported.discard(message["replica_id"])
+                    self._report(message["replica_id"], "closed")
                 (self._run_dir / f"ready-{message['replica_id']}").unlink(missing_ok=True)
             case "drain_replica":
                 (self._run_dir / f"ready-{message['replica_id']}").unlink(missing_ok=True)
