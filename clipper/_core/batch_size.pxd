@@ -32,7 +32,9 @@ cdef class AimdBatchSize(AimedBatchSize):
     cdef uint32_t _ceiling                      # the last violation; 0 = none yet
     cdef bint _growing                          # the step doubles: no violation yet, or beyond the ceiling
     cdef double _kept_ratio                     # what the next back-off keeps at most; less with each in a row
-    cdef uint64_t _doubted_us                   # the last full batch, if beyond the target; its size is tried again
+    cdef double _step_ratio                     # of the gap that the next back-off leaves; less while the ceiling holds
+    cdef uint32_t _doubted_size                 # of a batch beyond the target, until one as large is good; 0 = none
+    cdef uint64_t _doubted_us                   # how long it took
 
     cdef void _grow(self, uint32_t size) noexcept
     cdef void _violated(self, uint32_t size, uint64_t duration_us) noexcept

@@ -5,9 +5,11 @@ Where this parts from the paper. It does not aim at the whole SLO, as under load
 and then rides the next one; where it aims instead, `AimedBatchSize` says. It doubles up to the first violation instead
 of adding one by one, which takes tens of batches instead of hundreds. Its additive step is an eighth of the gap between
 the last good size and the last bad one, so that a settled controller crosses its target by little, whatever the size of
-the batch. And one bad batch alone is not believed: pauses come one at a time, batches of a slower model do not. Each
-back-off that follows another without a good batch between them is the square of that one: a model of which most of a
-batch's time does not depend on its size comes back by tens of percent too late, not by the percents that the time says.
+the batch; and a ceiling that has held is tried ever more seldom, since each look at it makes queries late: where two
+items fit and three do not, there is no smaller one to take. One bad batch alone is not believed: pauses come one at a
+time, batches of a slower model do not. Each back-off that follows another without a good batch between them is the square
+of that one: a model of which most of a batch's time does not depend on its size comes back by tens of percent too late,
+not by the percents that the time says.
 """
 
 from cython cimport final
@@ -26,6 +28,7 @@ cdef double LEAST_TARGET_RATIO = 0.125      # a mismeasured overhead must not le
 cdef double BACK_OFF_RATIO = 0.9            # of the violating size; the paper's 10%
 cdef double LEAST_BACK_OFF_RATIO = 0.5      # the same where the batch took far longer than the target
 cdef double STEP_RATIO = 0.125              # of the gap
+cdef double LEAST_STEP_RATIO = 0.03125      # the same for a ceiling that has held three times in a row
 # Rounding: eight eighths must reach the ceiling again although their sum is not exact.
 cdef double ROUNDING = 1e-6
 
@@ -72,41 +75,47 @@ cdef class AimdBatchSize(AimedBatchSize):
         self._cap = self._step = 1.0
         self._growing = True
         self._kept_ratio = BACK_OFF_RATIO
+        self._step_ratio = STEP_RATIO
 
     cpdef uint32_t next_size(self, uint64_t now_us) noexcept:
         return <uint32_t>(self._cap + ROUNDING)
 
     cpdef void observe(self, uint32_t size, bint was_full, uint64_t duration_us) noexcept:
-        # A batch that was not full says nothing about the cap; one larger than the cap was sent before the last
-        # back-off, which has already answered it.
+        # One larger than the cap was sent before the last back-off, which has already answered it.
         cdef uint32_t cap = self.next_size(0)
-        if not was_full or size == 0 or size > cap:
+        if size == 0 or size > cap:
             return
+        # A batch that was not full says nothing of the cap if it was good. If it was not, a full one would be worse: and
+        # where the cap is too large for what comes, no other batch would ever say so.
         if duration_us > self.target_us:
             self._violated(size, duration_us)
-        elif size == cap:
+            return
+        if size >= self._doubted_size:
+            self._doubted_size = 0
+        if was_full and size == cap:
             self._grow(size)
 
     cdef void _grow(self, uint32_t size) noexcept:
-        self._doubted_us = 0
         self._kept_ratio = BACK_OFF_RATIO
         self._last_good = size
         if size >= self._ceiling:
             self._growing = True        # faster than it was: the old ceiling no longer holds
+            self._step_ratio = STEP_RATIO
         self._cap = min(self._cap + self._step, <double>self.max_size)
         if self._growing:
             self._step = min(2.0 * self._step, <double>self.max_size)
 
     cdef void _violated(self, uint32_t size, uint64_t duration_us) noexcept:
-        if self._doubted_us == 0:
-            self._doubted_us = duration_us
-        else:                               # the shorter of the two: the other may have been a pause
-            self._back_off(size, <double>self.target_us / <double>min(duration_us, self._doubted_us))
+        if self._doubted_size == 0:
+            self._doubted_size, self._doubted_us = size, duration_us
+        else:       # Of two sizes the larger: both speak against it. The shorter time: the other may have been a pause.
+            self._back_off(max(size, self._doubted_size),
+                           <double>self.target_us / <double>min(duration_us, self._doubted_us))
 
     cdef void _back_off(self, uint32_t size, double met_ratio) noexcept:
         cdef bint found = self._growing and 0 < self._last_good < size
         cdef double kept = max(met_ratio, LEAST_BACK_OFF_RATIO) * size
-        self._doubted_us = 0
+        self._doubted_size = 0
         self._growing = False
         self._ceiling = size
         if found:                       # between the last good size and this one: look closer
@@ -114,6 +123,7 @@ cdef class AimdBatchSize(AimedBatchSize):
             self._step = max(1.0, STEP_RATIO * (size - self._cap))
         else:
             self._cap = max(1.0, min(self._kept_ratio * size, kept))
-            self._step = max(STEP_RATIO * (size - self._cap), STEP_RATIO * (1.0 - BACK_OFF_RATIO))
+            self._step = self._step_ratio * max(size - self._cap, 1.0 - BACK_OFF_RATIO)
+            self._step_ratio = max(0.5 * self._step_ratio, LEAST_STEP_RATIO)
             self._kept_ratio = max(self._kept_ratio * self._kept_ratio, LEAST_BACK_OFF_RATIO)
         self._last_good = 0

@@ -60,8 +60,8 @@ def test_cap_stays_within_its_limits_whatever_is_observed(
 
 
 @both
-@given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 10**9))), st.integers(0, 40))
-def test_cap_is_unchanged_by_batches_that_were_not_full(
+@given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, TARGET_US))), st.integers(0, 40))
+def test_cap_is_unchanged_by_good_batches_that_were_not_full(
     make: Make, observed: list[tuple[int, int]], warm_up: int
 ) -> None:
     controller = make(SLO_US)
@@ -249,6 +249,40 @@ def test_aimd_answer_of_a_batch_sent_before_the_back_off_changes_nothing() -> No
     assert controller.next_size(0) == 256
     controller.observe(512, True, 25_600)
     assert controller.next_size(0) == 256
+
+
+def test_aimd_believes_batches_that_were_not_full_when_they_take_too_long() -> None:
+    # At 40 queries/s hardly a batch is full at four, and three at once are too many for the target.
+    controller, model = AimdBatchSize(SLO_US), AffineModel(2_688, 4_719)
+    run(controller, model, 2)
+    assert controller.next_size(0) == 4
+    for _ in range(2):
+        controller.observe(3, False, model.duration_us(3))
+    assert controller.next_size(0) == 2
+
+
+def test_aimd_takes_a_doubt_back_only_for_a_good_batch_as_large() -> None:
+    def after(*batches: tuple[int, int]) -> int:
+        controller = AimdBatchSize(SLO_US)
+        run(controller, AffineModel(0, 1), 10)
+        before = controller.next_size(0)
+        for size, duration_us in batches:
+            controller.observe(size, False, duration_us)
+        return controller.next_size(0) - before
+
+    pause_us = 10 * TARGET_US
+    assert after((300, pause_us)) == 0
+    assert after((300, pause_us), (300, 100), (300, pause_us)) == 0
+    assert after((300, pause_us), (301, 100), (1, pause_us)) == 0
+    assert after((300, pause_us), (299, 100), (300, pause_us)) < 0
+
+
+def test_aimd_looks_at_a_ceiling_that_holds_ever_more_seldom() -> None:
+    sizes = run(AimdBatchSize(SLO_US), AffineModel(2_688, 4_719), 300)  # two items fit, three do not
+    tries = [number for number, size in enumerate(sizes) if size > 2]
+    between = [later - number - 1 for number, later in zip(tries, tries[1:], strict=False) if later - number > 1]
+    assert between == sorted(between)
+    assert between[0] < 10 and between[-1] > 25
 
 
 def test_aimd_backs_off_by_more_where_a_batch_takes_far_too_long() -> None:

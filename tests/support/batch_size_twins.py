@@ -20,35 +20,45 @@ class AimdTwin:
     last_good: int = 0
     ceiling: int = 0
     is_growing: bool = True
-    doubted_us: int = 0
+    doubts: list[tuple[int, int]] = field(default_factory=list)
+    """(size, duration) of batches beyond the target that no good one of their size has followed; two are believed."""
     kept_ratio: float = 0.9
+    step_ratio: float = 0.125
 
     def next_size(self) -> int:
         return int(self.cap + 1e-6)
 
     def observe(self, size: int, was_full: bool, duration_us: int) -> None:
-        target_us = target_of(self.slo_us)
-        if not was_full or size == 0 or size > self.next_size():
+        if size == 0 or size > self.next_size():
             return
-        if duration_us <= target_us:
-            if size == self.next_size():
-                self.doubted_us, self.last_good, self.kept_ratio = 0, size, 0.9
-                self.is_growing = self.is_growing or size >= self.ceiling
-                self.cap = min(self.cap + self.step, self.max_size)
-                self.step = min(2 * self.step, self.max_size) if self.is_growing else self.step
-        elif not self.doubted_us:
-            self.doubted_us = duration_us
+        if duration_us > target_of(self.slo_us):
+            self.doubts.append((size, duration_us))
         else:
-            kept = max(0.5, target_us / min(duration_us, self.doubted_us)) * size
-            if self.is_growing and 0 < self.last_good < size:
-                self.cap = max(1.0, min(self.last_good, kept))
-                self.step = max(1.0, 0.125 * (size - self.cap))
-            else:
-                self.cap = max(1.0, min(self.kept_ratio * size, kept))
-                self.step = max(0.125 * (size - self.cap), 0.0125)
-                self.kept_ratio = max(self.kept_ratio**2, 0.5)
-            self.is_growing = False
-            self.doubted_us, self.ceiling, self.last_good = 0, size, 0
+            self.doubts = [doubt for doubt in self.doubts if doubt[0] > size]
+            if was_full and size == self.next_size():
+                self.grow(size)
+        if len(self.doubts) == 2:
+            self.back_off(max(size for size, _ in self.doubts), min(us for _, us in self.doubts))
+
+    def grow(self, size: int) -> None:
+        self.last_good, self.kept_ratio = size, 0.9
+        if size >= self.ceiling:
+            self.is_growing, self.step_ratio = True, 0.125
+        self.cap = min(self.cap + self.step, self.max_size)
+        self.step = min(2 * self.step, self.max_size) if self.is_growing else self.step
+
+    def back_off(self, size: int, duration_us: int) -> None:
+        kept = max(0.5, target_of(self.slo_us) / duration_us) * size
+        if self.is_growing and 0 < self.last_good < size:
+            self.cap = max(1.0, min(self.last_good, kept))
+            self.step = max(1.0, 0.125 * (size - self.cap))
+        else:
+            self.cap = max(1.0, min(self.kept_ratio * size, kept))
+            self.step = self.step_ratio * max(size - self.cap, 0.1)
+            self.step_ratio = max(self.step_ratio / 2, 1 / 32)
+            self.kept_ratio = max(self.kept_ratio**2, 0.5)
+        self.is_growing = False
+        self.doubts, self.ceiling, self.last_good = [], size, 0
 
 
 @dataclass
