@@ -48,6 +48,7 @@ class RateSearch:
     too_high: float | None = field(default=None, init=False)
     _rate: float = field(default=0.0, init=False)
     _tries: int = field(default=0, init=False)
+    _descents: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         if self.first_rate <= 0:
@@ -83,5 +84,7 @@ class RateSearch:
         if self.too_high is None:
             return min(self._rate * self.step_ratio, self.max_rate)
         if self.best is None:
-            return self._rate / self.step_ratio**2
+            # Ever further down: a guess that was far too high must not take all the runs, and show nothing in the end.
+            self._descents += 1
+            return self._rate / self.step_ratio ** (2 * self._descents)
         return math.sqrt(self.best * self.too_high)

@@ -32,6 +32,13 @@ def test_search_never_makes_more_runs_than_it_may(limit: float) -> None:
     assert len(run(search, limit)) <= 7
 
 
+def test_guess_far_too_high_leaves_runs_for_a_rate_that_holds() -> None:
+    search = RateSearch(1_000, max_runs=10, step_ratio=1.15)
+    run(search, 1_000 / 12)
+    assert search.best is not None
+    assert search.runs == 10
+
+
 def test_search_of_a_server_that_never_holds_finds_nothing() -> None:
     search = RateSearch(1_000, max_runs=50)
     run(search, 0)
