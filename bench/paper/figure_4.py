@@ -25,11 +25,11 @@ POLICIES: Final = ("aimd", "quantile", "none")
 OVERLOAD: Final = 2.0
 MAX_OFFERED_PER_S: Final = 20_000.0
 QUICK_PER_S: Final = 300.0  # the quick form overloads nobody
-FASTEST_PER_S: Final = 9_000.0
+FASTEST_PER_S: Final = 6_000.0
 """What a line may serve at most on a machine where client and frontend share two cores; a faster one is slowed down."""
-SLOW_MOTIONS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+SLOW_MOTIONS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0)
 FEW_PER_S: Final = 500.0  # containers below it are measured side by side: together they are no load
-LEAST_QUERIES: Final = 200  # of a run
+LEAST_QUERIES: Final = 500  # of a run: five of them may be late
 IMAGES: Final = 16
 MOST_OF_OVERLOAD: Final = 0.9
 FEW_ITEMS: Final = 3  # in a batch of half the objective: such a container hardly batches
@@ -206,7 +206,7 @@ def _measure_row(stage: Stage, prober: Prober, subject: Subject) -> Row:
     capacities = {policy: _capacity_per_s(subject, prober, target, policy) for policy, target in targets.items()}
     if not stage.is_full:
         capacities = {policy: min(QUICK_PER_S, capacity) for policy, capacity in capacities.items()}
-    seconds, max_runs = (1.5, 5) if stage.is_full else (0.5, 1)
+    seconds, max_runs, tries = (3.0, 10, 2) if stage.is_full else (0.5, 1, 1)
 
     def run(policy: str) -> Cell:
         capacity, target = capacities[policy], targets[policy]
@@ -219,7 +219,7 @@ def _measure_row(stage: Stage, prober: Prober, subject: Subject) -> Row:
 
         guess = likely_share(subject, policy, capacity) * capacity if stage.is_full else 0.2 * capacity
         # RPC and wake-ups make a container slower than its line: what came in time of too much was possible, no more.
-        sustained = search(at, max(1.0, min(guess, MOST_OF_OVERLOAD * overload.goodput_per_s)), max_runs)
+        sustained = search(at, max(1.0, min(guess, MOST_OF_OVERLOAD * overload.goodput_per_s)), max_runs, tries)
         stage.tell(
             f"{subject.title}, {policy}: {overload.answered_per_s:,.0f}/s of {overload.offered_per_s:,.0f}/s, "
             f"{overload.goodput_per_s:,.0f}/s in time; {sustained.rate_per_s:,.1f}/s sustained"
