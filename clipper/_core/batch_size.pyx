@@ -8,8 +8,8 @@ the last good size and the last bad one, so that a settled controller crosses it
 the batch; and a ceiling that has held is tried ever more seldom, since each look at it makes queries late: where two
 items fit and three do not, there is no smaller one to take. One bad batch alone is not believed: pauses come one at a
 time, batches of a slower model do not. Each back-off that follows another without a good batch between them is the
-square of that one: a model of which most of a batch's time does not depend on its size comes back by tens of percent too
-late, not by the percents that the time says.
+square of that one: a model of which most of a batch's time does not depend on its size comes back by tens of percent
+too late, not by the percents that the time says.
 """
 
 from cython cimport final
@@ -85,8 +85,8 @@ cdef class AimdBatchSize(AimedBatchSize):
         cdef uint32_t cap = self.next_size(0)
         if size == 0 or size > cap:
             return
-        # A batch that was not full says nothing of the cap if it was good. If it was not, a full one would be worse, and
-        # where the cap is too large for what comes, no other batch would ever say so.
+        # A batch that was not full says nothing of the cap if it was good. If it was not, a full one would be worse,
+        # and where the cap is too large for what comes, no other batch would ever say so.
         if duration_us > self.target_us:
             self._violated(size, duration_us)
             return
