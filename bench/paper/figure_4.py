@@ -25,13 +25,17 @@ POLICIES: Final = ("aimd", "quantile", "none")
 OVERLOAD: Final = 2.0
 MAX_OFFERED_PER_S: Final = 20_000.0
 QUICK_PER_S: Final = 300.0  # the quick form overloads nobody
-FASTEST_PER_S: Final = 6_000.0
+FASTEST_PER_S: Final = 4_000.0
 """What a line may serve at most on a machine where client and frontend share two cores; a faster one is slowed down."""
 SLOW_MOTIONS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0)
 FEW_PER_S: Final = 500.0  # containers below it are measured side by side: together they are no load
 LEAST_QUERIES: Final = 500  # of a run: five of them may be late
+LONGEST_S: Final = 20.0  # a run, however few queries come
+SIDE_BY_SIDE_QUERIES: Final = 1_600  # of a run where all policies share its time: chance weighs one in a hundred less
+SIDE_BY_SIDE_LONGEST_S: Final = 80.0
+QUICK_QUERIES: Final = 20
 IMAGES: Final = 16
-MOST_OF_OVERLOAD: Final = 0.9
+LIKELY_SHARE: Final = 0.7  # of the capacity, with batches: where the search begins
 FEW_ITEMS: Final = 3  # in a batch of half the objective: such a container hardly batches
 MANY_SERVICES: Final = 5.0
 
@@ -207,26 +211,30 @@ def _measure_row(stage: Stage, prober: Prober, subject: Subject) -> Row:
     if not stage.is_full:
         capacities = {policy: min(QUICK_PER_S, capacity) for policy, capacity in capacities.items()}
     seconds, max_runs, tries = (3.0, 10, 2) if stage.is_full else (0.5, 1, 1)
+    is_side_by_side = subject.line is not None and max(capacities.values()) < FEW_PER_S
+    least, longest_s = (SIDE_BY_SIDE_QUERIES, SIDE_BY_SIDE_LONGEST_S) if is_side_by_side else (LEAST_QUERIES, LONGEST_S)
+    if not stage.is_full:
+        least = QUICK_QUERIES
 
     def run(policy: str) -> Cell:
         capacity, target = capacities[policy], targets[policy]
-        offered = min(MAX_OFFERED_PER_S, OVERLOAD * capacity)
-        least = LEAST_QUERIES if stage.is_full else 20
-        overload = prober.probe(target, offered, max(seconds, least / offered))
 
         def at(rate: float, seed: int) -> Probe:
-            return prober.probe(target, rate, max(seconds, least / rate), seed)
+            return prober.probe(target, rate, max(seconds, min(longest_s, least / rate)), seed)
 
         guess = likely_share(subject, policy, capacity) * capacity if stage.is_full else 0.2 * capacity
-        # RPC and wake-ups make a container slower than its line: what came in time of too much was possible, no more.
-        sustained = search(at, max(1.0, min(guess, MOST_OF_OVERLOAD * overload.goodput_per_s)), max_runs, tries)
+        sustained = search(at, max(1.0, guess), max_runs, tries)
+        # Afterwards, when the batch sizes have been found; and in slow motion, in which a second holds few batches.
+        offered = min(MAX_OFFERED_PER_S, OVERLOAD * capacity)
+        overload_s = max(seconds, min(longest_s, least / offered), min(LONGEST_S, seconds * subject.slow_motion))
+        overload = prober.probe(target, offered, overload_s)
         stage.tell(
             f"{subject.title}, {policy}: {overload.answered_per_s:,.0f}/s of {overload.offered_per_s:,.0f}/s, "
             f"{overload.goodput_per_s:,.0f}/s in time; {sustained.rate_per_s:,.1f}/s sustained"
         )
         return Cell(policy, overload, sustained)
 
-    if subject.line is not None and max(capacities.values()) < FEW_PER_S:
+    if is_side_by_side:
         with ThreadPoolExecutor(len(POLICIES)) as pool:
             cells = list(pool.map(run, POLICIES))
     else:
@@ -256,7 +264,7 @@ def likely_share(subject: Subject, policy: str, capacity_per_s: float) -> float:
     """
     few = subject.line is not None and subject.line.size_within(SLO_US / 2) <= FEW_ITEMS
     if policy != "none" and not few:
-        return 0.85
+        return LIKELY_SHARE
     service_us = 1e6 / capacity_per_s
     waits = max(0.5, (subject.slo_us - service_us) / service_us)
     load = 1 / (1 + math.log(100) / 2 / waits)

@@ -27,7 +27,8 @@ from clipper import ClipperError
 from clipper.bench.rate_search import RateSearch, Verdict
 from clipper.bench.usage import Snapshot, usage_between
 
-CONNECTIONS: Final = 1024  # more than any load here has in flight for the whole of its objective
+CONNECTIONS: Final = 1024
+IN_FLIGHT_RATIO: Final = 1.3  # connections for each query that may be in flight: a query must not wait for one
 MAX_OTHER_CORES: Final = 0.25
 WATCH_INTERVAL_S: Final = 1.0
 ECHO: Final = Expectation(echoes_counter=True, accept=('"default":false',))
@@ -151,7 +152,8 @@ class Prober:
         first = self._take_counters(round(rate_per_s * (duration_s + warmup_s) * 1.2) + 1_000)
         file = self._directory / f"{target.application}.requests"
         target.template.write(file, self.stage.port)
-        arrivals = Arrivals(rate_per_s, duration_s, warmup_s, CONNECTIONS, seed, first)
+        connections = max(CONNECTIONS, round(IN_FLIGHT_RATIO * rate_per_s * target.slo_us / 1e6))
+        arrivals = Arrivals(rate_per_s, duration_s, warmup_s, connections, seed, first)
         before = self._samples()
         usage_before = Snapshot.take(self._roots)
         with ProgressWatch(lambda: self._answered_batches(target.model)) as watch:

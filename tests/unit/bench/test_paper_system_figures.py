@@ -55,7 +55,7 @@ def test_search_without_batching_begins_near_what_the_simulator_finds(line: Any,
     capacity = line.capacity_per_s(1)
     guess = figure_4.likely_share(subject, "none", capacity) * capacity
     assert rate_per_s / 1.3 < guess < rate_per_s * 1.3
-    assert (figure_4.likely_share(subject, "aimd", capacity) == 0.85) is (line is not KERNEL_SVM)
+    assert (figure_4.likely_share(subject, "aimd", capacity) == figure_4.LIKELY_SHARE) is (line is not KERNEL_SVM)
 
 
 def test_replica_of_figure_6_takes_as_long_for_its_batch_as_the_papers() -> None:
