@@ -86,5 +86,6 @@ class RateSearch:
         if self.best is None:
             # Ever further down: a guess that was far too high must not take all the runs, and show nothing in the end.
             self._descents += 1
-            return self._rate / self.step_ratio ** (2 * self._descents)
+            below = self._rate / self.step_ratio ** (2 * self._descents)
+            return below if self._rate <= self.min_rate else max(below, self.min_rate)
         return math.sqrt(self.best * self.too_high)

@@ -39,6 +39,15 @@ def test_guess_far_too_high_leaves_runs_for_a_rate_that_holds() -> None:
     assert search.runs == 10
 
 
+def test_lowest_rate_is_tried_before_the_search_gives_up() -> None:
+    search = RateSearch(10, resolution_ratio=1.5, min_rate=5, max_runs=50)
+    assert run(search, 5.5)[-1] < 7.5
+    assert search.best == 5
+    nothing = RateSearch(10, min_rate=5, max_runs=50)
+    assert run(nothing, 4.9)[-1] == 5
+    assert nothing.best is None
+
+
 def test_search_of_a_server_that_never_holds_finds_nothing() -> None:
     search = RateSearch(1_000, max_runs=50)
     run(search, 0)
