@@ -29,6 +29,7 @@ from clipper.metrics.scrape import Scrape
 _METRICS_LIMIT_S: Final = 10.0
 _MOST_RUN_S: Final = 60.0
 _NOTABLE_HIT_RATIO: Final = 0.01
+_NOTABLE_WAITED_RATIO: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,12 @@ class Bench:
         other_cores = usage.other_cores if setup.roots or not setup.is_local else None
         if other_cores is not None and other_cores > setup.most_other_cores:
             doubts.append(f"other processes of this machine used {other_cores:.2f} cores meanwhile")
+        waited_ratio = run.waited / max(1, len(arrivals_s))
+        if waited_ratio > _NOTABLE_WAITED_RATIO:
+            doubts.append(
+                f"{waited_ratio:.1%} of the requests found all {setup.connections} connections in use and waited in "
+                "the client, which counts as latency: more connections would send them"
+            )
         stages = None if before is None or after is None else stages_between(before, after)
         if stages is not None and isinstance(setup.keys, Unique) and (stages.cache_hit_ratio or 0) > _NOTABLE_HIT_RATIO:
             doubts.append(f"the server's prediction cache answered {stages.cache_hit_ratio:.1%} of the queries")

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -79,6 +80,14 @@ def test_slowed_server_misses_its_objective() -> None:
     assert measured.void_reason is None
     assert not is_met(measured)
     assert measured.run.latency_us(50) >= 30_000
+
+
+def test_too_few_connections_for_the_rate_stand_among_the_doubts() -> None:
+    with bench_server("--delay-ms", "30") as server:
+        enough = Bench(setup_of(server)).measure(100, "run")
+        one = Bench(replace(setup_of(server), connections=1)).measure(100, "run")
+    assert not any("connections" in doubt for doubt in enough.doubts)
+    assert any("found all 1 connections in use" in doubt for doubt in one.doubts)
 
 
 def test_pause_of_a_server_costs_everybody_who_would_have_come_meanwhile() -> None:
