@@ -6,7 +6,7 @@ import contextlib
 import site
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
@@ -69,8 +69,9 @@ def _name(value: Any) -> str:
 
 @contextlib.contextmanager
 def _own_modules_by_value() -> Iterator[None]:
-    already = set(cloudpickle.list_registry_pickle_by_value())
-    registered = [module for name, module in list(sys.modules.items()) if name not in already and _is_own(name, module)]
+    already, roots = set(cloudpickle.list_registry_pickle_by_value()), _installed()
+    modules = [(name, module) for name, module in list(sys.modules.items()) if name not in already]
+    registered = [module for name, module in modules if _is_own(name, module, roots)]
     for module in registered:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -80,7 +81,14 @@ def _own_modules_by_value() -> Iterator[None]:
             cloudpickle.unregister_pickle_by_value(module)
 
 
-def _is_own(name: str, module: ModuleType | None) -> bool:
+def _installed() -> tuple[Path, ...]:
+    """Return where installed packages lie: ``pip install --target`` puts them into any directory of the path."""
+    return _INSTALLED + tuple(
+        Path(entry).resolve() for entry in sys.path if any(Path(entry or ".").glob("*.dist-info"))
+    )
+
+
+def _is_own(name: str, module: ModuleType | None, installed: Sequence[Path]) -> bool:
     """Whether a module is the caller's own source: a file outside of every installed package."""
     if name == "__main__" or name.split(".")[0] in _OURS or not isinstance(module, ModuleType):
         return False  # cloudpickle takes __main__ by value of itself
@@ -88,4 +96,4 @@ def _is_own(name: str, module: ModuleType | None) -> bool:
     if module.__name__ != name or not isinstance(file, str) or file.endswith(tuple(EXTENSION_SUFFIXES)):
         return False
     path = Path(file).resolve()
-    return not any(path.is_relative_to(root) for root in _INSTALLED)
+    return not any(path.is_relative_to(root) for root in installed)
