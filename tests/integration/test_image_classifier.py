@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from clipper import Clipper, DeployError, InvalidArgumentError
-from examples.image_classification.serve import count_right, environment_of
+from examples.image_classification.serve import count_right, deployment_of
 from examples.image_classification.train import PIPELINE, Digits, load_digits, train
 from model_containers.gpu import Pipeline, Resize, TensorImage, make_preprocessor
 from model_containers.image_classifier import ImageClassifier
@@ -69,7 +69,7 @@ def unseen() -> Digits:
 @pytest.fixture(scope="module")
 def deployed(clipper: Clipper, network: ImageClassifier) -> Clipper:
     clipper.register_application("digits", "bytes", None, SLO_US, on_miss="error")
-    clipper.deploy_model("digits", 1, network, input_type="bytes", environment=environment_of([]))
+    clipper.deploy_model("digits", 1, network, input_type="bytes", **deployment_of([]))
     clipper.link_model_to_app("digits", "digits")
     return clipper
 
