@@ -1,7 +1,7 @@
 """Where everything of a batch lies, in one block of memory that goes to the device in one copy.
 
 The block: for each stage the rows of its items, then the tables of the filters, then the pixels. Results of a stage
-that is not the last lie in a buffer of their own, back to back; those of the last in the array that is handed out.
+that is not the last lie behind the block, each stage's aligned; those of the last in the array that is handed out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class StagePlan:
 
     rows_at: int  # bytes from the begin of the block
     most_pixels: int  # of one result
-    result_bytes: int  # of all results of the stage
+    result_bytes: int  # of all results of the stage, up to where those of the next may begin
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def plan_batch(pipeline: Pipeline, kernel_stages: Sequence[Stage], sizes: Sequen
             )
         )
         most = max((height * width for height, width in outs), default=0)
-        launches.append((most, results[-1] * stage.after.element.item_bytes))
+        launches.append((most, _aligned(results[-1] * stage.after.element.item_bytes)))
         ins, sources = outs, results[:-1]
     return _laid_out(len(sizes), rows, launches, tables, pixel_offsets, end)
 
@@ -151,5 +151,9 @@ def _aligned_offsets(sizes_bytes: Sequence[int]) -> tuple[list[int], int]:
     offsets, end = [], 0
     for size_bytes in sizes_bytes:
         offsets.append(end)
-        end += -(-size_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
+        end += _aligned(size_bytes)
     return offsets, end
+
+
+def _aligned(size_bytes: int) -> int:
+    return -(-size_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES

@@ -16,6 +16,8 @@ import numpy as np
 from tests.support.kernel_on_cpu import compiled_function
 
 ILLEGAL_ADDRESS = 700
+MISALIGNED_ADDRESS = 716
+WIDEST_ACCESS_BYTES = 8  # of any pointer that a kernel is given; a processor would not mind, a device does
 
 
 class OutOfMemoryError(MemoryError):
@@ -113,6 +115,8 @@ class FakeCupy:
 
         def launch(grid: tuple[int, ...], _block: tuple[int, ...], arguments: Sequence[Any]) -> None:
             self.check()
+            if any(isinstance(argument, np.uint64) and argument % WIDEST_ACCESS_BYTES for argument in arguments):
+                raise CUDARuntimeError(MISALIGNED_ADDRESS)
             self.launches.append((grid[0], grid[1] if len(grid) > 1 else 1))
             function(*(_as_c(argument) for argument in arguments))
 

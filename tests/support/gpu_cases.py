@@ -56,6 +56,10 @@ CASES: Final[dict[str, Pipeline]] = {
             ToChannelsFirst(),
         ],
     ),
+    # The first result is an odd number of bytes, the second is read four at a time.
+    "three resizes": Pipeline(
+        TensorImage(channels=1), [Resize(33, 45), Resize(21, 35), Cast("float32"), Resize(20, 50, filter="area")]
+    ),
     "half to bytes": Pipeline(
         TensorImage("HW", 1, "float16"), [Pad(128, 128, (0.5,)), Cast("uint8"), ConvertColor("gray_to_rgb")]
     ),
@@ -121,7 +125,7 @@ def assert_close(pipeline: Pipeline, found: Any, wanted: Any) -> None:
     # What is beyond float16 is infinite, and no number once a weight of nought has met it; just beyond, only one of the
     # two may have rounded up to it.
     both_beyond = ~np.isfinite(ours) & ~np.isfinite(theirs)
-    most = np.finfo(np.float16).max
+    most = float(np.finfo(np.float16).max)
     ours, theirs = (np.nan_to_num(each, nan=np.nan, posinf=most, neginf=-most) for each in (ours, theirs))
     difference = np.where(both_beyond, 0, np.abs(ours - theirs))
     assert difference.max(initial=0.0) <= tolerance(pipeline), (difference.max(), tolerance(pipeline))
