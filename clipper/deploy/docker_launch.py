@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 _NAME_TAKEN: Final = "that name is already in use"
+_NO_PROGRAM: Final = ("no command specified", "no command or entrypoint provided")  # Docker's words, podman's
 _ENDED_PID: Final = -1  # of a container that has ended before one could ask
 
 
@@ -85,7 +86,7 @@ def _create(daemon: Daemon, spec: ReplicaSpec, arguments: dict[str, Any], around
 def _refusal(error: Exception, image: str) -> str:
     """Return what the daemon said, in our words where its own leave open what is wrong with which image."""
     said = explanation(error)
-    if "no command specified" in said.lower():
+    if any(words in said.lower() for words in _NO_PROGRAM):
         return (
             f"the image {image!r} names no program to run: expected an ENTRYPOINT that speaks the container contract "
             f"(docs/containers.md); `clipper build-image TAG --from {image} --container NAME` adds a built-in one"

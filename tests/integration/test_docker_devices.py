@@ -15,9 +15,13 @@ from clipper.deploy.devices import Grant
 from clipper.deploy.manager import ReplicaSpec
 from clipper.types import ReplicaId
 from tests.support.docker_stage import DockerStage
-from tests.support.dockerd import NEEDS_DOCKERD, DockerDaemon
+from tests.support.dockerd import IS_PODMAN, NEEDS_DOCKERD, DockerDaemon
 
-pytestmark = [pytest.mark.timeout(60), *NEEDS_DOCKERD]
+pytestmark = [
+    pytest.mark.timeout(60),
+    pytest.mark.skipif(IS_PODMAN, reason="podman 4's Docker API drops requests for devices"),
+    *NEEDS_DOCKERD,
+]
 NAMES = ("NVIDIA_VISIBLE_DEVICES", "CLIPPER_GPU_DEVICE", "CLIPPER_GPU_MEMORY_RATIO", "CUDA_VISIBLE_DEVICES")
 SHOWS = f"import os, signal; print([os.getenv(name) for name in {NAMES!r}], flush=True); signal.pause()"
 CASES: dict[ReplicaId, tuple[Grant | None, dict[str, int | str], list[str | None]]] = {

@@ -153,7 +153,7 @@ def test_image_without_the_container_contract_fails_the_deployment_and_says_what
     for image, told in (
         (dockerd.image, f"the image '{dockerd.image}' names no program to run: expected an ENTRYPOINT that speaks"),
         ("foreign:1", r"exited with code 0: it never registered, as the container contract asks for \(docs/cont"),
-        ("No Image", "'No Image' is no name of an image: invalid reference format"),
+        ("No Image", "'No Image' is no name of an image: .*invalid reference format"),
     ):
         with pytest.raises(DeployError, match=told) as raised:
             clipper.deploy_model("foreign", 1, container=f"docker://{image}")
@@ -187,7 +187,7 @@ def test_query_that_finds_the_disk_of_its_container_full_fails_and_says_so_and_o
         (answer,) = failed.result()
     assert [one.output for one in others] == [number + 1.0 for number in range(50)]
     assert answer.error == "model_error" and "No space left on device" in str(answer.cause)
-    assert "No space left on device" in clipper.logs("scratch:1:0")
+    wait_until(lambda: "No space left on device" in clipper.logs("scratch:1:0"))
     # It is full still, and who does not write is answered: by the same container.
     assert clipper.predict("scratches", [0.0, 0.0]).output == 2.0
     assert clipper.predict_batch("scratches", [[2.0]])[0].error == "model_error"

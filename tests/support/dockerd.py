@@ -23,7 +23,7 @@ _RIGHTS: Final = (
     '[ "$(id -u)" = 0 ] && unshare --mount --net mount -t tmpfs none /mnt && '
     "{ [ -d /sys/fs/cgroup/memory ] || [ -f /sys/fs/cgroup/cgroup.controllers ]; }"
 )
-_INSTALL_PODMAN: Final = "apt-get install -y --no-install-recommends podman runc catatonit"
+_INSTALL_PODMAN: Final = "apt-get install -y --no-install-recommends podman runc catatonit netavark aardvark-dns"
 IS_PODMAN: Final = os.environ.get("CLIPPER_TEST_DAEMON") == "podman"
 NEEDS_DOCKERD: Final = (
     pytest.mark.optional("podman", _INSTALL_PODMAN) if IS_PODMAN else pytest.mark.optional("dockerd", INSTALL),
@@ -53,6 +53,7 @@ events_logger = "file"
 [containers]
 default_ulimits = ["nofile={limit}:{limit}", "nproc=4096:4096"]
 [network]
+network_backend = "netavark"
 network_config_dir = "{self.directory}/networks"
 """
         (self.directory / "containers.conf").write_text(text)
