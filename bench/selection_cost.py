@@ -10,26 +10,22 @@ import argparse
 import asyncio
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
+from bench.closed_cell import CellFigures, ClosedLoad
 from bench.context_memory import ContextMemory, measure_contexts
 from bench.document import DOCUMENTS, table, write_into
-from bench.loadgen.request import FIRST_COUNTER, Body, CounterForm, RequestTemplate
-from bench.loadgen.wrk import run_wrk
+from bench.loadgen.request import FIRST_COUNTER
 from bench.machine import describe_machine
 from bench.paper import records
 from bench.paper.stage import Stage
-from bench.prometheus import growth, misses, parse_metrics
 from bench.query_client import QueryConnection, predict, request
-from bench.reliability.instance import FRONTEND, MANAGEMENT, SUPERVISOR, Instance
+from bench.reliability.instance import FRONTEND, MANAGEMENT, Instance
 from clipper.bench.progress import Progress
-from clipper.bench.usage import Snapshot, usage_between
 
 NAME: Final = "selection-cost"
 DOCUMENT: Final = DOCUMENTS / "paper.md"
@@ -64,18 +60,12 @@ WAYS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Cell:
+@dataclass(frozen=True, kw_only=True)
+class Cell(CellFigures):
     """One stretch of load on one application."""
 
     way: str
     round: int
-    requests_per_s: float  # of good answers: failed requests, default outputs and errors are not throughput
-    failed_ratio: float
-    p50_us: float
-    p99_us: float
-    server_us_per_query: float  # CPU time of all processes of the Clipper, containers included
-    other_cores: float
     told: int  # feedbacks that were joined beside the load
 
 
@@ -186,55 +176,20 @@ def register(stage: Stage) -> None:
 def measure_cells(instance: Instance, options: argparse.Namespace) -> list[Cell]:
     """Measure every way in turn, each second round backwards."""
     cells: list[Cell] = []
-    counter, rate_per_s = FIRST_COUNTER, 10_000.0
+    load, rate_per_s = ClosedLoad(options.warmup_s, options.duration_s), 10_000.0
     progress = Progress(options.rounds * len(WAYS) * (options.duration_s + options.warmup_s))
     for number in range(1, options.rounds + 1):
         for way in WAYS if number % 2 else WAYS[::-1]:
             progress.show(f"{way.name}, round {number}")
-            cell, counter = measure_cell(instance, way, number, options, counter, rate_per_s)
+            teacher = Teacher(instance.port, way.application, max(1.0, way.feedback_ratio * rate_per_s))
+            beside = teacher if way.feedback_ratio else None
+            found = load.measure(instance, way.application, LENGTH, options.connections, beside=beside)
             if way.name == "learnt":
-                rate_per_s = cell.requests_per_s
-            cells.append(cell)
+                rate_per_s = found.requests_per_s
+            cells.append(Cell(way=way.name, round=number, told=teacher.told, **vars(found)))
             progress.advance(options.duration_s + options.warmup_s)
     progress.end()
     return cells
-
-
-def measure_cell(
-    instance: Instance, way: Way, number: int, options: argparse.Namespace, counter: int, rate_per_s: float
-) -> tuple[Cell, int]:
-    """Load one application; returns also the next counter that no query has had."""
-    body = Body(b'{"input":[', b".5,2,3,4]}")
-    template = RequestTemplate(f"/{way.application}/predict", (), (body,), CounterForm.DIGITS)
-    with tempfile.TemporaryDirectory(prefix="clipper-selection-") as directory:
-        file = Path(directory) / "requests"
-        template.write(file, instance.port)
-        warm_up = run_wrk(instance.port, file, options.connections, options.warmup_s, counter)
-        counter += warm_up.requests + options.connections
-        teacher = Teacher(instance.port, way.application, max(1.0, way.feedback_ratio * rate_per_s))
-        before, roots = parse_metrics(instance.clipper.metrics()), [instance.pid_of(SUPERVISOR)]
-        usage_before = Snapshot.take(roots)
-        if way.feedback_ratio:
-            with teacher:
-                load = run_wrk(instance.port, file, options.connections, options.duration_s, counter)
-        else:
-            load = run_wrk(instance.port, file, options.connections, options.duration_s, counter)
-        usage_after = Snapshot.take(roots)
-        missed = misses(growth(before, parse_metrics(instance.clipper.metrics())))
-    usage = usage_between(usage_before, usage_after, load.load.cpu_us)
-    failed = load.errors + missed
-    cell = Cell(
-        way=way.name,
-        round=number,
-        requests_per_s=max(0, load.requests - failed) / (load.duration_us / 1e6),
-        failed_ratio=failed / max(1, load.requests),
-        p50_us=load.p50_us,
-        p99_us=load.p99_us,
-        server_us_per_query=usage.server_cpu_us / max(1, load.requests),
-        other_cores=usage.other_cores,
-        told=teacher.told,
-    )
-    return cell, counter + load.requests + options.connections
 
 
 def render(found: SelectionCost) -> str:

@@ -14,20 +14,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.loadgen.request import FIRST_COUNTER, Body, CounterForm, RequestTemplate
-from bench.loadgen.wrk import run_wrk
+from bench.closed_cell import CellFigures, ClosedLoad
 from bench.own_dockerd import DockerDaemon
-from bench.prometheus import growth, misses, parse_metrics
 from bench.reliability.containers import DockerContainers, Processes
-from bench.reliability.instance import DEFAULT, SUPERVISOR, Instance
+from bench.reliability.instance import DEFAULT, Instance
 from clipper.bench.progress import Progress
-from clipper.bench.usage import Snapshot, usage_between
 from clipper.config import RpcConfig, SecurityConfig
 from clipper.security.rpc_keys import make_rpc_keys
 
 SLO_US: Final = 100_000
 PATIENT, MANY = 1, 128  # connections: the one is asked for its latency, the others for throughput
 MAX_FAILED_RATIO: Final = 0.001
+WARMUP_S: Final = 1
 START_S: Final = 12.0  # of the daemon and the three instances, about
 
 
@@ -59,20 +57,14 @@ LINEAR: Final = Model("linear", "linear, 10 classes of 784 doubles", 784)
 MODELS: Final = (NOOP, LINEAR)
 
 
-@dataclass(frozen=True)
-class Cell:
+@dataclass(frozen=True, kw_only=True)
+class Cell(CellFigures):
     """One stretch of load on one model by one way."""
 
     way: str
     model: str
     connections: int
     round: int
-    requests_per_s: float  # of good answers: failed requests, default outputs and errors are not throughput
-    failed_ratio: float
-    p50_us: float
-    p99_us: float
-    server_us_per_query: float  # CPU time of Clipper's processes and of the replica, but not of the daemon
-    other_cores: float
 
 
 @dataclass(frozen=True)
@@ -110,7 +102,7 @@ class Transports:
 
 
 def measure(daemon: DockerDaemon, rounds: int, duration_s: int) -> Transports:
-    """Measure every cell in turn, each second round backwards; the first second of each is no part of it.
+    """Measure every cell in turn, each second round backwards.
 
     Raises
     ------
@@ -119,59 +111,23 @@ def measure(daemon: DockerDaemon, rounds: int, duration_s: int) -> Transports:
     """
     cells: list[Cell] = []
     kinds = [(way, model, connections) for model in MODELS for way in WAYS for connections in (PATIENT, MANY)]
-    progress = Progress(START_S + rounds * len(kinds) * (duration_s + 1))
+    progress = Progress(START_S + rounds * len(kinds) * (duration_s + WARMUP_S))
     progress.show("starting")
     with contextlib.closing(daemon.client()) as client:
         version = f"Docker {client.version()['Version']}"
     with _instances(daemon) as instances:
         progress.advance(START_S)
-        sent = FIRST_COUNTER
+        load = ClosedLoad(WARMUP_S, duration_s)
         for number in range(1, rounds + 1):
             for way, model, connections in kinds if number % 2 else kinds[::-1]:
                 progress.show(f"{way.name}, {model.name}, {connections} connections, round {number}")
-                load = _Load(instances[way.name], model, connections)
-                cell, sent = load.measure(way, number, duration_s, sent)
-                cells.append(cell)
-                progress.advance(duration_s + 1)
+                instance = instances[way.name]
+                pids = instance.replicas(model.name)
+                found = load.measure(instance, model.name, model.length, connections, pids)
+                cells.append(Cell(way=way.name, model=model.name, connections=connections, round=number, **vars(found)))
+                progress.advance(duration_s + WARMUP_S)
     progress.end()
     return Transports(version, duration_s, cells)
-
-
-class _Load:
-    """Closed-loop load on one model of one instance."""
-
-    def __init__(self, instance: Instance, model: Model, connections: int) -> None:
-        self._instance, self._model, self._connections = instance, model, connections
-        rest = b"".join(b",%d" % (place % 10) for place in range(1, model.length))
-        body = Body(b'{"input":[', b".5" + rest + b"]}")
-        self._template = RequestTemplate(f"/{model.name}/predict", (), (body,), CounterForm.DIGITS)
-
-    def measure(self, way: Way, number: int, duration_s: int, sent: int) -> tuple[Cell, int]:
-        """Return the cell, and the next counter that no query has had."""
-        instance = self._instance
-        with tempfile.TemporaryDirectory(prefix="clipper-transports-") as directory:
-            file = Path(directory) / "requests"
-            self._template.write(file, instance.port)
-            warm_up = run_wrk(instance.port, file, self._connections, 1, sent)
-            sent += warm_up.requests + self._connections
-            roots = [instance.pid_of(SUPERVISOR), *instance.replicas(self._model.name)]
-            before, usage_before = parse_metrics(instance.clipper.metrics()), Snapshot.take(roots)
-            load = run_wrk(instance.port, file, self._connections, duration_s, sent)
-            usage = usage_between(usage_before, Snapshot.take(roots), load.load.cpu_us)
-            failed = load.errors + misses(growth(before, parse_metrics(instance.clipper.metrics())))
-        cell = Cell(
-            way=way.name,
-            model=self._model.name,
-            connections=self._connections,
-            round=number,
-            requests_per_s=max(0, load.requests - failed) / (load.duration_us / 1e6),
-            failed_ratio=failed / max(1, load.requests),
-            p50_us=load.p50_us,
-            p99_us=load.p99_us,
-            server_us_per_query=usage.server_cpu_us / max(1, load.requests),
-            other_cores=usage.other_cores,
-        )
-        return cell, sent + load.requests + self._connections
 
 
 @contextlib.contextmanager

@@ -26,7 +26,18 @@ from bench.transports.report import render
 def found(failed_ratio: float = 0.0) -> Transports:
     """Return three rounds, in which the n-th way takes n times as long."""
     cells = [
-        Cell(way.name, model.name, connections, number, 1000.0 * number / place, 0.0, 100.0 * place, 9e3, 20.0, 0.1)
+        Cell(
+            way=way.name,
+            model=model.name,
+            connections=connections,
+            round=number,
+            requests_per_s=1000.0 * number / place,
+            failed_ratio=0.0,
+            p50_us=100.0 * place,
+            p99_us=9e3,
+            server_us_per_query=20.0,
+            other_cores=0.1,
+        )
         for number in (1, 2, 3)
         for model in MODELS
         for place, way in enumerate(WAYS, 1)

@@ -236,7 +236,15 @@ def test_void_run_of_stragglers_is_told_as_such() -> None:
 def cost(**rates: float) -> SelectionCost:
     cells = [
         Cell(
-            way.name, 1, rates.get(way.name, 1_000.0), 0.0, 3_000.0, 9_000.0, 40.0, 0.0, 10 if way.feedback_ratio else 0
+            way=way.name,
+            round=1,
+            requests_per_s=rates.get(way.name, 1_000.0),
+            failed_ratio=0.0,
+            p50_us=3_000.0,
+            p99_us=9_000.0,
+            server_us_per_query=40.0,
+            other_cores=0.0,
+            told=10 if way.feedback_ratio else 0,
         )
         for way in WAYS
     ]
