@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import site
 import sys
 import sysconfig
@@ -82,10 +83,17 @@ def _own_modules_by_value() -> Iterator[None]:
 
 
 def _installed() -> tuple[Path, ...]:
-    """Return where installed packages lie: ``pip install --target`` puts them into any directory of the path."""
-    return _INSTALLED + tuple(
-        Path(entry).resolve() for entry in sys.path if any(Path(entry or ".").glob("*.dist-info"))
-    )
+    """Return where installed packages lie: with ``pip install --target``, beside whatever else is in a directory."""
+    targets = [entry for entry in sys.path if Path(entry).resolve() not in _INSTALLED]
+    found = [
+        Path(entry, file.parts[0]).resolve()
+        for entry in targets
+        for distribution in importlib.metadata.distributions(path=[entry])
+        if distribution.read_text("RECORD")  # not a checkout's own egg-info
+        for file in distribution.files or ()
+        if file.parts[0] != ".."  # scripts, beside the directory
+    ]
+    return (*_INSTALLED, *dict.fromkeys(found))
 
 
 def _is_own(name: str, module: ModuleType | None, installed: Sequence[Path]) -> bool:

@@ -53,14 +53,20 @@ def test_function_of_a_module_that_is_not_installed_is_shipped_by_value(
 def test_packages_that_pip_put_into_another_directory_are_installed_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "targeted_library-1.0.dist-info").mkdir()  # as `pip install --target` leaves them
-    (tmp_path / "targeted_library.py").write_text("def predict(inputs):\n    return inputs\n")
+    record = tmp_path / "targeted_library-1.0.dist-info" / "RECORD"  # as `pip install --target` leaves them
+    record.parent.mkdir()
+    record.write_text("targeted_library.py,,\n../../bin/targeted,,\n")
+    for module in ("targeted_library", "beside_the_library"):
+        (tmp_path / f"{module}.py").write_text("def predict(inputs):\n    return inputs\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     predict = importlib.import_module("targeted_library").predict
     find_deployer(predict).save(predict, tmp_path)
     with pytest.raises(subprocess.CalledProcessError) as refused:  # by reference: its container has the library
         open_elsewhere(tmp_path / FUNCTION_FILE, "model([1])")
     assert "No module named 'targeted_library'" in refused.value.stderr
+    own = importlib.import_module("beside_the_library").predict
+    find_deployer(own).save(own, tmp_path)
+    assert open_elsewhere(tmp_path / FUNCTION_FILE, "model([1])") == "[1]"
 
 
 def test_estimator_goes_to_the_sklearn_container(tmp_path: Path) -> None:
