@@ -43,8 +43,6 @@ cdef class AnsweringConnection(HttpConnection):
 
     cdef int respond_error(self, uint64_t sequence, int status, const char* code, string_view cause,
                            const char* extra_headers) except -1
-    cdef int respond_typed(self, uint64_t sequence, int status, string_view content_type, string_view body,
-                           const char* extra_headers) except -1
     cdef int write_continue(self, uint64_t sequence) except -1
     cdef uint64_t open_place(self, ReplyTraits traits) except? 0
     cdef bint pipeline_is_full(self) noexcept

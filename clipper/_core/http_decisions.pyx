@@ -4,9 +4,9 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memset
 
-from clipper._core.body_request cimport answer_body_route
 from clipper._core.http_request cimport make_refusal as _refusal, method_of
 from clipper._core.http_server cimport HttpServer
+from clipper._core.route_request cimport hand_to_route
 
 cdef Refusal _NO_REFUSAL
 memset(&_NO_REFUSAL, 0, sizeof(_NO_REFUSAL))
@@ -89,7 +89,7 @@ cdef class DecidingConnection(AnsweringConnection):
             body = self.joined_body.data()
             body_bytes = self.joined_body.size()
         if not self.route.is_predict:
-            return answer_body_route(self, self.sequence, self.route, body, body_bytes, self.server.now_us())
+            return hand_to_route(self, self.sequence, self.route, body, body_bytes, self.server.now_us())
         return self.server.handler.on_predict(
             self, self.sequence, self.route, body, body_bytes, self.head.is_binary, self.head.clipper_batch,
             self.head.is_traced, self.request_started_us)
@@ -97,6 +97,8 @@ cdef class DecidingConnection(AnsweringConnection):
     cdef int _answer_route(self) except -1:
         cdef bytes content_type, body
         cdef int status
+        if self.route.gets_request:
+            return hand_to_route(self, self.sequence, self.route, b"", 0, self.server.now_us())
         query = self.url.partition(b"?")[2]
         status, content_type, body = self.route.target(b"POST" if self.method == Method.Post else b"GET", query)
         return self.respond_typed(

@@ -2,6 +2,7 @@
 # Both are abstract, so that this header depends on neither the protocol nor the query processor.
 from libc.stdint cimport uint8_t, uint64_t
 
+from clipper._core.http_response cimport string_view
 from clipper._core.route_table cimport Route
 
 
@@ -57,6 +58,9 @@ cdef class HttpConnection:
     # needs it, no body for HEAD). `extra_headers`: NULL, or whole lines, each ended by CRLF. No pointer is kept.
     cdef int respond_json(self, uint64_t sequence, int status, const char* body, size_t body_bytes,
                           const char* extra_headers) except -1
+    # The same with a body of any type.
+    cdef int respond_typed(self, uint64_t sequence, int status, string_view content_type, string_view body,
+                           const char* extra_headers) except -1
     # The answer as whole HTTP bytes; must say `Connection: close` if not keep_alive_for().
     cdef int respond(self, uint64_t sequence, const char* response, size_t response_bytes) except -1
     # Does the connection stay open after this answer?

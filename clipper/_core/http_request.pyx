@@ -12,6 +12,10 @@ cdef class HttpConnection:
                           const char* extra_headers) except -1:
         raise NotImplementedError
 
+    cdef int respond_typed(self, uint64_t sequence, int status, string_view content_type, string_view body,
+                           const char* extra_headers) except -1:
+        raise NotImplementedError
+
     cdef int respond(self, uint64_t sequence, const char* response, size_t response_bytes) except -1:
         raise NotImplementedError
 

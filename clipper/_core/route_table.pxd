@@ -8,7 +8,8 @@ cdef class Route:
     cdef readonly object target     # predict: the application's runtime object, opaque here; else a callable, see .pyi
     cdef readonly bytes allow       # the value of the Allow header, made once
     cdef bint is_predict            # the body goes to the PredictHandler; else `target` is called
-    cdef bint reads_body            # is_predict, or `target` is called with a BodyRequest
+    cdef bint reads_body            # is_predict, or takes_body: see .pyi
+    cdef bint gets_request          # `target` is called with a RouteRequest, and answers by it
     cdef bint allows_get
     cdef bint allows_post
 

@@ -12,12 +12,15 @@ class Route:
     target : object
         For a predict route the application's runtime object, handed to the PredictHandler unread. Otherwise a callable
         ``(method: bytes, query: bytes) -> (status: int, content_type: bytes, body: bytes)``, called on the loop's
-        thread: it must not block. What it raises is logged and answered with 500. With `takes_body` it is
-        ``(request: BodyRequest) -> None`` and answers by ``request.respond``, at once or later, once.
+        thread: it must not block. What it raises is logged and answered with 500. With `takes_body` or
+        `answers_later` it is ``(request: RouteRequest) -> None`` and answers by ``request.respond``, at once or later,
+        once.
     is_predict : bool
         The request's body goes to the PredictHandler.
     takes_body : bool
         The request's body goes to `target`.
+    answers_later : bool
+        `target` needs more time than a query should wait, and no body.
     methods : sequence of bytes, optional
         b"GET", b"POST" or both. By default POST for a route that reads a body, and there no other is possible; GET for
         any other. HEAD goes with GET; OPTIONS is always answered.
@@ -34,6 +37,7 @@ class Route:
         *,
         is_predict: bool = False,
         takes_body: bool = False,
+        answers_later: bool = False,
         methods: Iterable[bytes] | None = None,
     ) -> None: ...
 

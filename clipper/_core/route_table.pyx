@@ -13,7 +13,7 @@ _BODY_ROUTE_METHODS = (b"POST",)
 cdef class Route:
 
     def __init__(self, str name not None, object target, *, bint is_predict=False, bint takes_body=False,
-                 methods=None):
+                 bint answers_later=False, methods=None):
         if methods is None:
             methods = _BODY_ROUTE_METHODS if is_predict or takes_body else _PYTHON_ROUTE_METHODS
         if not is_predict and not callable(target):
@@ -30,6 +30,9 @@ cdef class Route:
             raise ValueError(f"route {name!r} reads a body and takes POST alone, not {self.methods!r}")
         if is_predict and takes_body:
             raise ValueError(f"the body of route {name!r} goes to the handler or to its target, not to both")
+        if answers_later and self.reads_body:
+            raise ValueError(f"route {name!r} reads a body: it may answer later anyway")
+        self.gets_request = takes_body or answers_later
         self.allows_get = b"GET" in self.methods
         self.allows_post = b"POST" in self.methods
         listed = [b"GET", b"HEAD"] if self.allows_get else []

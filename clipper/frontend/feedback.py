@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any, Final
 
 from clipper._core.application import Application
-from clipper._core.body_request import BodyRequest
 from clipper._core.decision_stream import DecisionStream
 from clipper._core.evaluation import Evaluation, evaluate
 from clipper._core.predict_body import BodyError
 from clipper._core.query_processor import QueryProcessor
+from clipper._core.route_request import RouteRequest
 from clipper._core.update_body import UpdateBody, parse_update_body
 
 MAX_LABEL_BYTES: Final = 64 * 1024  # of JSON
@@ -55,11 +55,11 @@ class Feedback:
         # (application, outcome of `clipper.metrics.names.FEEDBACK_OUTCOMES`) -> how often
         self.outcomes: Counter[tuple[str, str]] = Counter()
 
-    def route_of(self, application: Application) -> Callable[[BodyRequest], None]:
+    def route_of(self, application: Application) -> Callable[[RouteRequest], None]:
         """Return the target of an application's update route."""
         return partial(self._update, application)
 
-    def _update(self, application: Application, request: BodyRequest) -> None:
+    def _update(self, application: Application, request: RouteRequest) -> None:
         stream = application.decisions
         if stream is None:
             cause = (
@@ -105,7 +105,7 @@ class Feedback:
         self,
         application: Application,
         stream: DecisionStream,
-        request: BodyRequest,
+        request: RouteRequest,
         query_id: int,
         digest: int,
         said: bytes,
@@ -138,7 +138,7 @@ class Feedback:
         self,
         application: Application,
         stream: DecisionStream,
-        request: BodyRequest,
+        request: RouteRequest,
         said: bytes,
         evaluation: Evaluation,
     ) -> None:
@@ -162,7 +162,7 @@ class Feedback:
             self._file(stream, b'{"type":"feedback","query_id":null,"at_us":%d' % at_us + parts + b"\n")
 
     def _refuse(
-        self, application: Application, request: BodyRequest, outcome: str, status: int, code: str, cause: str
+        self, application: Application, request: RouteRequest, outcome: str, status: int, code: str, cause: str
     ) -> None:
         self.outcomes[application.name, outcome] += 1
         body = json.dumps({"error": code, "cause": cause}, ensure_ascii=False, separators=(",", ":"))

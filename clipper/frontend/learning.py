@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from clipper._core.application import Application
-from clipper._core.body_request import BodyRequest
+from clipper._core.route_request import RouteRequest
 from clipper.config import LogConfig
 from clipper.frontend.decision_drain import DecisionDrain
 from clipper.frontend.decision_files import DecisionFiles
@@ -51,7 +51,7 @@ class Learning:
         self.drain = DecisionDrain(self.decisions, self.streams, self.files, channel)
         self.feedback = Feedback(core.processor, self.observations.add, self.drain.file, core.server.flush)
 
-    def route_of(self, application: Application) -> Callable[[BodyRequest], None]:
+    def route_of(self, application: Application) -> Callable[[RouteRequest], None]:
         """Return the target of an application's update route."""
         return self.feedback.route_of(application)
 

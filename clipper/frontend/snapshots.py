@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 from clipper._core.application import Application, ApplicationStats
 from clipper._core.batch_queue import BatchQueue
-from clipper._core.body_request import BodyRequest
 from clipper._core.context_plans import ContextPlans
 from clipper._core.model_runtime import ModelRuntime
 from clipper._core.plan import MAX_MEMBERS, Plan
 from clipper._core.query_processor import QueryProcessor
+from clipper._core.route_request import RouteRequest
 from clipper._core.route_table import Route, RouteTable
 from clipper.errors import InvalidArgumentError
 from clipper.frontend.decision_streams import DecisionStreams, feedback_deadline_us
@@ -38,7 +38,7 @@ class FeedbackRoutes(Protocol):
     def streams(self) -> DecisionStreams:
         """Which applications learn."""
 
-    def route_of(self, application: Application) -> Callable[[BodyRequest], None]:
+    def route_of(self, application: Application) -> Callable[[RouteRequest], None]:
         """Return the target of an application's update route."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import logging
 import os
 import signal
@@ -20,7 +19,7 @@ from clipper.errors import CallerError, ClipperError
 from clipper.frontend.control import ControlClient, Message
 from clipper.frontend.health import Readiness, healthz
 from clipper.frontend.learning import Learning
-from clipper.frontend.metrics import MetricsPage
+from clipper.frontend.metrics import MetricsPage, WorkerCounts
 from clipper.frontend.rpc_endpoints import RpcEndpoints
 from clipper.frontend.snapshots import SnapshotApplier
 from clipper.frontend.warm_start import WarmStart
@@ -30,7 +29,6 @@ from clipper.security.certificates import listen_options, server_certificate
 _log = logging.getLogger("clipper.frontend")
 _queries = logging.getLogger("clipper.query")
 _SWEEP_INTERVAL_US = 500_000
-_LATE_S = 2.0  # after its start a worker has queries to catch up with
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +83,13 @@ class Worker:
 
     def _operations_routes(self) -> list[tuple[bytes, Route]]:
         # The handlers read `self` when they are called: the snapshots that they report on are made after them.
+        metrics = MetricsPage(
+            lambda: WorkerCounts(self.core, self.snapshots, self.learning).slices(), self.core.server.flush
+        )
         return [
             (b"/healthz", Route("healthz", healthz)),
             (b"/readyz", Route("readyz", lambda method, query: Readiness(self.snapshots)(method, query))),
-            (
-                b"/metrics",
-                Route(
-                    "metrics",
-                    lambda method, query: MetricsPage(self.core, self.snapshots, self.learning)(method, query),
-                ),
-            ),
+            (b"/metrics", Route("metrics", metrics, answers_later=True)),
         ]
 
     async def run(self) -> int:
@@ -118,7 +113,6 @@ class Worker:
             backlog=config.listen.backlog,
             **listen_options(self._certificate, config.http.linger_timeout_us),
         )
-        tasks.append(asyncio.create_task(_import_late("clipper.metrics.exposition")))
         rpc = " and ".join(transport.address for transport in self._endpoints.transports)
         _log.info("worker %d serves on %s, RPC on %s", self._options.worker, listener.getsockname(), rpc)
         await self._stop.wait()
@@ -223,12 +217,6 @@ class Worker:
                 "is_caller_error": is_caller_error,
             }
         return {"type": "applied", "revision": snapshot["revision"]}
-
-
-async def _import_late(module: str) -> None:
-    """Import what the first query does not need, beside the loop: no scrape must keep queries waiting for it."""
-    await asyncio.sleep(_LATE_S)
-    await asyncio.to_thread(importlib.import_module, module)
 
 
 def _replica_message(replica_id: str, model: str, version: str, state: str, reason: str) -> Message:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Final, TypeVar
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import Metric as AnyFamily
 from prometheus_client.registry import Collector
 
 from clipper.metrics import names
@@ -37,51 +40,56 @@ BATCH_SIZE_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 _MICROSECONDS_PER_SECOND = 1_000_000
 
 
-def render(snapshot: Callable[[], MetricsSnapshot]) -> tuple[str, bytes]:
-    """Return ``(content_type, body)`` of ``GET /metrics``: Clipper's counts and those of its process.
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
-    Parameters
-    ----------
-    snapshot : callable
-        Called once; it returns the counts to publish.
+# Of one family, what is rendered at a time: each takes a tenth of a millisecond or so.
+_PART_SAMPLES: Final = 16
+_PART_HISTOGRAMS: Final = 1
+
+
+def slices_of(snapshot: MetricsSnapshot) -> Iterator[bytes]:
+    """Yield the page of a worker piece by piece, so that whoever renders it may answer queries in between.
+
+    The order is that of `clipper.metrics.names.METRICS`; the figures of the process come last.
     """
-    return page_of(SnapshotCollector(snapshot))
+    return _texts(chain(_build_families(), _snapshot_families(snapshot), ProcessCollector(registry=None).collect()))
 
 
-def page_of(collector: Collector) -> tuple[str, bytes]:
-    """Return ``(content_type, body)`` of a page: which version this is, the counts, and those of the process.
-
-    The order is that of `clipper.metrics.names.METRICS`.
-    """
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(BuildCollector())
-    registry.register(collector)
-    ProcessCollector(registry=registry)
-    return CONTENT_TYPE_LATEST, generate_latest(registry)
+def page_of(families: Iterable[Family]) -> tuple[str, bytes]:
+    """Return ``(content_type, body)`` of a page: which version this is, the counts, and those of the process."""
+    process = ProcessCollector(registry=None).collect()
+    return CONTENT_TYPE, b"".join(_texts(chain(_build_families(), families, process)))
 
 
-class BuildCollector(Collector):
-    """Which version runs."""
+def _texts(families: Iterable[AnyFamily]) -> Iterator[bytes]:
+    """Yield the text of each family, or of each part: help and type stand before the first one only."""
+    last = ""
+    for family in families:
+        text = generate_latest(_Only(family))
+        yield text if family.name != last else text.split(b"\n", 2)[2]
+        last = family.name
 
-    def collect(self) -> Iterator[Family]:
-        """Yield the one family."""
-        yield family_of(names.BUILD_INFO, [((VERSION,), 1)])
+
+class _Only(Collector):
+    """Collects one family."""
+
+    def __init__(self, family: AnyFamily) -> None:
+        self._family = family
+
+    def collect(self) -> Iterable[AnyFamily]:
+        return (self._family,)
 
 
-class SnapshotCollector(Collector):
-    """Metric families of a snapshot taken at each scrape, in the order of `clipper.metrics.names.METRICS`."""
+def _build_families() -> Iterator[Family]:
+    yield family_of(names.BUILD_INFO, [((VERSION,), 1)])
 
-    def __init__(self, snapshot: Callable[[], MetricsSnapshot]) -> None:
-        self._snapshot = snapshot
 
-    def collect(self) -> Iterator[Family]:
-        """Take a snapshot and yield every family, also those that have no sample yet."""
-        snapshot = self._snapshot()
-        yield from _http_families(snapshot.http)
-        yield from _application_families(snapshot.applications)
-        yield from _feedback_families(snapshot.feedback)
-        yield from _model_families(snapshot.models)
-        yield from _cache_families(snapshot.cache)
+def _snapshot_families(snapshot: MetricsSnapshot) -> Iterator[Family]:
+    yield from _http_families(snapshot.http)
+    yield from _application_families(snapshot.applications)
+    yield from _feedback_families(snapshot.feedback)
+    yield from _model_families(snapshot.models)
+    yield from _cache_families(snapshot.cache)
 
 
 def _http_families(http: HttpMetrics) -> Iterator[Family]:
@@ -94,35 +102,35 @@ def _http_families(http: HttpMetrics) -> Iterator[Family]:
 
 
 def _application_families(applications: Sequence[ApplicationMetrics]) -> Iterator[Family]:
-    yield family_of(names.APP_QUERIES, [((a.name,), a.queries) for a in applications])
-    yield family_of(
+    yield from parts_of(names.APP_QUERIES, [((a.name,), a.queries) for a in applications])
+    yield from parts_of(
         names.APP_PREDICTIONS,
-        [s for a in applications for s in split_samples((a.name,), a.predictions, names.ANSWER_KINDS)],
+        (s for a in applications for s in split_samples((a.name,), a.predictions, names.ANSWER_KINDS)),
     )
-    yield family_of(
-        names.APP_DEFAULTS, [s for a in applications for s in split_samples((a.name,), a.defaults, names.REASONS)]
+    yield from parts_of(
+        names.APP_DEFAULTS, (s for a in applications for s in split_samples((a.name,), a.defaults, names.REASONS))
     )
-    yield family_of(
-        names.APP_ERRORS, [s for a in applications for s in split_samples((a.name,), a.errors, names.REASONS)]
+    yield from parts_of(
+        names.APP_ERRORS, (s for a in applications for s in split_samples((a.name,), a.errors, names.REASONS))
     )
-    yield family_of(names.APP_BAD_REQUESTS, [((a.name,), a.bad_requests) for a in applications])
-    yield family_of(names.APP_SELECTION_FAILURES, [((a.name,), a.selection_failures) for a in applications])
-    yield family_of(names.APP_LATE, [((a.name,), a.late) for a in applications])
-    yield _seconds_histogram(names.APP_LATENCY, [((a.name,), a.latency_us) for a in applications])
-    yield family_of(names.APP_SLO, [((a.name,), a.latency_slo_us / _MICROSECONDS_PER_SECOND) for a in applications])
+    yield from parts_of(names.APP_BAD_REQUESTS, [((a.name,), a.bad_requests) for a in applications])
+    yield from parts_of(names.APP_SELECTION_FAILURES, [((a.name,), a.selection_failures) for a in applications])
+    yield from parts_of(names.APP_LATE, [((a.name,), a.late) for a in applications])
+    yield from _seconds_histograms(names.APP_LATENCY, [((a.name,), a.latency_us) for a in applications])
+    yield from parts_of(names.APP_SLO, [((a.name,), a.latency_slo_us / _MICROSECONDS_PER_SECOND) for a in applications])
 
 
 def _feedback_families(feedback: FeedbackMetrics) -> Iterator[Family]:
     applications, log = feedback.applications, feedback.log
     learning = [((a.name,), a) for a in applications if a.learns]
-    yield family_of(
-        names.FEEDBACK, [s for a in applications for s in split_samples((a.name,), a.outcomes, names.FEEDBACK_OUTCOMES)]
+    yield from parts_of(
+        names.FEEDBACK, (s for a in applications for s in split_samples((a.name,), a.outcomes, names.FEEDBACK_OUTCOMES))
     )
-    yield family_of(names.OBSERVATIONS_WAITING, [(labels, a.observations_waiting) for labels, a in learning])
-    yield family_of(names.OBSERVATIONS_LOST, [(labels, a.observations_lost) for labels, a in learning])
-    yield family_of(names.DECISIONS, [(labels, a.decisions) for labels, a in learning])
-    yield family_of(names.DECISION_LINES, [(labels, a.decision_lines) for labels, a in learning])
-    yield family_of(names.DECISION_LINES_LOST, [(labels, a.decision_lines_lost) for labels, a in learning])
+    yield from parts_of(names.OBSERVATIONS_WAITING, [(labels, a.observations_waiting) for labels, a in learning])
+    yield from parts_of(names.OBSERVATIONS_LOST, [(labels, a.observations_lost) for labels, a in learning])
+    yield from parts_of(names.DECISIONS, [(labels, a.decisions) for labels, a in learning])
+    yield from parts_of(names.DECISION_LINES, [(labels, a.decision_lines) for labels, a in learning])
+    yield from parts_of(names.DECISION_LINES_LOST, [(labels, a.decision_lines_lost) for labels, a in learning])
     yield family_of(names.DECISION_LOG_RECORDS, [((), log.records)])
     yield family_of(names.DECISION_LOG_BYTES, [((), log.bytes)])
     yield family_of(names.DECISION_LOG_BUDGET, [((), log.budget_bytes)])
@@ -132,29 +140,30 @@ def _feedback_families(feedback: FeedbackMetrics) -> Iterator[Family]:
 
 def _model_families(models: Sequence[ModelMetrics]) -> Iterator[Family]:
     labelled = [((m.name, m.version), m) for m in models]
-    yield family_of(names.MODEL_TASKS, [(labels, m.tasks) for labels, m in labelled])
-    yield family_of(names.MODEL_BATCHES, [(labels, m.batches) for labels, m in labelled])
-    yield _histogram(names.MODEL_BATCH_SIZE, [(labels, m.batch_size) for labels, m in labelled], BATCH_SIZE_BOUNDS, 1)
-    yield family_of(names.MODEL_QUEUE_DEPTH, [(labels, m.queue_depth) for labels, m in labelled])
-    yield family_of(names.MODEL_EARLY_DROPS, [(labels, m.early_drops) for labels, m in labelled])
-    yield family_of(names.MODEL_REFUSED, [(labels, m.refused) for labels, m in labelled])
-    yield family_of(names.MODEL_NOT_ADMITTED, [(labels, m.not_admitted) for labels, m in labelled])
-    yield family_of(names.MODEL_REQUEUES, [(labels, m.requeues) for labels, m in labelled])
-    yield family_of(names.MODEL_FAILURES, [(labels, m.failures) for labels, m in labelled])
-    yield family_of(names.MODEL_MISSING, [(labels, m.missing) for labels, m in labelled])
-    yield family_of(names.MODEL_SENT_AHEAD, [(labels, m.sent_ahead) for labels, m in labelled])
-    yield family_of(names.MODEL_HEDGES, [(labels, m.hedges) for labels, m in labelled])
-    yield family_of(names.MODEL_HEDGED_TASKS, [(labels, m.hedged_tasks) for labels, m in labelled])
-    yield family_of(names.MODEL_HEDGE_WINS, [(labels, m.hedge_wins) for labels, m in labelled])
-    yield family_of(names.MODEL_SHADOW_TASKS, [(labels, m.shadow_tasks) for labels, m in labelled])
-    yield family_of(names.MODEL_SHADOW_REFUSALS, [(labels, m.shadow_refusals) for labels, m in labelled])
-    stages = [((*labels, stage), m.stages_us[stage]) for labels, m in labelled for stage in m.stages_us]
-    yield _seconds_histogram(names.MODEL_STAGES, stages)
-    replicas = [s for labels, m in labelled for s in split_samples(labels, m.replicas, names.REPLICA_STATES)]
-    yield family_of(names.MODEL_REPLICAS, replicas)
-    yield family_of(names.MODEL_CACHE_HITS, [(labels, m.cache_hits) for labels, m in labelled])
-    yield family_of(names.MODEL_CACHE_JOINS, [(labels, m.cache_joins) for labels, m in labelled])
-    yield family_of(names.MODEL_CACHE_MISSES, [(labels, m.cache_misses) for labels, m in labelled])
+    yield from parts_of(names.MODEL_TASKS, [(labels, m.tasks) for labels, m in labelled])
+    yield from parts_of(names.MODEL_BATCHES, [(labels, m.batches) for labels, m in labelled])
+    sizes = [(labels, m.batch_size) for labels, m in labelled]
+    yield from _histograms(names.MODEL_BATCH_SIZE, sizes, BATCH_SIZE_BOUNDS, 1)
+    yield from parts_of(names.MODEL_QUEUE_DEPTH, [(labels, m.queue_depth) for labels, m in labelled])
+    yield from parts_of(names.MODEL_EARLY_DROPS, [(labels, m.early_drops) for labels, m in labelled])
+    yield from parts_of(names.MODEL_REFUSED, [(labels, m.refused) for labels, m in labelled])
+    yield from parts_of(names.MODEL_NOT_ADMITTED, [(labels, m.not_admitted) for labels, m in labelled])
+    yield from parts_of(names.MODEL_REQUEUES, [(labels, m.requeues) for labels, m in labelled])
+    yield from parts_of(names.MODEL_FAILURES, [(labels, m.failures) for labels, m in labelled])
+    yield from parts_of(names.MODEL_MISSING, [(labels, m.missing) for labels, m in labelled])
+    yield from parts_of(names.MODEL_SENT_AHEAD, [(labels, m.sent_ahead) for labels, m in labelled])
+    yield from parts_of(names.MODEL_HEDGES, [(labels, m.hedges) for labels, m in labelled])
+    yield from parts_of(names.MODEL_HEDGED_TASKS, [(labels, m.hedged_tasks) for labels, m in labelled])
+    yield from parts_of(names.MODEL_HEDGE_WINS, [(labels, m.hedge_wins) for labels, m in labelled])
+    yield from parts_of(names.MODEL_SHADOW_TASKS, [(labels, m.shadow_tasks) for labels, m in labelled])
+    yield from parts_of(names.MODEL_SHADOW_REFUSALS, [(labels, m.shadow_refusals) for labels, m in labelled])
+    stages = (((*labels, stage), m.stages_us[stage]) for labels, m in labelled for stage in m.stages_us)
+    yield from _seconds_histograms(names.MODEL_STAGES, stages)
+    replicas = (s for labels, m in labelled for s in split_samples(labels, m.replicas, names.REPLICA_STATES))
+    yield from parts_of(names.MODEL_REPLICAS, replicas)
+    yield from parts_of(names.MODEL_CACHE_HITS, [(labels, m.cache_hits) for labels, m in labelled])
+    yield from parts_of(names.MODEL_CACHE_JOINS, [(labels, m.cache_joins) for labels, m in labelled])
+    yield from parts_of(names.MODEL_CACHE_MISSES, [(labels, m.cache_misses) for labels, m in labelled])
 
 
 def _cache_families(cache: CacheMetrics) -> Iterator[Family]:
@@ -182,18 +191,35 @@ def family_of(metric: Metric, samples: Iterable[tuple[Labels, float]]) -> Counte
     return family
 
 
-def _seconds_histogram(metric: Metric, samples: Iterable[tuple[Labels, HistogramSnapshot]]) -> HistogramMetricFamily:
-    return _histogram(metric, samples, LATENCY_BOUNDS_US, _MICROSECONDS_PER_SECOND)
+def parts_of(metric: Metric, samples: Iterable[tuple[Labels, float]]) -> Iterator[Family]:
+    """Yield a counter or gauge in parts; one without samples if there are none."""
+    return (family_of(metric, part) for part in _parted(samples, _PART_SAMPLES))
 
 
-def _histogram(
+def _seconds_histograms(metric: Metric, samples: Iterable[tuple[Labels, HistogramSnapshot]]) -> Iterator[Family]:
+    return _histograms(metric, samples, LATENCY_BOUNDS_US, _MICROSECONDS_PER_SECOND)
+
+
+def _histograms(
     metric: Metric, samples: Iterable[tuple[Labels, HistogramSnapshot]], bounds: Sequence[int], per_unit: int
-) -> HistogramMetricFamily:
-    """Coarsen to `bounds`, which like the values are in 1/`per_unit` of the published unit."""
-    family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels, unit=metric.unit)
-    for labels, histogram in samples:
-        counts = histogram.cumulative(bounds)
-        buckets = [(f"{bound / per_unit:g}", float(count)) for bound, count in zip(bounds, counts, strict=True)]
-        buckets.append(("+Inf", float(histogram.count)))
-        family.add_metric(labels, buckets, histogram.sum / per_unit)
-    return family
+) -> Iterator[Family]:
+    """Coarsen to `bounds`, which like the values are in 1/`per_unit` of the published unit; in parts, too."""
+    for part in _parted(samples, _PART_HISTOGRAMS):
+        family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels, unit=metric.unit)
+        for labels, histogram in part:
+            counts = histogram.cumulative(bounds)
+            buckets = [(f"{bound / per_unit:g}", float(count)) for bound, count in zip(bounds, counts, strict=True)]
+            buckets.append(("+Inf", float(histogram.count)))
+            family.add_metric(labels, buckets, histogram.sum / per_unit)
+        yield family
+
+
+SampleT = TypeVar("SampleT")
+
+
+def _parted(samples: Iterable[SampleT], size: int) -> Iterator[list[SampleT]]:
+    """Yield lists of at most so many; an empty one if there is nothing."""
+    rest = iter(samples)
+    yield list(islice(rest, size))
+    while part := list(islice(rest, size)):
+        yield part

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-
-from prometheus_client.registry import Collector
 
 from clipper.metrics import names
 from clipper.metrics.exposition import Family, family_of, page_of, split_samples
@@ -60,35 +58,28 @@ class ManagementSnapshot:
     monitoring: Mapping[str, MonitoringMetrics] = field(default_factory=dict)
 
 
-def render_management(snapshot: Callable[[], ManagementSnapshot]) -> tuple[str, bytes]:
+def render_management(snapshot: ManagementSnapshot) -> tuple[str, bytes]:
     """Return ``(content_type, body)`` of management's ``GET /metrics``."""
-    return page_of(ManagementCollector(snapshot))
+    return page_of(_families(snapshot))
 
 
-class ManagementCollector(Collector):
-    """Metric families of a snapshot taken at each scrape, in the order of `clipper.metrics.names.METRICS`."""
-
-    def __init__(self, snapshot: Callable[[], ManagementSnapshot]) -> None:
-        self._snapshot = snapshot
-
-    def collect(self) -> Iterator[Family]:
-        """Take a snapshot and yield every family, also those that have no sample yet."""
-        snapshot = self._snapshot()
-        yield family_of(names.REGISTRY_REVISION, [((), snapshot.revision)])
-        yield family_of(names.REGISTRY_ENTRIES, [((kind,), count) for kind, count in snapshot.entries.items()])
-        yield family_of(names.WORKERS_CONNECTED, [((), len(snapshot.workers))])
-        yield family_of(names.WORKER_REVISION, [((str(w),), revision) for w, revision in snapshot.workers.items()])
-        ended = [
-            ((operation, outcome), snapshot.operations.get((operation, outcome), 0))
-            for operation in names.OPERATIONS
-            for outcome in names.OUTCOMES
-        ]
-        yield family_of(names.VERSION_OPERATIONS, ended)
-        yield family_of(names.RECONCILE_ACTIONS, [((action,), count) for action, count in snapshot.actions.items()])
-        yield from _version_families(snapshot.versions)
-        yield family_of(names.PROCESS_RESTARTS, [((process,), n) for process, n in snapshot.restarts.items()])
-        yield from learning_families(snapshot.learning, snapshot.store_failures)
-        yield from monitoring_families(snapshot.monitoring)
+def _families(snapshot: ManagementSnapshot) -> Iterator[Family]:
+    """Yield every family, also those that have no sample yet, in the order of `clipper.metrics.names.METRICS`."""
+    yield family_of(names.REGISTRY_REVISION, [((), snapshot.revision)])
+    yield family_of(names.REGISTRY_ENTRIES, [((kind,), count) for kind, count in snapshot.entries.items()])
+    yield family_of(names.WORKERS_CONNECTED, [((), len(snapshot.workers))])
+    yield family_of(names.WORKER_REVISION, [((str(w),), revision) for w, revision in snapshot.workers.items()])
+    ended = [
+        ((operation, outcome), snapshot.operations.get((operation, outcome), 0))
+        for operation in names.OPERATIONS
+        for outcome in names.OUTCOMES
+    ]
+    yield family_of(names.VERSION_OPERATIONS, ended)
+    yield family_of(names.RECONCILE_ACTIONS, [((action,), count) for action, count in snapshot.actions.items()])
+    yield from _version_families(snapshot.versions)
+    yield family_of(names.PROCESS_RESTARTS, [((process,), n) for process, n in snapshot.restarts.items()])
+    yield from learning_families(snapshot.learning, snapshot.store_failures)
+    yield from monitoring_families(snapshot.monitoring)
 
 
 def _version_families(versions: Mapping[ModelId, VersionMetrics]) -> Iterator[Family]:

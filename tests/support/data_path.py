@@ -31,7 +31,7 @@ from clipper._core.rpc_zmq import ZmqTransport
 from clipper.config import CoreConfig, LogConfig
 from clipper.frontend.health import Readiness, healthz
 from clipper.frontend.learning import Learning
-from clipper.frontend.metrics import MetricsPage
+from clipper.frontend.metrics import MetricsPage, WorkerCounts
 from clipper.frontend.snapshots import SnapshotApplier
 from clipper.frontend.wiring import build_core
 from tests.support.http_responses import Response, parse_responses, post
@@ -151,18 +151,15 @@ class DataPath:
         )
         self.channel = RecordingChannel()
         self.learning = Learning(self.core, self.channel, log_dir=self.run_dir, logs=LogConfig(), worker=0)
+        metrics = MetricsPage(
+            lambda: WorkerCounts(self.core, self.snapshots, self.learning).slices(), self.core.server.flush
+        )
         self.snapshots = SnapshotApplier(
             self.core,
             [
                 (b"/healthz", Route("healthz", healthz)),
                 (b"/readyz", Route("readyz", lambda method, query: Readiness(self.snapshots)(method, query))),
-                (
-                    b"/metrics",
-                    Route(
-                        "metrics",
-                        lambda method, query: MetricsPage(self.core, self.snapshots, self.learning)(method, query),
-                    ),
-                ),
+                (b"/metrics", Route("metrics", metrics, answers_later=True)),
             ],
             self.learning,
         )

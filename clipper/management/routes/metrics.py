@@ -26,7 +26,7 @@ _OF_HEALTH: Final = tuple(field.name for field in fields(WatchedArm) if field.na
 async def get_metrics(context: ContextParameter) -> Response:
     """Return what there should be, what there is, and what was done about it, in the Prometheus text format."""
     learning = await context.learning.measures()
-    content_type, body = render_management(lambda: take_snapshot(context, learning))
+    content_type, body = render_management(take_snapshot(context, learning))
     return Response(body, media_type=content_type)
 
 

@@ -6,7 +6,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
 from clipper.metrics import names
-from clipper.metrics.exposition import LATENCY_BOUNDS_US, render
+from clipper.metrics.exposition import CONTENT_TYPE, LATENCY_BOUNDS_US, slices_of
 from clipper.metrics.log_buckets import HistogramSnapshot
 from clipper.metrics.names import METRICS, Kind, Page, metrics_of
 from clipper.metrics.snapshot import ApplicationMetrics, CacheMetrics, HttpMetrics, MetricsSnapshot, ModelMetrics
@@ -31,8 +31,8 @@ SNAPSHOT = MetricsSnapshot(
 
 
 def scrape(snapshot: MetricsSnapshot) -> dict[str, Family]:
-    content_type, body = render(lambda: snapshot)
-    assert content_type.startswith("text/plain")
+    assert CONTENT_TYPE.startswith("text/plain")
+    body = b"".join(slices_of(snapshot))
     return {family.name: family for family in text_string_to_metric_families(body.decode())}
 
 
@@ -109,3 +109,24 @@ def test_names_of_the_table_follow_the_conventions() -> None:
         assert metric.name.endswith(metric.unit)
         if metric.kind is Kind.HISTOGRAM and metric is not names.MODEL_BATCH_SIZE:
             assert metric.unit == "seconds"
+
+
+def test_page_comes_in_small_pieces_however_much_there_is() -> None:
+    many = MetricsSnapshot(
+        applications=[
+            ApplicationMetrics(f"app-{number}", 20_000, defaults={"deadline": 1}, latency_us=LATENCY)
+            for number in range(60)
+        ],
+        models=[
+            ModelMetrics(f"model-{number}", "1", batch_size=LATENCY, stages_us=dict.fromkeys(names.STAGES, LATENCY))
+            for number in range(60)
+        ],
+    )
+    pieces = list(slices_of(many))
+    of_one_histogram = len(LATENCY_BOUNDS_US) + 3  # and the infinite bucket, the sum, the count
+    assert max(piece.count(b"\n") for piece in pieces) <= of_one_histogram + 2
+    lines = b"".join(pieces).decode().splitlines()
+    heads = [line for line in lines if line.startswith("#")]
+    assert len(heads) == len(set(heads))
+    assert sum(line.startswith("clipper_stage_seconds_count{") for line in lines) == 60 * len(names.STAGES)
+    assert sum(line.startswith("clipper_queries_total{") for line in lines) == 60

@@ -45,7 +45,7 @@ SNAPSHOT = ManagementSnapshot(
 
 
 def scrape(snapshot: ManagementSnapshot) -> dict[str, Family]:
-    content_type, body = render_management(lambda: snapshot)
+    content_type, body = render_management(snapshot)
     assert content_type.startswith("text/plain")
     return {family.name: family for family in text_string_to_metric_families(body.decode())}
 

@@ -1,10 +1,10 @@
-"""Routes that take a body and are answered in Python: at once, later, once, in the order of the requests."""
+"""Routes that are answered in Python by a request: at once, later, once, in the order of the requests."""
 
 from __future__ import annotations
 
 import pytest
 
-from clipper._core.body_request import BodyRequest
+from clipper._core.route_request import RouteRequest
 from clipper._core.route_table import Route, RouteTable
 from tests.support.http_mocks import START_US, MockServer
 from tests.support.http_responses import get, post, post_chunked
@@ -14,12 +14,12 @@ class Taker:
     """A server with one route that takes a body; the requests wait until they are answered."""
 
     def __init__(self) -> None:
-        self.requests: list[BodyRequest] = []
+        self.requests: list[RouteRequest] = []
         self.server = MockServer(routes=self.routes)
         self.client = self.server.connect()
 
     def routes(self) -> RouteTable:
-        def broken(request: BodyRequest) -> None:
+        def broken(request: RouteRequest) -> None:
             raise RuntimeError("on purpose")
 
         return RouteTable(
@@ -98,3 +98,28 @@ def test_route_takes_its_body_in_one_way_alone() -> None:
         Route("a", print, takes_body=True, is_predict=True)
     with pytest.raises(TypeError, match="callable"):
         Route("a", None, takes_body=True)
+
+
+def test_route_without_a_body_may_answer_later_with_any_type() -> None:
+    requests: list[RouteRequest] = []
+    routes = RouteTable([(b"/page", Route("page", requests.append, answers_later=True))])
+    server = MockServer(routes=lambda: routes)
+    client = server.connect()
+    client.send(get(b"/page?x=1") + get(b"/page", method=b"HEAD"))
+    assert [(request.body, request.now_us) for request in requests] == [(b"", START_US)] * 2
+    assert client.responses == []
+    for request in requests:
+        request.respond(200, b"hello", content_type=b"text/plain")
+    server.server.flush()
+    server.loop.run_turn()
+    written = client.transport.written
+    assert written.count(b"Content-Type: text/plain\r\n") == written.count(b"Content-Length: 5\r\n") == 2
+    assert written.count(b"hello") == 1
+
+
+def test_route_that_reads_a_body_is_not_told_twice_that_it_may_answer_later() -> None:
+    assert Route("a", print, answers_later=True).allow == b"GET, HEAD, OPTIONS"
+    with pytest.raises(ValueError, match="anyway"):
+        Route("a", print, takes_body=True, answers_later=True)
+    with pytest.raises(TypeError, match="callable"):
+        Route("a", None, answers_later=True)
