@@ -10,7 +10,7 @@ from bench.loadgen.wrk import LoadError
 from clipper.bench.answer_check import DEFAULT_TEXT, AnswerCheck
 from clipper.bench.arrivals import Poisson
 from clipper.bench.load_client import ClientFiles, ClientOptions, client_program, run_client
-from clipper.bench.load_run import LoadRun, read_client
+from clipper.bench.load_run import MAX_LAG_P99_US, LoadRun, read_client
 from clipper.bench.request_file import checks_file
 from clipper.bench.schedule import make_schedule
 from clipper.errors import ClipperError
@@ -62,8 +62,10 @@ def build_client() -> Path:
         raise LoadError(str(error)) from error
 
 
-def run_open_loop(port: int, template: Path, arrivals: Arrivals, expectation: Expectation) -> OpenLoopRun:
-    """Run the client once, against 127.0.0.1.
+def run_open_loop(
+    port: int, template: Path, arrivals: Arrivals, expectation: Expectation, max_lag_p99_us: float = MAX_LAG_P99_US
+) -> OpenLoopRun:
+    """Run the client once, against 127.0.0.1; void if it was later than `max_lag_p99_us`.
 
     Raises
     ------
@@ -90,4 +92,4 @@ def run_open_loop(port: int, template: Path, arrivals: Arrivals, expectation: Ex
             seen = run_client(options, ClientFiles(template, checks, offsets))
         except ClipperError as error:
             raise LoadError(str(error)) from error
-    return read_client(seen, arrivals.rate_per_s, arrivals.duration_s)
+    return read_client(seen, arrivals.rate_per_s, arrivals.duration_s, max_lag_p99_us=max_lag_p99_us)

@@ -227,7 +227,7 @@ def _measure_row(stage: Stage, prober: Prober, subject: Subject) -> Row:
         # Afterwards, when the batch sizes have been found; and in slow motion, in which a second holds few batches.
         offered = min(MAX_OFFERED_PER_S, OVERLOAD * capacity)
         overload_s = max(seconds, min(longest_s, least / offered), min(LONGEST_S, seconds * subject.slow_motion))
-        overload = prober.probe(target, offered, overload_s)
+        overload = prober.probe_until_valid(target, offered, overload_s)
         stage.tell(
             f"{subject.title}, {policy}: {overload.answered_per_s:,.0f}/s of {overload.offered_per_s:,.0f}/s, "
             f"{overload.goodput_per_s:,.0f}/s in time; {sustained.rate_per_s:,.1f}/s sustained"
