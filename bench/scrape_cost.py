@@ -1,0 +1,131 @@
+"""What a scrape costs the queries beside it: `python -m bench.scrape_cost`.
+
+An open loop asks a simulated model of 2 ms, with Poisson arrivals and no cache, while ``/metrics`` is scraped ever so
+often, or not at all: the stretches take turns, and medians over the rounds are printed. The page grows with the number
+of applications, of which all but one are idle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.document import table
+from bench.lines import Line
+from bench.loadgen.open_loop import Arrivals, OpenLoopRun, run_open_loop
+from bench.loadgen.request import FIRST_COUNTER
+from bench.paper.probes import echo_target
+from bench.paper.stage import START_LIMIT_US, Stage
+from clipper import Clipper
+
+MODEL: Final = Line("steady", base_us=2_000.0, per_item_us=1.0)
+SLO_US: Final = 50_000
+LENGTH: Final = 4
+RATE_PER_S: Final = 500.0
+CONNECTIONS: Final = 64
+PERCENTS: Final = (50.0, 99.0, 99.9, 100.0)
+
+
+class Scraper:
+    """Scrapes at an interval while its ``with`` lasts; never at an interval of 0."""
+
+    def __init__(self, clipper: Clipper, interval_s: float) -> None:
+        self._clipper, self._interval_s = clipper, interval_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.seconds: list[float] = []  # that each scrape took
+
+    def __enter__(self) -> Scraper:
+        if self._interval_s:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._interval_s:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._interval_s):
+            begun_s = time.perf_counter()
+            self._clipper.metrics()
+            self.seconds.append(time.perf_counter() - begun_s)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One stretch of load; times in us."""
+
+    interval_s: float
+    latencies_us: tuple[float, ...]  # at `PERCENTS`
+    scrape_us: float  # median; 0 without a scrape
+
+
+def measure(
+    stage: Stage, applications: int, intervals_s: Sequence[float], rounds: int, duration_s: float
+) -> list[Stretch]:
+    """Measure every interval in turn, each second round backwards."""
+    stage.deploy_line("asked", MODEL)
+    stage.register("asked", ["asked"], {"name": "static"}, SLO_US, LENGTH, cache=False)
+    for number in range(applications - 1):
+        stage.register(f"idle-{number}", [], {"name": "static"}, SLO_US, LENGTH)
+    stage.clipper.metrics()  # the first one imports what renders it
+    target, counter, found = echo_target("asked", SLO_US), FIRST_COUNTER, []
+    with tempfile.TemporaryDirectory(prefix="clipper-scrape-") as name:
+        file = Path(name) / "requests"
+        target.template.write(file, stage.port)
+        for turn in range(rounds):
+            for interval_s in intervals_s[:: -1 if turn % 2 else 1]:
+                arrivals = Arrivals(RATE_PER_S, duration_s, 1.0, CONNECTIONS, turn + 1, counter)
+                with Scraper(stage.clipper, interval_s) as scraper:
+                    run = run_open_loop(stage.port, file, arrivals, target.expectation)
+                counter = run.next_counter
+                found.append(_stretch(interval_s, run, scraper.seconds))
+    return found
+
+
+def _stretch(interval_s: float, run: OpenLoopRun, seconds: Sequence[float]) -> Stretch:
+    scrape_us = statistics.median(seconds) * 1e6 if seconds else 0.0
+    return Stretch(interval_s, tuple(run.latency_us(percent) for percent in PERCENTS), scrape_us)
+
+
+def render(stretches: Sequence[Stretch]) -> str:
+    """Return a table of medians, a row for each interval."""
+    rows = []
+    for interval_s in dict.fromkeys(stretch.interval_s for stretch in stretches):
+        of = [stretch for stretch in stretches if stretch.interval_s == interval_s]
+        columns = zip(*(stretch.latencies_us for stretch in of), strict=True)
+        latencies = [f"{statistics.median(column) / 1e3:.2f}" for column in columns]
+        scrape_ms = statistics.median(stretch.scrape_us for stretch in of) / 1e3
+        rows.append(
+            [f"every {interval_s:g} s" if interval_s else "none", *latencies, f"{scrape_ms:.1f}" if scrape_ms else "-"]
+        )
+    return table(["scrapes", "p50 ms", "p99 ms", "p99.9 ms", "longest ms", "scrape ms"], rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.scrape_cost", description=__doc__)
+    parser.add_argument("--applications", type=int, default=100, help="of which one is asked (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="%(default)s")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of a stretch (%(default)s)")
+    options = parser.parse_args(arguments)
+    with Clipper.start(query_port=0, management_port=0, start_limit_us=START_LIMIT_US) as clipper:
+        stage = Stage(clipper, is_full=True, tell=print)
+        found = measure(stage, options.applications, (0.0, 1.0, 0.1), options.rounds, options.seconds)
+        size_kb = len(clipper.metrics()) / 1e3
+    print(f"{options.applications} applications, a page of {size_kb:.0f} kB; {RATE_PER_S:g} queries/s of {MODEL} each")
+    print(render(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
