@@ -225,7 +225,7 @@ def _measure_row(stage: Stage, prober: Prober, subject: Subject) -> Row:
         guess = likely_share(subject, policy, capacity) * capacity if stage.is_full else 0.2 * capacity
         sustained = search(at, max(1.0, guess), max_runs, tries)
         # Afterwards, when the batch sizes have been found; and in slow motion, in which a second holds few batches.
-        offered = min(MAX_OFFERED_PER_S, OVERLOAD * capacity)
+        offered = min(MAX_OFFERED_PER_S, OVERLOAD * (capacity if subject.line else sustained.rate_per_s or capacity))
         overload_s = max(seconds, min(longest_s, least / offered), min(LONGEST_S, seconds * subject.slow_motion))
         overload = prober.probe_until_valid(target, offered, overload_s)
         stage.tell(
