@@ -14,6 +14,7 @@ from bench.row_tables import DISTURBED_MARK, every_row, lead, markdown_table, nu
 from bench.rows import ROWS
 
 DOCUMENT = DOCUMENTS / "benchmarks.md"
+README = DOCUMENTS.parent / "README.md"
 MARK = "bench/report.py"
 
 
@@ -30,7 +31,7 @@ def render_for_document(run: Run) -> str:
 
 
 def render_summary(run: Run) -> str:
-    """Return the short table for the README: throughput by row, and what it was measured on."""
+    """Return what README.md holds of a run: throughput by row, the bars, and what it was measured on."""
     machine = run.machine
     day = machine.started_at.split(" ")[0]
     note = (
@@ -40,11 +41,12 @@ def render_summary(run: Run) -> str:
     )
     judged = [judgement for judgement in judge_all(run) if judgement.ratio is not None]
     bars = [
-        [j.bar.title, f"{number(j.ratio, 2)}x", f"{'<=' if j.bar.is_ceiling else '>='} {j.bar.limit}x"] for j in judged
+        [j.bar.title, f"{number(j.ratio, 2)}x", f"{'<=' if j.bar.is_ceiling else '>='} {j.bar.limit}x", j.outcome.value]
+        for j in judged
     ]
     tables = [overview(run)]
     if bars:
-        tables.append(markdown_table(["Clipper beside", "ratio", "wanted"], bars))
+        tables.append(markdown_table(["Clipper beside", "ratio", "wanted", "outcome"], bars))
     return "\n\n".join([note, *tables]) + "\n"
 
 
@@ -170,14 +172,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
     parser.add_argument("file", type=Path, help="JSON of a run")
     parser.add_argument("--output", type=Path, help="where to write; default: standard output")
-    parser.add_argument("--summary", action="store_true", help="only the short table, for the README")
-    parser.add_argument("--document", action="store_true", help="write the tables of docs/benchmarks.md")
+    parser.add_argument("--document", action="store_true", help="write the tables of docs/benchmarks.md and README.md")
     options = parser.parse_args(arguments)
     run = load(options.file)
     if options.document:
         write_into(DOCUMENT, MARK, render_for_document(run))
+        write_into(README, MARK, render_summary(run))
         return 0
-    page = render_summary(run) if options.summary else render(run)
+    page = render(run)
     if options.output:
         options.output.write_text(page, encoding="utf-8")
     else:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
+from bench import report
 from bench.bars import BARS, Outcome, judge_all, judge_bar
 from bench.compare import exit_code, parse_options
 from bench.machine import Machine
@@ -156,6 +158,33 @@ def test_summary_holds_throughput_and_ratios_alone() -> None:
     assert "| NOOP, c=128 | 91,800 |" in summary
     assert "4.00x" in summary
     assert "p99" not in summary
+
+
+def test_one_run_is_written_into_both_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [tmp_path / "README.md", tmp_path / "benchmarks.md"]
+    for document in documents:
+        document.write_text("before\n<!-- written by bench/report.py -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
+    monkeypatch.setattr(report, "README", documents[0])
+    monkeypatch.setattr(report, "DOCUMENT", documents[1])
+    save(a_run(a_cell("clipper", 40_000), a_cell("triton", 20_000)), tmp_path / "run.json")
+    assert report.main([str(tmp_path / "run.json"), "--document"]) == 0
+    short, long = (document.read_text(encoding="utf-8") for document in documents)
+    for text in (short, long):
+        assert "commit `0123456789ab`" in text
+        assert "2.00x" in text
+        assert text.startswith("before\n")
+        assert text.endswith("after\n")
+        assert "old" not in text
+    assert "| NOOP c=128, best batching peer | 2.00x | >= 3.0x | FAIL |" in short
+    assert len(short) < len(long)
+
+
+def test_documents_of_this_project_show_one_and_the_same_run() -> None:
+    commits = [
+        re.findall(r"commit `([0-9a-f]{12})`", re.split("<!-- (?:written by bench/report.py|end) -->", text)[1])
+        for text in (document.read_text(encoding="utf-8") for document in (report.README, report.DOCUMENT))
+    ]
+    assert commits[0] == commits[1] != []
 
 
 def test_page_of_an_empty_run_is_rendered() -> None:
