@@ -13,7 +13,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,30 +36,26 @@ CONNECTIONS: Final = 64
 PERCENTS: Final = (50.0, 99.0, 99.9, 100.0)
 
 
-class Scraper:
-    """Scrapes at an interval while its ``with`` lasts; never at an interval of 0."""
+@contextmanager
+def scraping(clipper: Clipper, interval_s: float) -> Iterator[list[float]]:
+    """Scrape at an interval, never at 0; gives the seconds that each took, and raises what a scrape raised."""
+    seconds: list[float] = []
+    ended = threading.Event()
 
-    def __init__(self, clipper: Clipper, interval_s: float) -> None:
-        self._clipper, self._interval_s = clipper, interval_s
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.seconds: list[float] = []  # that each scrape took
-
-    def __enter__(self) -> Scraper:
-        if self._interval_s:
-            self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        if self._interval_s:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(self._interval_s):
+    def run() -> None:
+        while not ended.wait(interval_s):
             begun_s = time.perf_counter()
-            self._clipper.metrics()
-            self.seconds.append(time.perf_counter() - begun_s)
+            clipper.metrics()
+            seconds.append(time.perf_counter() - begun_s)
+
+    with ThreadPoolExecutor(1) as pool:
+        scrapes = pool.submit(run) if interval_s else None
+        try:
+            yield seconds
+        finally:
+            ended.set()
+        if scrapes is not None:
+            scrapes.result()
 
 
 @dataclass(frozen=True)
@@ -85,10 +83,12 @@ def measure(
         for turn in range(rounds):
             for interval_s in intervals_s[:: -1 if turn % 2 else 1]:
                 arrivals = Arrivals(RATE_PER_S, duration_s, 1.0, CONNECTIONS, turn + 1, counter)
-                with Scraper(stage.clipper, interval_s) as scraper:
+                with scraping(stage.clipper, interval_s) as seconds:
                     run = run_open_loop(stage.port, file, arrivals, target.expectation)
+                if run.void_reason is not None:
+                    stage.tell(f"scrapes every {interval_s:g} s, round {turn + 1}: void, {run.void_reason}")
                 counter = run.next_counter
-                found.append(_stretch(interval_s, run, scraper.seconds))
+                found.append(_stretch(interval_s, run, seconds))
     return found
 
 

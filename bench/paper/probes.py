@@ -171,11 +171,11 @@ class Prober:
 
     def probe_until_valid(self, target: Target, rate_per_s: float, duration_s: float) -> Probe:
         """Do it again while the run is void, up to `VOID_TRIES` times; return the last."""
-        for seed in range(1, VOID_TRIES):
+        for seed in range(1, VOID_TRIES + 1):
             seen = self.probe(target, rate_per_s, duration_s, seed)
             if seen.void_reason is None:
-                return seen
-        return self.probe(target, rate_per_s, duration_s, VOID_TRIES)
+                break
+        return seen
 
     def _take_counters(self, count: int) -> int:
         if self._counter + count > LAST_COUNTER:

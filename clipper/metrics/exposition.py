@@ -52,19 +52,19 @@ def slices_of(snapshot: MetricsSnapshot) -> Iterator[bytes]:
 
     The order is that of `clipper.metrics.names.METRICS`; the figures of the process come last.
     """
-    return _texts(chain(_build_families(), _snapshot_families(snapshot), ProcessCollector(registry=None).collect()))
+    return _page(_snapshot_families(snapshot))
 
 
 def page_of(families: Iterable[Family]) -> tuple[str, bytes]:
     """Return ``(content_type, body)`` of a page: which version this is, the counts, and those of the process."""
-    process = ProcessCollector(registry=None).collect()
-    return CONTENT_TYPE, b"".join(_texts(chain(_build_families(), families, process)))
+    return CONTENT_TYPE, b"".join(_page(families))
 
 
-def _texts(families: Iterable[AnyFamily]) -> Iterator[bytes]:
+def _page(families: Iterable[Family]) -> Iterator[bytes]:
     """Yield the text of each family, or of each part: help and type stand before the first one only."""
+    build = family_of(names.BUILD_INFO, [((VERSION,), 1)])
     last = ""
-    for family in families:
+    for family in chain((build,), families, ProcessCollector(registry=None).collect()):
         text = generate_latest(_Only(family))
         yield text if family.name != last else text.split(b"\n", 2)[2]
         last = family.name
@@ -78,10 +78,6 @@ class _Only(Collector):
 
     def collect(self) -> Iterable[AnyFamily]:
         return (self._family,)
-
-
-def _build_families() -> Iterator[Family]:
-    yield family_of(names.BUILD_INFO, [((VERSION,), 1)])
 
 
 def _snapshot_families(snapshot: MetricsSnapshot) -> Iterator[Family]:
