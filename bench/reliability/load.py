@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bench.reliability.client import DRAIN_S, FIELDS, Outcome
 from bench.reliability.context import Bench
 from bench.reliability.instance import Instance
+from clipper.bench.procfs import count_sockets
 
 Integers = NDArray[np.int64]
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,6 +138,11 @@ class Load:
             process.kill()
             process.wait()
             self._directory.cleanup()
+
+    @property
+    def connections(self) -> int:
+        """How many it has open now: as many as it ever needed at once, for it keeps them."""
+        return count_sockets(self._process.pid) if self._process is not None else 0
 
     @property
     def account(self) -> Account:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -117,6 +118,16 @@ def peak_rss_bytes(pid: int) -> int:
 def rss_bytes(pid: int) -> int:
     """Return the resident size of a process now; 0 if it is gone."""
     return _memory_bytes(pid, "VmRSS:")
+
+
+def count_sockets(pid: int) -> int:
+    """Return how many sockets a process has open; 0 if it is gone."""
+    count = 0
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as descriptors:
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):  # closed meanwhile
+                count += os.readlink(descriptor.path).startswith("socket:")
+    return count
 
 
 def command_line(pid: int) -> str:

@@ -51,13 +51,14 @@ def rpc_frames(bench: Bench) -> None:
     ):
         pid = instance.pid_of(FRONTEND)
         send_all(instance, target, bench.pick(300, 5_000), seed=0)  # what is allocated once, and kept, is not a leak
-        before, logged_before = settled(bench, instance), count_logged(instance)
+        loads = (load, target_load)
+        before, logged_before = settled(bench, instance, beside=loads), count_logged(instance)
         seen = send_all(instance, target, count, seed=1)
         told = f"{seen.messages:,} on {seen.connections:,} connections, {seen.ended:,} of them ended by the frontend"
         bench.check("messages", told, seen.messages >= count and seen.ended > 0)
         bench.check("garbage that was not hung up on", f"{seen.garbage_taken[:1] or 0}", not seen.garbage_taken)
         bench.check("the frontend lives", f"process {pid}", instance.pid_of(FRONTEND) == pid)
-        check_footprint(bench, "frames", before, instance)
+        check_footprint(bench, "frames", before, instance, beside=loads)
         bench.wait_until(lambda: count_logged(instance) - logged_before >= seen.ended, what="the log")
         logged = count_logged(instance) - logged_before
         # More than these: torn messages, and what of the ones before the count is told with the next second's.
