@@ -29,6 +29,7 @@ from bench.rows import LINEAR_C128, NOOP_C128, ROWS, TREES_C128, Row, Step, plan
 from bench.subjects.registry import SUBJECTS
 from bench.subjects.subject import Site, Subject, SubjectError
 from bench.workloads import fit_linear_model, missing_module
+from clipper.bench.machine import TRACKED
 from clipper.bench.progress import Progress, format_duration
 
 RESULTS = Path(__file__).with_name("results")
@@ -209,6 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         site = Site(Path(directory), fit_linear_model())
         site.save_models({workload for row in ROWS if row.name in options.rows for workload in row.workloads})
         comparison = Comparison(options, site)
+        if comparison.run.machine.tracks_connections:
+            sys.stderr.write(f"doubtful: {TRACKED}\n")
         for line in options.left_out:
             sys.stderr.write(f"left out: {line}\n")
         for info in comparison.run.subjects:

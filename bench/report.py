@@ -68,6 +68,10 @@ def _facts(run: Run) -> str:
         "Load generator, server and model share these cores; only ratios inside one run compare.",
         "Options: " + ", ".join(f"{name} {value}" for name, value in run.options.items()) + ".",
     ]
+    if machine.tracks_connections is not None:
+        facts.append(
+            f"Connections over loopback are {'' if machine.tracks_connections else 'not '}tracked (NAT rules)."
+        )
     if machine.variables:
         facts.append("Environment: " + ", ".join(f"`{k}={v}`" for k, v in machine.variables.items()) + ".")
     return "\n".join(facts)

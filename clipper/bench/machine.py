@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import platform
 import re
+import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 RECORDED_VARIABLES: Final = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 _GOVERNOR: Final = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+_TRACKED: Final = Path("/proc/sys/net/netfilter/nf_conntrack_count")  # of this network namespace
+
+TRACKED: Final = (
+    "the kernel looks up the connection of each packet over loopback, as it does once Docker or Podman made NAT rules, "
+    "and every server is slower for it; a network of its own spares server and load that: "
+    "unshare --net sh -c 'ip link set lo up && exec COMMAND'"
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class Host:
     python: str
     started_at: str  # UTC
     variables: dict[str, str]  # of the environment, that numerical libraries listen to
+    tracks_connections: bool | None = field(default=None, kw_only=True)  # `tracks_connections()`
 
 
 def describe_host() -> dict[str, Any]:
@@ -40,11 +49,31 @@ def describe_host() -> dict[str, Any]:
         "python": platform.python_version(),
         "started_at": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
         "variables": {name: os.environ[name] for name in RECORDED_VARIABLES if name in os.environ},
+        "tracks_connections": tracks_connections(),
     }
 
 
-def doubts_about_host() -> list[str]:
-    """Return what of this machine's present state makes figures less repeatable, as sentences."""
+def tracks_connections() -> bool | None:
+    """Return whether the kernel tracks the connections over loopback; None if it does not say.
+
+    It does once there are NAT rules, such as those that Docker and Podman make and leave behind. From then on it looks
+    each packet's connection up: a cost of each query that has nothing to do with who serves it.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        try:
+            return int(_TRACKED.read_text(encoding="ascii")) > 0
+        except (OSError, ValueError):
+            return None
+
+
+def doubts_about_host(*, is_loopback: bool) -> list[str]:
+    """Return what of this machine's present state falsifies figures, as sentences.
+
+    Parameters
+    ----------
+    is_loopback : bool
+        Whether the server that is measured is on this machine.
+    """
     doubts = []
     try:
         governor = _GOVERNOR.read_text(encoding="ascii").strip()
@@ -52,6 +81,8 @@ def doubts_about_host() -> list[str]:
         governor = "performance"
     if governor != "performance":
         doubts.append(f"the processors' clock varies with the load (scaling governor {governor!r})")
+    if is_loopback and tracks_connections():
+        doubts.append(TRACKED)
     if os.sched_getaffinity(0) and len(os.sched_getaffinity(0)) < 2:
         doubts.append("this program may use a single core: the load generator and what watches it share it")
     return doubts

@@ -237,7 +237,7 @@ def _result(plan: Plan, kind: str, measurements: Sequence[Any], **found: Any) ->
         setup=plan.setup.to_json(),
         objective=plan.objective,
         measurements=tuple(measurements),
-        doubts=(*plan.doubts, *doubts_about_host()),
+        doubts=(*plan.doubts, *doubts_about_host(is_loopback=plan.setup.is_local)),
         **found,
     )
 
