@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from bench.selection.worlds import DEGRADED_ERROR, PAPER_ERRORS
 from model_containers.simulated.labels import Integers, LabelErrors
 
 CLASSES: Final = 10
-ERROR_RATIOS: Final = (0.46, 0.3461, 0.2425, 0.168, 0.0915)  # the paper's, Figure 7, CIFAR-10
-DEGRADED_ERROR_RATIO: Final = 0.9
+ERROR_RATIOS: Final = PAPER_ERRORS
+DEGRADED_ERROR_RATIO: Final = DEGRADED_ERROR
 BEST: Final = len(ERROR_RATIOS) - 1
 SHARED_RATIO: Final = 0.7  # of the correlated set: most queries that are hard are hard for all
 # Each run has numbers of its own, so that no answer comes out of the prediction cache of another one.
@@ -98,6 +99,12 @@ class Script:
         members = range(len(ERROR_RATIOS))
         of_all = [errors_of(member, is_correlated=is_correlated) for member in members]
         return np.stack([errors.answers(self.labels, self.numbers, self.is_degraded) for errors in of_all])
+
+
+def phase_ratios(member: int) -> tuple[float, float, float]:
+    """Return a model's expected error before, during and after the failure."""
+    healthy = ERROR_RATIOS[member]
+    return healthy, DEGRADED_ERROR_RATIO if member == BEST else healthy, healthy
 
 
 def oracle_ratio(scale: Scale) -> float:

@@ -21,7 +21,8 @@ from bench.paper.figure_10 import Figure10
 from bench.paper.figure_11 import LEAST_OF_TRITON, Figure11
 from bench.paper.records import Record
 from bench.paper.system_tables import PAPER_FEEDBACK, PAPER_HITS
-from bench.paper.tables import PAPER_ENSEMBLE, PAPER_LEARNT, PAPER_MEMBERS, PAPER_OWN
+from bench.paper.tables import PAPER_ENSEMBLE, PAPER_LEARNT, PAPER_OWN
+from bench.selection.worlds import PAPER_ERRORS
 
 Line = tuple[str, str, str, str, bool]
 """What was looked at, what must hold, the paper's figure, ours, and whether it holds."""
@@ -93,7 +94,7 @@ def _feedback(content: dict[str, Any]) -> Iterator[Line]:
 
 def _figure_7(content: dict[str, Any]) -> Iterator[Line]:
     figure = Figure7.from_json(content)
-    ours, theirs = figure.vote.wrong / figure.best_member.wrong - 1, PAPER_ENSEMBLE / min(PAPER_MEMBERS) - 1
+    ours, theirs = figure.vote.wrong / figure.best_member.wrong - 1, PAPER_ENSEMBLE / min(PAPER_ERRORS) - 1
     yield "error of a vote of five beside its best member", "smaller", f"{theirs:+.1%}", f"{ours:+.1%}", ours < 0
     sure, unsure = figure.agreement[str(len(figure.members))]
     if sure.error and unsure.error:

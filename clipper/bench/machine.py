@@ -16,9 +16,8 @@ _GOVERNOR: Final = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 _TRACKED: Final = Path("/proc/sys/net/netfilter/nf_conntrack_count")  # of this network namespace
 
 TRACKED: Final = (
-    "the kernel looks up the connection of each packet over loopback, as it does once Docker or Podman made NAT rules, "
-    "and every server is slower for it; a network of its own spares server and load that: "
-    "unshare --net sh -c 'ip link set lo up && exec COMMAND'"
+    "the kernel looks up the connection of each packet over loopback, as it does once Docker or Podman made NAT rules; "
+    "a network of its own spares server and load these rules: unshare --net sh -c 'ip link set lo up && exec COMMAND'"
 )
 
 
