@@ -70,7 +70,7 @@ def _facts(run: Run) -> str:
     ]
     if machine.tracks_connections is not None:
         facts.append(
-            f"Connections over loopback are {'' if machine.tracks_connections else 'not '}tracked (NAT rules)."
+            f"Connections over loopback are {'' if machine.tracks_connections else 'not '}tracked by the kernel."
         )
     if machine.variables:
         facts.append("Environment: " + ", ".join(f"`{k}={v}`" for k, v in machine.variables.items()) + ".")

@@ -17,7 +17,8 @@ _TRACKED: Final = Path("/proc/sys/net/netfilter/nf_conntrack_count")  # of this 
 
 TRACKED: Final = (
     "the kernel looks up the connection of each packet over loopback, as it does once Docker or Podman made NAT rules; "
-    "a network of its own spares server and load these rules: unshare --net sh -c 'ip link set lo up && exec COMMAND'"
+    "a network of their own, in which both are started, spares server and load these rules: "
+    "unshare --net sh -c 'ip link set lo up && exec COMMAND'"
 )
 
 

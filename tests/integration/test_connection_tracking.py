@@ -29,7 +29,7 @@ def test_medians_are_shown_for_each_network() -> None:
     "NAT rules in a network namespace",
     "unshare --user --map-root-user --net iptables -t nat -A POSTROUTING -j MASQUERADE",
 )
-def test_both_networks_are_measured_and_nothing_of_them_stays(capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_networks_are_measured_with_every_number_of_connections(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--rounds", "1", "--seconds", "1"]) == 0
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines()[2:]]
     assert [(row[0].strip(), row[1].strip()) for row in rows] == [

@@ -147,6 +147,15 @@ def test_page_names_machine_figures_outcome_and_what_is_missing() -> None:
     assert "clipper_stage_seconds noop rpc 1" in page
 
 
+@pytest.mark.parametrize(
+    ("tracks", "said"), [(True, "loopback are tracked"), (False, "loopback are not tracked"), (None, "")]
+)
+def test_page_says_whether_connections_were_tracked(tracks: bool | None, said: str) -> None:
+    run = dataclasses.replace(a_run(), machine=dataclasses.replace(MACHINE, tracks_connections=tracks))
+    assert said in render(run)
+    assert ("over loopback" in render(run)) == (tracks is not None)
+
+
 def test_page_marks_disturbed_cells_and_says_who_disturbed() -> None:
     page = render(a_run(a_cell("nginx", 5, is_disturbed=True, other_cores=0.7)))
     assert "5*" in page
